@@ -1,1 +1,19 @@
-//! placeholder
+//! The rules of the StreamSpace control plane.
+//!
+//! Everything here is pure: no I/O, no clock, no async, no Kubernetes client and no
+//! database. What a decision needs is passed in, so that a rule can be tested by the
+//! million and read without the machinery around it. The daemon is a set of adapters
+//! around these modules.
+
+pub mod access;
+pub mod conditions;
+pub mod filter;
+pub mod ids;
+pub mod labels;
+pub mod order;
+pub mod page;
+pub mod plan;
+pub mod suggest;
+pub mod tenant;
+pub mod text;
+pub mod violation;

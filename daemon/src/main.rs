@@ -1,2 +1,3 @@
-//! placeholder
+//! `streamspaced`: arguments, then configuration, then the region.
+
 fn main() {}

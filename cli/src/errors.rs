@@ -1,0 +1,255 @@
+//! Why a command failed, told so that a person at three in the morning can act on
+//! it: what happened, why, what next, and the id that the logs know it by.
+
+use std::fmt::Write as _;
+
+use streamspace_client::{ClientError, text::escape_lines};
+use tonic::Code;
+
+use crate::exit::{self, Exit};
+
+/// The outcome of a command.
+pub(crate) type Outcome<T = ()> = Result<T, Failure>;
+
+/// Why a command ends other than done.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The daemon or the way to it.
+    Client {
+        /// What was being done, as in "cannot …".
+        doing: Option<String>,
+        /// What came of it.
+        error: ClientError,
+    },
+    /// The command or a value in it is wrong.
+    Usage {
+        /// What is wrong.
+        message: String,
+        /// What to write instead.
+        next: String,
+    },
+    /// Something on this machine.
+    Local {
+        /// What happened.
+        message: String,
+        /// What to do.
+        next: String,
+    },
+    /// Nothing was done; something would change. The preview was printed.
+    Changes,
+    /// A wait was longer than its limit.
+    Waited {
+        /// What was waited for, and what it is at.
+        message: String,
+        /// How to look at it further.
+        next: String,
+    },
+    /// An operation ended in an error.
+    Operation {
+        /// Its name.
+        name: String,
+        /// A gRPC code.
+        code: Code,
+        /// The daemon's words.
+        message: String,
+    },
+    /// Some of several things failed; each was told.
+    PartlyDone {
+        /// How many were done.
+        done: usize,
+        /// How many were not.
+        failed: usize,
+    },
+    /// All of several things failed; each was told.
+    AllFailed(Exit),
+    /// Stopped by the user.
+    Interrupted,
+    /// Nobody reads the output any more: no failure of ours.
+    ReaderGone,
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        Self::Client { doing: None, error }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            return Self::ReaderGone;
+        }
+        Self::Local {
+            message: format!("cannot write the output: {error}"),
+            next: "check where the output goes".into(),
+        }
+    }
+}
+
+impl From<streamspace_proto::json::JsonError> for Failure {
+    fn from(error: streamspace_proto::json::JsonError) -> Self {
+        ClientError::Unexpected(error.to_string()).into()
+    }
+}
+
+/// Says what was being done when it failed.
+pub(crate) trait Doing<T> {
+    /// `what` completes "cannot …".
+    fn doing(self, what: impl FnOnce() -> String) -> Outcome<T>;
+}
+
+impl<T, E: Into<ClientError>> Doing<T> for Result<T, E> {
+    fn doing(self, what: impl FnOnce() -> String) -> Outcome<T> {
+        self.map_err(|error| Failure::Client { doing: Some(what()), error: error.into() })
+    }
+}
+
+impl Failure {
+    /// How the process ends.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Client { error, .. } => error.into(),
+            Self::Usage { .. } => Exit::Usage,
+            Self::Local { .. } => Exit::Local,
+            Self::Changes => Exit::Changes,
+            Self::Waited { .. } => Exit::TimedOut,
+            Self::Operation { code, .. } => exit::of_status(*code, None),
+            Self::PartlyDone { .. } => Exit::PartlyDone,
+            Self::AllFailed(exit) => *exit,
+            Self::Interrupted => Exit::Interrupted,
+            Self::ReaderGone => Exit::Done,
+        }
+    }
+
+    /// What stderr shows; nothing where the output said it already.
+    pub(crate) fn report(&self, colour: bool) -> String {
+        let mut report = Report::new(colour);
+        match self {
+            Self::Changes | Self::ReaderGone | Self::AllFailed(_) => return String::new(),
+            Self::Client { doing, error } => client_report(&mut report, doing.as_deref(), error),
+            Self::Usage { message, next }
+            | Self::Local { message, next }
+            | Self::Waited { message, next } => {
+                report.headline(message);
+                report.line("next", next);
+            }
+            Self::Operation { name, message, .. } => {
+                report.headline(&format!("{name} failed"));
+                report.line("why", message);
+                report.line("next", &format!("`ssctl operation show {name}` has the details"));
+            }
+            Self::PartlyDone { done, failed } => {
+                report.headline(&format!("{done} done, {failed} not; see above"));
+            }
+            Self::Interrupted => {
+                report.headline("interrupted; what the daemon accepted goes on");
+            }
+        }
+        report.text
+    }
+}
+
+fn client_report(report: &mut Report, doing: Option<&str>, error: &ClientError) {
+    let message = error.to_string();
+    match doing {
+        Some(doing) => {
+            report.headline(&format!("cannot {doing}"));
+            report.line("why", &message);
+        }
+        None => report.headline(&message),
+    }
+    if let ClientError::Refused(refusal) = error {
+        for (field, description) in &refusal.violations {
+            let told = format!("{field}: {description}");
+            // The message often is the violation already.
+            if !message.contains(&told) {
+                report.line("field", &told);
+            }
+        }
+        if let Some(rule) = refusal.metadata.get("rule") {
+            report.line("rule", rule);
+        }
+        if let Some(reason) = &refusal.reason {
+            report.line("reason", reason);
+        }
+    }
+    if let Some(next) = error.next_step() {
+        report.line("next", &next);
+    }
+    if let Some(id) = error.request_id() {
+        report.line("request", id);
+    }
+}
+
+struct Report {
+    text: String,
+    colour: bool,
+}
+
+impl Report {
+    fn new(colour: bool) -> Self {
+        Self { text: String::new(), colour }
+    }
+
+    fn headline(&mut self, message: &str) {
+        let label = if self.colour { "\u{1b}[1;31merror:\u{1b}[0m" } else { "error:" };
+        self.push(label, message);
+    }
+
+    fn line(&mut self, label: &str, message: &str) {
+        let label = format!("{label}:");
+        self.push(&format!("  {label:<8}"), message);
+    }
+
+    fn push(&mut self, label: &str, message: &str) {
+        let message = escape_lines(message.trim_end());
+        let message = message.replace('\n', "\n           ");
+        // Writing to a string does not fail.
+        let _ = writeln!(self.text, "{label} {message}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use streamspace_client::Refusal;
+
+    use super::*;
+
+    fn refusal() -> Refusal {
+        Refusal {
+            code: Code::PermissionDenied,
+            message: "the role viewer may not delete\u{1b}[2J".into(),
+            reason: Some("ROLE_MISSING".into()),
+            metadata: BTreeMap::from([("rule".into(), "least-role".into())]),
+            violations: vec![("reason".into(), "give one".into())],
+            request_id: Some("0190".into()),
+        }
+    }
+
+    #[test]
+    fn a_refusal_tells_what_why_next_and_where_to_look() {
+        let error = ClientError::Refused(Box::new(refusal()));
+        let failure = Err::<(), _>(error).doing(|| "delete tenants/acme".into()).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Denied);
+        let report = failure.report(false);
+        assert_eq!(
+            report,
+            "error: cannot delete tenants/acme\n\
+             \u{20} why:     the role viewer may not delete\\u{1b}[2J\n\
+             \u{20} field:   reason: give one\n\
+             \u{20} rule:    least-role\n\
+             \u{20} reason:  ROLE_MISSING\n\
+             \u{20} next:    `ssctl whoami` shows your role, `ssctl access why METHOD` the rule; an administrator can give you another\n\
+             \u{20} request: 0190\n"
+        );
+    }
+
+    #[test]
+    fn only_a_terminal_gets_colour() {
+        let failure = Failure::Usage { message: "no".into(), next: "yes".into() };
+        assert!(failure.report(true).contains('\u{1b}'));
+        assert!(!failure.report(false).contains('\u{1b}'));
+    }
+}

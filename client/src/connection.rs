@@ -1,0 +1,142 @@
+//! The door to a region.
+
+use std::{sync::Arc, time::Duration};
+
+use streamspace_proto::v1::{
+    WatchRequest, access_service_client::AccessServiceClient,
+    audit_service_client::AuditServiceClient, operation_service_client::OperationServiceClient,
+    plan_service_client::PlanServiceClient, region_service_client::RegionServiceClient,
+    tenant_service_client::TenantServiceClient, watch_service_client::WatchServiceClient,
+};
+use tonic::{Response, Status, transport::Channel};
+
+use crate::{
+    ClientError, Context, Environment, Watch,
+    channel::{self, Proof},
+    renew::Renewer,
+    retry,
+};
+
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How a connection behaves.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How long a call may take. 30 seconds by default. A stream may go on; only
+    /// its beginning is held to it.
+    pub request_timeout: Duration,
+    /// How long TCP and TLS together may take. 5 seconds by default.
+    pub connect_timeout: Duration,
+    /// What the daemon's log calls this program.
+    pub user_agent: String,
+    /// Where the lock for renewals is.
+    pub environment: Environment,
+}
+
+impl Options {
+    /// The defaults in an environment.
+    pub fn new(environment: Environment) -> Self {
+        Self {
+            request_timeout: REQUEST_TIMEOUT,
+            connect_timeout: Duration::from_secs(5),
+            user_agent: concat!("streamspace-client/", env!("CARGO_PKG_VERSION")).into(),
+            environment,
+        }
+    }
+}
+
+/// A region's daemon, ready to be called. Cheap to clone: clones share one HTTP/2
+/// connection, which is made anew by itself after a loss.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    context: Context,
+    options: Options,
+    proof: Proof,
+    channel: Channel,
+}
+
+impl Connection {
+    /// Opens the context without touching keys or network; the first call does,
+    /// and reports what is wrong with either.
+    ///
+    /// It must be called inside a Tokio runtime. An error means options that make
+    /// no sense.
+    pub fn open(context: &Context, options: &Options) -> Result<Self, ClientError> {
+        let renewer = Renewer::new(context.clone(), &options.environment, options.clone());
+        let proof = Proof::Renewing(Arc::new(renewer));
+        let channel = channel::lazy(&context.endpoint, proof.clone(), options)?;
+        Ok(Self {
+            context: context.clone(),
+            options: options.clone(),
+            proof,
+            channel,
+        })
+    }
+
+    /// The context that it speaks to.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// How it behaves.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// A channel of its own, for a stream that outlives the connection cap and
+    /// must not wait behind others.
+    pub(crate) fn another_channel(&self) -> Result<Channel, ClientError> {
+        channel::lazy(&self.context.endpoint, self.proof.clone(), &self.options)
+    }
+
+    /// Tenants.
+    pub fn tenants(&self) -> TenantServiceClient<Channel> {
+        TenantServiceClient::new(self.channel.clone())
+    }
+
+    /// Plans.
+    pub fn plans(&self) -> PlanServiceClient<Channel> {
+        PlanServiceClient::new(self.channel.clone())
+    }
+
+    /// The region and its health.
+    pub fn regions(&self) -> RegionServiceClient<Channel> {
+        RegionServiceClient::new(self.channel.clone())
+    }
+
+    /// Who may do what.
+    pub fn access(&self) -> AccessServiceClient<Channel> {
+        AccessServiceClient::new(self.channel.clone())
+    }
+
+    /// The audit log.
+    pub fn audit(&self) -> AuditServiceClient<Channel> {
+        AuditServiceClient::new(self.channel.clone())
+    }
+
+    /// Operations.
+    pub fn operations(&self) -> OperationServiceClient<Channel> {
+        OperationServiceClient::new(self.channel.clone())
+    }
+
+    /// The raw stream of changes; [`Connection::watch`] is the one that resumes.
+    pub fn watches(&self) -> WatchServiceClient<Channel> {
+        WatchServiceClient::new(self.channel.clone())
+    }
+
+    /// A watch that survives losses of the connection.
+    pub fn watch(&self, request: WatchRequest) -> Watch {
+        Watch::start(self.clone(), request)
+    }
+
+    /// Makes a call, and makes it again where the daemon is away for a moment.
+    ///
+    /// Only for calls that may be repeated: reads, and mutations with a request
+    /// id that is the same each time.
+    pub async fn call<T, F>(&self, call: impl Fn() -> F) -> Result<T, ClientError>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        retry::call(self.options.request_timeout, call).await
+    }
+}

@@ -1,0 +1,269 @@
+//! The options in a request's query and in a delete's body.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::{
+    namespaces::Preconditions,
+    schema::Object,
+    select::Selector,
+    status::{Failure, Fault},
+    watch::{Request as WatchRequest, Start},
+};
+
+const META_GROUP: &str = "meta.k8s.io";
+const MANAGER_LENGTH: usize = 128;
+/// A watch without a timeout of its own ends after this.
+const WATCH_TIMEOUT: Duration = Duration::from_mins(30);
+
+/// A decoded query.
+#[derive(Debug)]
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub(crate) fn parse(text: &str) -> Self {
+        Self(
+            form_urlencoded::parse(text.as_bytes())
+                .into_owned()
+                .collect(),
+        )
+    }
+
+    /// The value, empty when absent.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.0
+            .iter()
+            .find(|(key, _)| key == name)
+            .map_or("", |(_, value)| value)
+    }
+
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        matches!(self.text(name), "true" | "1")
+    }
+
+    fn number(&self, name: &str) -> Result<Option<u64>, Failure> {
+        match self.text(name) {
+            "" => Ok(None),
+            text => text.parse().map(Some).map_err(|_| {
+                Failure::bad_request(format!(
+                    "strconv.ParseInt: parsing {text:?}: invalid syntax"
+                ))
+            }),
+        }
+    }
+
+    /// `dryRun`, of an options object of this kind.
+    pub(crate) fn dry_run(&self, kind: &str) -> Result<bool, Failure> {
+        dry_run_value(self.text("dryRun"), kind)
+    }
+
+    /// `fieldManager`, empty when absent.
+    pub(crate) fn field_manager(&self, kind: &str) -> Result<&str, Failure> {
+        let manager = self.text("fieldManager");
+        if manager.len() > MANAGER_LENGTH {
+            return Err(invalid_options(
+                kind,
+                Fault::too_long("fieldManager", MANAGER_LENGTH),
+            ));
+        }
+        Ok(manager)
+    }
+
+    pub(crate) fn selector(&self) -> Result<Selector, Failure> {
+        Selector::parse(self.text("labelSelector"), self.text("fieldSelector"))
+    }
+
+    /// `resourceVersion`; `None` for the most recent, 0 for any.
+    fn version(&self) -> Result<Option<u64>, String> {
+        match self.text("resourceVersion") {
+            "" => Ok(None),
+            text => text.parse().map(Some).map_err(|_| {
+                format!("resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax")
+            }),
+        }
+    }
+
+    /// The version that a get or a list must not be older than.
+    pub(crate) fn least_version(&self) -> Result<u64, Failure> {
+        let invalid = |why| Failure::bad_request(format!("invalid resource version: {why}"));
+        Ok(self.version().map_err(invalid)?.unwrap_or_default())
+    }
+
+    pub(crate) fn list(&self) -> Result<ListRequest, Failure> {
+        let selector = self.selector()?;
+        let limit = self
+            .number("limit")?
+            .and_then(|limit| usize::try_from(limit).ok())
+            .filter(|limit| *limit > 0);
+        let version_match = self.text("resourceVersionMatch");
+        let refused = |why| {
+            Err(invalid_options(
+                "ListOptions",
+                Fault::forbidden("resourceVersionMatch", why),
+            ))
+        };
+        if !version_match.is_empty() && self.text("resourceVersion").is_empty() {
+            return refused("resourceVersionMatch is forbidden unless resourceVersion is provided");
+        }
+        let version = self.least_version()?;
+        let continuation = match self.text("continue") {
+            "" => None,
+            token => Some(Continuation::parse(token)?),
+        };
+        let exact = version_match == "Exact";
+        Ok(ListRequest {
+            selector,
+            limit,
+            continuation,
+            version,
+            exact,
+        })
+    }
+
+    pub(crate) fn watch(&self) -> Result<WatchRequest, Failure> {
+        let selector = self.selector()?;
+        let refused = |why| {
+            Err(invalid_options(
+                "ListOptions",
+                Fault::forbidden("resourceVersionMatch", why),
+            ))
+        };
+        let initial = self.text("sendInitialEvents");
+        let version_match = self.text("resourceVersionMatch");
+        if initial.is_empty() && !version_match.is_empty() {
+            return refused(
+                "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+            );
+        }
+        if !initial.is_empty() && version_match != "NotOlderThan" {
+            return refused(
+                "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+            );
+        }
+        let bookmarks = self.flag("allowWatchBookmarks");
+        let version = self.version().map_err(Failure::internal)?;
+        let start = match (initial, version) {
+            ("true" | "1", _) => Start::Everything {
+                mark_end: bookmarks,
+            },
+            ("", None | Some(0)) => Start::Everything { mark_end: false },
+            (_, None | Some(0)) => Start::Now,
+            (_, Some(version)) => Start::After(version),
+        };
+        let timeout = self
+            .number("timeoutSeconds")?
+            .map_or(WATCH_TIMEOUT, Duration::from_secs);
+        Ok(WatchRequest {
+            selector,
+            start,
+            bookmarks,
+            timeout,
+        })
+    }
+}
+
+/// What a list asks for.
+#[derive(Debug)]
+pub(crate) struct ListRequest {
+    pub(crate) selector: Selector,
+    pub(crate) limit: Option<usize>,
+    pub(crate) continuation: Option<Continuation>,
+    pub(crate) version: u64,
+    /// As of exactly that version, rather than at least.
+    pub(crate) exact: bool,
+}
+
+/// Where the next page begins, and at which revision.
+#[derive(Debug)]
+pub(crate) struct Continuation {
+    pub(crate) revision: u64,
+    /// The name after which the page begins.
+    pub(crate) after: String,
+}
+
+impl Continuation {
+    /// The token that a client gives back.
+    pub(crate) fn token(&self) -> String {
+        format!("{}:{}", self.revision, self.after)
+    }
+
+    fn parse(token: &str) -> Result<Self, Failure> {
+        token
+            .split_once(':')
+            .and_then(|(revision, after)| {
+                Some(Self {
+                    revision: revision.parse().ok()?,
+                    after: after.to_owned(),
+                })
+            })
+            .ok_or_else(|| {
+                Failure::bad_request(
+                    "invalid continue token: continue key is not valid: not a token of this server",
+                )
+            })
+    }
+}
+
+fn invalid_options(kind: &str, fault: Fault) -> Failure {
+    Failure::invalid(META_GROUP, kind, "", &[fault])
+}
+
+fn dry_run_value(value: &str, kind: &str) -> Result<bool, Failure> {
+    match value {
+        "" => Ok(false),
+        "All" => Ok(true),
+        other => Err(invalid_options(
+            kind,
+            Fault::unsupported("dryRun", other, "All"),
+        )),
+    }
+}
+
+/// A patch's manager; an apply needs one, and it alone may be forced.
+pub(crate) fn patch_options(query: &Query, is_apply: bool) -> Result<(&str, bool), Failure> {
+    let manager = query.field_manager("PatchOptions")?;
+    let force = query.flag("force");
+    if is_apply && manager.is_empty() {
+        let fault = Fault::required("fieldManager", "is required for apply patch");
+        return Err(invalid_options("PatchOptions", fault));
+    }
+    if !is_apply && !query.text("force").is_empty() {
+        let fault = Fault::forbidden("force", "may not be specified for non-apply patch");
+        return Err(invalid_options("PatchOptions", fault));
+    }
+    Ok((manager, force))
+}
+
+/// A delete's body and query: its preconditions, and whether it is a dry run.
+pub(crate) fn delete_options(query: &Query, body: &[u8]) -> Result<(Preconditions, bool), Failure> {
+    let mut dry_run = query.dry_run("DeleteOptions")?;
+    if body.is_empty() {
+        return Ok((Preconditions::default(), dry_run));
+    }
+    let options: Object = serde_json::from_slice(body).map_err(|error| {
+        Failure::bad_request(format!(
+            "couldn't get version/kind; json parse error: {error}"
+        ))
+    })?;
+    for value in options
+        .get("dryRun")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        dry_run |= dry_run_value(value.as_str().unwrap_or_default(), "DeleteOptions")?;
+    }
+    let precondition = |field: &str| {
+        options
+            .get("preconditions")
+            .and_then(|all| all.get(field))
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    };
+    let preconditions = Preconditions {
+        uid: precondition("uid"),
+        resource_version: precondition("resourceVersion"),
+    };
+    Ok((preconditions, dry_run))
+}

@@ -1,0 +1,270 @@
+//! Failures in the API server's own shape and words.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::schema::Resource;
+
+/// A failure that travels as a Kubernetes `Status`.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) code: StatusCode,
+    pub(crate) message: String,
+    reason: Option<&'static str>,
+    details: Option<Value>,
+}
+
+impl Failure {
+    fn new(code: StatusCode, reason: &'static str, message: String) -> Self {
+        Self {
+            code,
+            message,
+            reason: Some(reason),
+            details: None,
+        }
+    }
+
+    fn about(mut self, kind: &str, name: &str) -> Self {
+        self.details = Some(json!({ "name": name, "kind": kind }));
+        self
+    }
+
+    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "BadRequest", message.into())
+    }
+
+    pub(crate) fn not_found(resource: &Resource, name: &str) -> Self {
+        let plural = resource.plural;
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "NotFound",
+            format!("{plural} {name:?} not found"),
+        )
+        .about(plural, name)
+    }
+
+    pub(crate) fn unknown_path() -> Self {
+        let message = "the server could not find the requested resource".to_owned();
+        Self {
+            details: Some(json!({})),
+            ..Self::new(StatusCode::NOT_FOUND, "NotFound", message)
+        }
+    }
+
+    pub(crate) fn method_not_allowed() -> Self {
+        let message = "the server does not allow this method on the requested resource".to_owned();
+        Self {
+            details: Some(json!({})),
+            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
+        }
+    }
+
+    pub(crate) fn unsupported_media_type() -> Self {
+        let message = "415: Unsupported Media Type".to_owned();
+        let code = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        Self {
+            details: Some(json!({})),
+            ..Self::new(code, "UnsupportedMediaType", message)
+        }
+    }
+
+    pub(crate) fn already_exists(resource: &Resource, name: &str, terminating: bool) -> Self {
+        let plural = resource.plural;
+        let prefix = if terminating {
+            "object is being deleted: "
+        } else {
+            ""
+        };
+        let message = format!("{prefix}{plural} {name:?} already exists");
+        Self::new(StatusCode::CONFLICT, "AlreadyExists", message).about(plural, name)
+    }
+
+    pub(crate) fn conflict(resource: &Resource, name: &str, why: &str) -> Self {
+        let plural = resource.plural;
+        let message = format!("Operation cannot be fulfilled on {plural} {name:?}: {why}");
+        Self::new(StatusCode::CONFLICT, "Conflict", message).about(plural, name)
+    }
+
+    pub(crate) fn forbidden(resource: &Resource, name: &str, why: &str) -> Self {
+        let plural = resource.plural;
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "Forbidden",
+            format!("{plural} {name:?} is forbidden: {why}"),
+        )
+        .about(plural, name)
+    }
+
+    /// Fields that managers other than the applying one own with other values;
+    /// each is the manager in the API server's words and the field's path.
+    pub(crate) fn apply_conflict(conflicts: &[(String, String)]) -> Self {
+        let causes: Vec<Value> = conflicts
+            .iter()
+            .map(|(manager, field)| {
+                json!({ "reason": "FieldManagerConflict", "message": format!("conflict with {manager}"), "field": field })
+            })
+            .collect();
+        let message = if let [(manager, field)] = conflicts {
+            format!("Apply failed with 1 conflict: conflict with {manager}: {field}")
+        } else {
+            let mut lines = Vec::new();
+            let mut last = None;
+            for (manager, field) in conflicts {
+                if last != Some(manager) {
+                    lines.push(format!("conflicts with {manager}:"));
+                    last = Some(manager);
+                }
+                lines.push(format!("- {field}"));
+            }
+            format!(
+                "Apply failed with {} conflicts: {}",
+                conflicts.len(),
+                lines.join("\n")
+            )
+        };
+        let details = Some(json!({ "causes": causes }));
+        Self {
+            details,
+            ..Self::new(StatusCode::CONFLICT, "Conflict", message)
+        }
+    }
+
+    /// An object or an options object that breaks rules; `faults` is not empty.
+    pub(crate) fn invalid(group: &str, kind: &str, name: &str, faults: &[Fault]) -> Self {
+        let mut lines: Vec<String> = Vec::new();
+        for line in faults
+            .iter()
+            .map(|fault| format!("{}: {}", fault.field, fault.message))
+        {
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
+        let text = if lines.len() == 1 {
+            lines.concat()
+        } else {
+            format!("[{}]", lines.join(", "))
+        };
+        let qualified = if group.is_empty() {
+            kind.to_owned()
+        } else {
+            format!("{kind}.{group}")
+        };
+        let causes: Vec<Value> = faults
+            .iter()
+            .map(|fault| json!({ "reason": fault.reason, "message": fault.message, "field": fault.field }))
+            .collect();
+        let mut details = json!({ "kind": kind, "causes": causes });
+        if let Value::Object(map) = &mut details {
+            for (key, value) in [("name", name), ("group", group)] {
+                if !value.is_empty() {
+                    map.insert(key.to_owned(), value.into());
+                }
+            }
+        }
+        let message = format!("{qualified} {name:?} is invalid: {text}");
+        Self {
+            details: Some(details),
+            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message)
+        }
+    }
+
+    pub(crate) fn expired(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::GONE, "Expired", message.into())
+    }
+
+    pub(crate) fn version_too_large(wanted: u64, current: u64) -> Self {
+        let message = format!("Timeout: Too large resource version: {wanted}, current: {current}");
+        let details = json!({
+            "causes": [{ "reason": "ResourceVersionTooLarge", "message": "Too large resource version" }],
+            "retryAfterSeconds": 1,
+        });
+        Self {
+            details: Some(details),
+            ..Self::new(StatusCode::GATEWAY_TIMEOUT, "Timeout", message)
+        }
+    }
+
+    /// A failure for which the API server names no reason.
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        Self {
+            code: StatusCode::INTERNAL_SERVER_ERROR,
+            message: message.into(),
+            reason: None,
+            details: None,
+        }
+    }
+
+    /// The `Status` object on the wire.
+    pub(crate) fn to_json(&self) -> Value {
+        let mut status = json!({
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": self.message,
+            "code": self.code.as_u16(),
+        });
+        if let Value::Object(map) = &mut status {
+            if let Some(reason) = self.reason {
+                map.insert("reason".to_owned(), reason.into());
+            }
+            if let Some(details) = &self.details {
+                map.insert("details".to_owned(), details.clone());
+            }
+        }
+        status
+    }
+}
+
+/// One broken rule of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    field: &'static str,
+    reason: &'static str,
+    message: String,
+}
+
+impl Fault {
+    pub(crate) fn invalid(field: &'static str, value: &str, why: &str) -> Self {
+        Self {
+            field,
+            reason: "FieldValueInvalid",
+            message: format!("Invalid value: {value:?}: {why}"),
+        }
+    }
+
+    pub(crate) fn required(field: &'static str, why: &str) -> Self {
+        Self {
+            field,
+            reason: "FieldValueRequired",
+            message: format!("Required value: {why}"),
+        }
+    }
+
+    pub(crate) fn forbidden(field: &'static str, why: &str) -> Self {
+        Self {
+            field,
+            reason: "FieldValueForbidden",
+            message: format!("Forbidden: {why}"),
+        }
+    }
+
+    pub(crate) fn too_long(field: &'static str, limit: usize) -> Self {
+        let message = format!("Too long: may not be more than {limit} bytes");
+        Self {
+            field,
+            reason: "FieldValueTooLong",
+            message,
+        }
+    }
+
+    pub(crate) fn unsupported(field: &'static str, value: &str, supported: &str) -> Self {
+        let message = format!("Unsupported value: [{value:?}]: supported values: {supported:?}");
+        Self {
+            field,
+            reason: "FieldValueNotSupported",
+            message,
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Watches: the stream of events behind one request.
+
+use std::{collections::VecDeque, io, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures::{Stream, stream};
+use http_body::Frame;
+use serde_json::{Value, json};
+use tokio::{
+    sync::watch,
+    time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until},
+};
+
+use crate::{
+    faults::Faults,
+    schema::{Object, Resource, edit},
+    select::Selector,
+    status::Failure,
+    store::{Compacted, Event, Store, stamp},
+};
+
+/// How often an idle watch says how far it is.
+const BOOKMARK_EVERY: Duration = Duration::from_mins(1);
+const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
+
+/// What a watch asks for.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) selector: Selector,
+    pub(crate) start: Start,
+    pub(crate) bookmarks: bool,
+    pub(crate) timeout: Duration,
+}
+
+/// Where a watch begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// With everything that is there, as additions; whether a bookmark marks their end.
+    Everything {
+        /// The streaming list's closing bookmark.
+        mark_end: bool,
+    },
+    /// With what comes from now on.
+    Now,
+    /// With what came after this revision.
+    After(u64),
+}
+
+/// The events as lines of JSON. It ends at the timeout, after an error event,
+/// or broken off when the server is stopped.
+pub(crate) fn events(
+    store: Arc<Store>,
+    faults: &Faults,
+    resource: &'static Resource,
+    request: Request,
+) -> impl Stream<Item = io::Result<Frame<Bytes>>> + use<> {
+    let mut bookmarks = interval_at(Instant::now() + BOOKMARK_EVERY, BOOKMARK_EVERY);
+    bookmarks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut feed = Feed {
+        resource,
+        selector: request.selector,
+        position: 0,
+        lines: VecDeque::new(),
+        revisions: store.revisions(),
+        availability: faults.availability(),
+        deadline: Instant::now() + request.timeout,
+        bookmarks: request.bookmarks.then_some(bookmarks),
+        ended: false,
+        store,
+    };
+    feed.begin(request.start);
+    stream::unfold(feed, |mut feed| async {
+        let line = feed.next().await?;
+        Some((line, feed))
+    })
+}
+
+struct Feed {
+    store: Arc<Store>,
+    resource: &'static Resource,
+    selector: Selector,
+    /// All events up to here are delivered or need not be.
+    position: u64,
+    lines: VecDeque<Bytes>,
+    revisions: watch::Receiver<u64>,
+    availability: watch::Receiver<bool>,
+    deadline: Instant,
+    bookmarks: Option<Interval>,
+    ended: bool,
+}
+
+impl Feed {
+    fn begin(&mut self, start: Start) {
+        match start {
+            Start::Now => self.position = self.store.revision(),
+            Start::After(revision) => self.position = revision,
+            Start::Everything { mark_end } => {
+                // The present revision is never compacted.
+                let (objects, revision) = self
+                    .store
+                    .list(&self.resource.prefix(), None)
+                    .unwrap_or_default();
+                for object in &objects {
+                    if self.selector.matches(object) {
+                        self.push("ADDED", Object::clone(object));
+                    }
+                }
+                self.position = revision;
+                if mark_end {
+                    self.push_bookmark(true);
+                }
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Option<io::Result<Frame<Bytes>>> {
+        loop {
+            if !*self.availability.borrow_and_update() && !self.ended {
+                self.ended = true;
+                return Some(Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "the simulated API server is stopped",
+                )));
+            }
+            if let Some(line) = self.lines.pop_front() {
+                return Some(Ok(Frame::data(line)));
+            }
+            if self.ended {
+                return None;
+            }
+            self.revisions.borrow_and_update();
+            self.take_events();
+            if self.lines.is_empty() {
+                self.wait().await;
+            }
+        }
+    }
+
+    fn take_events(&mut self) {
+        match self.store.events_after(self.position) {
+            Ok((events, reached)) => {
+                for event in events
+                    .iter()
+                    .filter(|event| event.key.starts_with(&self.resource.prefix()))
+                {
+                    self.push_event(event);
+                }
+                self.position = self.position.max(reached);
+            }
+            Err(Compacted(oldest)) => {
+                let failure = Failure::expired(format!(
+                    "too old resource version: {} ({oldest})",
+                    self.position
+                ));
+                self.push("ERROR", failure.to_json());
+                self.ended = true;
+            }
+        }
+    }
+
+    async fn wait(&mut self) {
+        let bookmark = async {
+            match self.bookmarks.as_mut() {
+                Some(interval) => {
+                    interval.tick().await;
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.revisions.changed() => {}
+            _ = self.availability.changed() => {}
+            () = bookmark => self.push_bookmark(false),
+            () = sleep_until(self.deadline) => {
+                if self.bookmarks.is_some() {
+                    self.push_bookmark(false);
+                }
+                self.ended = true;
+            }
+        }
+    }
+
+    /// An object that leaves the selection is deleted to this watch, one that
+    /// enters it is added.
+    fn push_event(&mut self, event: &Event) {
+        let selected = |object: &&Arc<Object>| self.selector.matches(object);
+        let previous = event.previous.as_ref().filter(selected);
+        let current = event.current.as_ref().filter(selected);
+        let (kind, object) = match (previous, current) {
+            (None, Some(current)) => ("ADDED", current),
+            (Some(_), Some(current)) => ("MODIFIED", current),
+            (Some(previous), None) => ("DELETED", previous),
+            (None, None) => return,
+        };
+        let mut object = Object::clone(object);
+        stamp(&mut object, event.revision);
+        self.push(kind, object);
+    }
+
+    fn push_bookmark(&mut self, initial_events_end: bool) {
+        let mut object = Object::new();
+        object.insert("kind".to_owned(), self.resource.kind.into());
+        object.insert("apiVersion".to_owned(), self.resource.api_version.into());
+        stamp(&mut object, self.position);
+        if initial_events_end {
+            edit(&mut object, "metadata", |metadata| {
+                metadata.insert(
+                    "annotations".to_owned(),
+                    json!({ INITIAL_EVENTS_END: "true" }),
+                );
+            });
+        }
+        self.push("BOOKMARK", object);
+    }
+
+    fn push(&mut self, kind: &str, object: impl Into<Value>) {
+        let mut line = json!({ "type": kind, "object": object.into() }).to_string();
+        line.push('\n');
+        self.lines.push_back(Bytes::from(line));
+    }
+}

@@ -1,0 +1,101 @@
+//! The check that walks the catalogue: every table with a tenant key has every part of
+//! its isolation, and no login has more than its part. It runs at start, after each new
+//! partition, and in the tests.
+//!
+//! Each query of [`CHECKS`] returns what is wrong and nothing else: the object, the
+//! fault, and the remedy.
+
+use std::fmt;
+
+use sqlx::PgPool;
+
+use super::DbError;
+
+/// A part that is missing, or a right too many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The table, function, view or login.
+    pub object: String,
+    /// What is wrong with it.
+    pub fault: String,
+    /// The statement or the change that mends it.
+    pub remedy: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}; {}", self.object, self.fault, self.remedy)
+    }
+}
+
+/// Why the catalogue is not good.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogueError {
+    /// The schema does not keep the tenants apart.
+    #[error("the database does not keep the tenants apart:\n{}", lines(.0))]
+    Faults(Vec<Fault>),
+    /// The check could not be made.
+    #[error(transparent)]
+    Database(#[from] DbError),
+}
+
+fn lines(faults: &[Fault]) -> String {
+    let lines: Vec<String> = faults.iter().map(|fault| format!("  - {fault}")).collect();
+    lines.join("\n")
+}
+
+/// Unique indexes that need not start with the tenant, and why.
+const UNIQUE_WITHOUT_TENANT: [(&str, &str); 3] = [
+    ("tenants_live_id", "a tenant's name is what is unique in the region"),
+    ("changes_pkey", "the order of writing spans tenants"),
+    ("changes_revision_key", "the order of the log spans tenants"),
+];
+
+/// Tables without a tenant key that the tenant login may use, and why.
+const SHARED_TABLES: [(&str, &str); 3] = [
+    ("plans", "a public price list"),
+    ("change_sequence", "one number"),
+    ("requests", "replies, under a policy of their own by the scope that they were made under"),
+];
+
+/// The queries. `$1` is [`UNIQUE_WITHOUT_TENANT`], `$2` is [`SHARED_TABLES`].
+const CHECKS: [&str; 11] = [
+    include_str!("catalogue/row_security.sql"),
+    include_str!("catalogue/policies.sql"),
+    include_str!("catalogue/extra_policies.sql"),
+    include_str!("catalogue/columns.sql"),
+    include_str!("catalogue/unique_keys.sql"),
+    include_str!("catalogue/foreign_keys.sql"),
+    include_str!("catalogue/partitions.sql"),
+    include_str!("catalogue/table_rights.sql"),
+    include_str!("catalogue/functions.sql"),
+    include_str!("catalogue/views.sql"),
+    include_str!("catalogue/logins.sql"),
+];
+
+/// Walks the catalogue; an error lists every fault with its remedy.
+pub async fn check(pool: &PgPool) -> Result<(), CatalogueError> {
+    let names = |list: &[(&str, &str)]| -> Vec<String> {
+        list.iter().map(|(name, _reason)| (*name).to_owned()).collect()
+    };
+    let mut connection = pool.acquire().await.map_err(DbError::from)?;
+    let mut faults = Vec::new();
+    for query in CHECKS {
+        let rows: Vec<(String, String, String)> = sqlx::query_as(query)
+            .bind(names(&UNIQUE_WITHOUT_TENANT))
+            .bind(names(&SHARED_TABLES))
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(DbError::from)?;
+        faults.extend(rows.into_iter().map(|(object, fault, remedy)| Fault {
+            object,
+            fault,
+            remedy,
+        }));
+    }
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(CatalogueError::Faults(faults))
+    }
+}

@@ -1,0 +1,341 @@
+//! The change log: what each mutation changed, written in its own transaction, given a
+//! revision after the commit.
+//!
+//! - One sequencer at a time, whichever replica holds the lock on the row of
+//!   `change_sequence`, gives revisions to committed rows. Revisions have no gaps, and a
+//!   reader that has seen revision N has every change up to N before it.
+//! - Changes of one tenant are in the order of their commits: [`record`] holds the
+//!   tenant's row until its transaction ends.
+//! - NOTIFY wakes and carries nothing; a poll each second stands behind it.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sqlx::postgres::{PgListener, PgPoolOptions};
+use sqlx::PgConnection;
+use streamspace_core::ids::TenantUid;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{Database, DbError, Scope};
+
+/// The channel that wakes the change logs of all replicas. It carries no payload.
+const CHANNEL: &str = "streamspace_changes";
+
+/// How long a change waits at most for a notification that was lost.
+const POLL: Duration = Duration::from_secs(1);
+
+/// How many revisions one transaction of the sequencer gives.
+const BATCH: i64 = 1000;
+
+/// Pauses between attempts while PostgreSQL is away.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// What kind of thing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ChangeKind {
+    /// A tenant.
+    Tenant,
+    /// An operation.
+    Operation,
+}
+
+/// What happened to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ChangeType {
+    /// It is new.
+    Created,
+    /// A field differs.
+    Updated,
+    /// It is gone.
+    Deleted,
+}
+
+impl ChangeKind {
+    /// The word in the table.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tenant => "tenant",
+            Self::Operation => "operation",
+        }
+    }
+
+    fn from_word(word: &str) -> Option<Self> {
+        [Self::Tenant, Self::Operation]
+            .into_iter()
+            .find(|kind| kind.as_str() == word)
+    }
+}
+
+impl ChangeType {
+    /// The word in the table.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Updated => "updated",
+            Self::Deleted => "deleted",
+        }
+    }
+
+    fn from_word(word: &str) -> Option<Self> {
+        [Self::Created, Self::Updated, Self::Deleted]
+            .into_iter()
+            .find(|change| change.as_str() == word)
+    }
+}
+
+/// A change to be written with the mutation that makes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewChange {
+    /// What kind of thing changed.
+    pub kind: ChangeKind,
+    /// What happened to it.
+    pub change: ChangeType,
+    /// Whose it is.
+    pub tenant_uid: TenantUid,
+    /// The resource name, for example `tenants/acme-corp`.
+    pub name: String,
+    /// Who changed it: an operator's name, or the daemon's part that did.
+    pub actor: String,
+    /// The encoded `streamspace.admin.v1.Resource` after the change.
+    pub resource: Vec<u8>,
+}
+
+/// A change with its revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeRow {
+    /// Its place in the log: 1, 2, 3, without gaps.
+    pub revision: i64,
+    /// What kind of thing changed.
+    pub kind: ChangeKind,
+    /// What happened to it.
+    pub change: ChangeType,
+    /// Whose it is.
+    pub tenant_uid: TenantUid,
+    /// The resource name.
+    pub name: String,
+    /// Who changed it.
+    pub actor: String,
+    /// The encoded `streamspace.admin.v1.Resource` after the change.
+    pub resource: Vec<u8>,
+    /// When its transaction began, by the database's clock.
+    pub time: Timestamp,
+}
+
+/// Writes a change in the transaction of the mutation, and holds the tenant's row until
+/// that ends. The tenant must exist and be within the transaction's scope.
+pub async fn record(transaction: &mut PgConnection, change: &NewChange) -> Result<(), DbError> {
+    // The inner select takes its lock before the identity of the new row is drawn, so
+    // among the changes of one tenant the identities follow the commits.
+    sqlx::query(
+        "WITH inserted AS (
+             INSERT INTO changes (tenant_uid, kind, type, name, actor, resource)
+             SELECT tenant.tenant_uid, $2, $3, $4, $5, $6
+             FROM (SELECT tenant_uid FROM tenants WHERE tenant_uid = $1 FOR NO KEY UPDATE) AS tenant
+             RETURNING 1
+         )
+         SELECT pg_notify('streamspace_changes', '') FROM inserted",
+    )
+    .bind(change.tenant_uid.0)
+    .bind(change.kind.as_str())
+    .bind(change.change.as_str())
+    .bind(&change.name)
+    .bind(&change.actor)
+    .bind(&change.resource)
+    .fetch_one(transaction)
+    .await?;
+    Ok(())
+}
+
+/// Reads the log, and gives revisions while [`ChangeLog::run`] runs. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ChangeLog {
+    database: Database,
+    latest: Arc<watch::Sender<i64>>,
+}
+
+impl ChangeLog {
+    /// A log that has seen nothing yet; [`ChangeLog::run`] makes it follow.
+    pub fn new(database: Database) -> Self {
+        Self {
+            database,
+            latest: Arc::new(watch::Sender::new(0)),
+        }
+    }
+
+    /// The highest revision that this replica knows of. It wakes readers.
+    pub fn latest(&self) -> watch::Receiver<i64> {
+        self.latest.subscribe()
+    }
+
+    /// The changes after a revision that the scope may see, in order, at most `limit`.
+    ///
+    /// A scope of tenants skips the revisions of others. A reader that gets fewer than
+    /// `limit` rows has seen all up to the value of [`ChangeLog::latest`] that it took
+    /// before the call.
+    pub async fn read(
+        &self,
+        scope: &Scope,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<ChangeRow>, DbError> {
+        let mut transaction = self.database.begin(scope).await?;
+        let rows: Vec<StoredChange> = sqlx::query_as(
+            "SELECT revision, kind, type, tenant_uid, name, actor, resource,
+                    (extract(epoch FROM time) * 1000000)::bigint
+             FROM changes
+             WHERE revision > $1 AND ($2::uuid[] IS NULL OR tenant_uid = ANY ($2))
+             ORDER BY revision
+             LIMIT $3",
+        )
+        .bind(after)
+        .bind(scope.tenant_uids())
+        .bind(limit)
+        .fetch_all(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        rows.into_iter().map(from_stored).collect()
+    }
+
+    /// Gives revisions and publishes the latest until stopped. While PostgreSQL is away
+    /// it tries again with growing pauses.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut pause = BACKOFF.0;
+        loop {
+            let mut followed = false;
+            let error = tokio::select! {
+                () = stop.cancelled() => return,
+                result = self.follow(&mut followed) => match result {
+                    Ok(never) => match never {},
+                    Err(error) => error,
+                },
+            };
+            if followed {
+                pause = BACKOFF.0;
+            }
+            tracing::warn!(%error, retry_in = ?pause, "the change log is interrupted");
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+            pause = (pause * 2).min(BACKOFF.1);
+        }
+    }
+
+    /// Follows until the connection is lost. `followed` tells whether it was had at all.
+    async fn follow(&self, followed: &mut bool) -> Result<Infallible, DbError> {
+        // A pool of one: the listener needs a connection that nobody else uses.
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(Duration::from_secs(3))
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_lazy_with(self.database.session_options("changes"));
+        let mut listener = PgListener::connect_with(&pool).await?;
+        listener.eager_reconnect(false);
+        // Listening comes before the first look, so nothing falls between the two.
+        listener.listen(CHANNEL).await?;
+        loop {
+            while self.sequence().await? {}
+            *followed = true;
+            match timeout(POLL, listener.try_recv()).await {
+                Err(_no_notification) => {}
+                Ok(Ok(Some(_wake))) => while listener.next_buffered().is_some() {},
+                Ok(Ok(None)) => return Err(connection_lost()),
+                Ok(Err(error)) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Gives revisions to committed changes that have none, if no other replica is at
+    /// it, and publishes the latest. Returns whether there may be more.
+    async fn sequence(&self) -> Result<bool, DbError> {
+        let (latest, waiting): (i64, bool) = sqlx::query_as(
+            "SELECT revision, EXISTS (SELECT FROM changes WHERE revision IS NULL)
+             FROM change_sequence",
+        )
+        .fetch_one(self.database.operator())
+        .await?;
+        self.publish(latest);
+        if !waiting {
+            return Ok(false);
+        }
+
+        let mut transaction = self.database.begin(&Scope::Region).await?;
+        let locked: Option<i64> =
+            sqlx::query_scalar("SELECT revision FROM change_sequence FOR UPDATE SKIP LOCKED")
+                .fetch_optional(&mut *transaction)
+                .await?;
+        let Some(last) = locked else {
+            return Ok(false);
+        };
+        // A statement of its own, so that its snapshot is younger than the lock: it sees
+        // every revision that the sequencer before gave.
+        let given = sqlx::query(
+            "UPDATE changes
+             SET revision = $1 + batch.place
+             FROM (
+                 SELECT change_id, row_number() OVER (ORDER BY change_id) AS place
+                 FROM changes
+                 WHERE revision IS NULL
+                 ORDER BY change_id
+                 LIMIT $2
+             ) AS batch
+             WHERE changes.change_id = batch.change_id",
+        )
+        .bind(last)
+        .bind(BATCH)
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected();
+        let given = i64::try_from(given).unwrap_or(BATCH);
+        sqlx::query("UPDATE change_sequence SET revision = $1")
+            .bind(last + given)
+            .execute(&mut *transaction)
+            .await?;
+        sqlx::query("SELECT pg_notify('streamspace_changes', '')")
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        self.publish(last + given);
+        Ok(given == BATCH)
+    }
+
+    fn publish(&self, revision: i64) {
+        self.latest.send_if_modified(|latest| {
+            let differs = *latest != revision;
+            *latest = revision;
+            differs
+        });
+    }
+}
+
+fn connection_lost() -> DbError {
+    sqlx::Error::Io(std::io::ErrorKind::ConnectionAborted.into()).into()
+}
+
+/// The columns of a change as they are read; the time in microseconds since 1970.
+type StoredChange = (i64, String, String, Uuid, String, String, Vec<u8>, i64);
+
+fn from_stored(row: StoredChange) -> Result<ChangeRow, DbError> {
+    let (revision, kind, change, tenant_uid, name, actor, resource, time) = row;
+    let unknown = |what: &str| {
+        DbError::Other(sqlx::Error::Decode(
+            format!("revision {revision} has an unknown {what}; a newer version wrote it").into(),
+        ))
+    };
+    Ok(ChangeRow {
+        revision,
+        kind: ChangeKind::from_word(&kind).ok_or_else(|| unknown("kind"))?,
+        change: ChangeType::from_word(&change).ok_or_else(|| unknown("type"))?,
+        tenant_uid: TenantUid(tenant_uid),
+        name,
+        actor,
+        resource,
+        time: Timestamp::from_microsecond(time).map_err(|_out_of_range| unknown("time"))?,
+    })
+}

@@ -1,0 +1,223 @@
+//! The logins, the database, and the schema.
+
+use std::str::FromStr;
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
+
+use super::pool::default_max_connections;
+use super::{DatabaseConfig, DatabaseUrl, DatabaseUrlError, DbError};
+
+/// Runs the migrations and owns what they make.
+pub const OWNER: &str = "streamspace_owner";
+/// Sees the whole region.
+pub const OPERATOR: &str = "streamspace_operator";
+/// Sees the tenants that its transaction names.
+pub const TENANT: &str = "streamspace_tenant";
+/// Inserts audit entries.
+pub const AUDIT: &str = "streamspace_audit";
+/// Rolls partitions.
+pub const MAINTAINER: &str = "streamspace_maintainer";
+
+const LOGINS: [&str; 5] = [OWNER, OPERATOR, TENANT, AUDIT, MAINTAINER];
+
+/// Serializes concurrent runs of [`setup`]; "setup" in ASCII.
+const SETUP_LOCK: i64 = 0x73_6574_7570;
+
+/// The oldest PostgreSQL that has what the schema needs.
+const OLDEST_VERSION: i32 = 150_000;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// Why the database could not be prepared.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// A statement failed.
+    #[error(transparent)]
+    Database(#[from] DbError),
+    /// A migration failed, or the schema is of a newer version.
+    #[error("the schema could not be brought up to date: {0}")]
+    Migration(#[source] sqlx::migrate::MigrateError),
+    /// The URL cannot be read.
+    #[error(transparent)]
+    Url(#[from] DatabaseUrlError),
+    /// The name cannot be one of a database.
+    #[error(
+        "{0:?} cannot be the name of a database; take small letters, digits and underscores, \
+         a letter first, at most 63"
+    )]
+    DatabaseName(String),
+    /// PostgreSQL is too old.
+    #[error("PostgreSQL {0} is too old; 15 is the oldest that works")]
+    TooOld(String),
+}
+
+impl From<sqlx::Error> for MigrateError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+/// Makes the five logins and the database where they are missing, takes away what the
+/// logins must not have, and says where each login connects. It may be run again, and by
+/// several at once.
+///
+/// The logins get no password: this is for a server that lets them in without one, such
+/// as the private one of [`crate::dev::postgres`].
+pub async fn setup(superuser_url: &str, database: &str) -> Result<DatabaseConfig, MigrateError> {
+    create(superuser_url, database, None).await
+}
+
+/// As [`setup`], but a database that is missing is made as a copy of another one, which
+/// nobody may be connected to.
+pub async fn setup_from_template(
+    superuser_url: &str,
+    database: &str,
+    template: &str,
+) -> Result<DatabaseConfig, MigrateError> {
+    create(superuser_url, database, Some(template)).await
+}
+
+/// Brings the schema up to date. Concurrent runs wait for each other.
+pub async fn run(owner: &DatabaseUrl) -> Result<(), MigrateError> {
+    // No time limits here: a migration may take long.
+    let mut connection = PgConnectOptions::from_str(owner.expose())?
+        .application_name("streamspaced migrations")
+        .options([("search_path", "public")])
+        .connect()
+        .await?;
+    require_version(&mut connection).await?;
+    let result = MIGRATIONS.run(&mut connection).await;
+    connection.close().await?;
+    result.map_err(|error| match error {
+        sqlx::migrate::MigrateError::Execute(error) => error.into(),
+        other => MigrateError::Migration(other),
+    })
+}
+
+async fn create(
+    superuser_url: &str,
+    database: &str,
+    template: Option<&str>,
+) -> Result<DatabaseConfig, MigrateError> {
+    require_name(database)?;
+    template.map(require_name).transpose()?;
+    let superuser = PgConnectOptions::from_str(superuser_url)?;
+    let mut connection = superuser.clone().connect().await?;
+    require_version(&mut connection).await?;
+    // The lock ends with the session, also on an error.
+    sqlx::query("SELECT pg_advisory_lock($1)")
+        .bind(SETUP_LOCK)
+        .execute(&mut connection)
+        .await?;
+    for login in LOGINS {
+        create_login(&mut connection, login).await?;
+    }
+    create_database(&mut connection, database, template).await?;
+    connection.close().await?;
+
+    let url = |login: &str| {
+        let mut url = superuser.clone().database(database).to_url_lossy();
+        // Of a PostgreSQL URL both can be set.
+        let _ = url.set_username(login);
+        let _ = url.set_password(None);
+        DatabaseUrl::parse(url.as_str())
+    };
+    Ok(DatabaseConfig {
+        owner: url(OWNER)?,
+        operator: url(OPERATOR)?,
+        tenant: url(TENANT)?,
+        audit: url(AUDIT)?,
+        maintainer: url(MAINTAINER)?,
+        max_connections: default_max_connections(),
+    })
+}
+
+/// The login is one of ours, so its name needs no quoting.
+async fn create_login(connection: &mut PgConnection, login: &'static str) -> Result<(), sqlx::Error> {
+    let exists: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)")
+        .bind(login)
+        .fetch_one(&mut *connection)
+        .await?;
+    let verb = if exists { "ALTER" } else { "CREATE" };
+    sqlx::query(AssertSqlSafe(format!(
+        "{verb} ROLE {login} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION NOBYPASSRLS"
+    )))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The names have been checked and need no quoting beyond that of key words.
+async fn create_database(
+    connection: &mut PgConnection,
+    database: &str,
+    template: Option<&str>,
+) -> Result<(), sqlx::Error> {
+    let exists: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
+        .bind(database)
+        .fetch_one(&mut *connection)
+        .await?;
+    if !exists {
+        let source = match template {
+            Some(template) => format!("TEMPLATE \"{template}\""),
+            None => "TEMPLATE template0 ENCODING 'UTF8'".to_owned(),
+        };
+        sqlx::query(AssertSqlSafe(format!(
+            "CREATE DATABASE \"{database}\" OWNER {OWNER} {source}"
+        )))
+        .execute(&mut *connection)
+        .await?;
+    }
+    // A copy does not inherit the rights of its template.
+    for statement in [
+        format!("REVOKE ALL ON DATABASE \"{database}\" FROM PUBLIC"),
+        format!("GRANT CONNECT ON DATABASE \"{database}\" TO {OPERATOR}, {TENANT}, {AUDIT}, {MAINTAINER}"),
+    ] {
+        sqlx::query(AssertSqlSafe(statement))
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+fn require_name(database: &str) -> Result<(), MigrateError> {
+    let fits = database.len() <= 63
+        && database.starts_with(|first: char| first.is_ascii_lowercase())
+        && database
+            .chars()
+            .all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_');
+    if fits {
+        Ok(())
+    } else {
+        Err(MigrateError::DatabaseName(database.to_owned()))
+    }
+}
+
+async fn require_version(connection: &mut PgConnection) -> Result<(), MigrateError> {
+    let (number, version): (i32, String) = sqlx::query_as(
+        "SELECT current_setting('server_version_num')::integer, current_setting('server_version')",
+    )
+    .fetch_one(connection)
+    .await?;
+    if number < OLDEST_VERSION {
+        return Err(MigrateError::TooOld(version));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_would_need_quoting_are_refused() {
+        for name in ["", "1st", "Streamspace", "a-b", "a\"; DROP DATABASE b; --", &"a".repeat(64)] {
+            assert!(require_name(name).is_err(), "{name}");
+        }
+        for name in ["streamspace", "streamspace_dev_2"] {
+            assert!(require_name(name).is_ok(), "{name}");
+        }
+    }
+}

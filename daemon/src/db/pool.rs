@@ -1,0 +1,220 @@
+//! One pool for each login.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{PgPool, Postgres, Transaction};
+
+use super::scope::{self, Scope};
+use super::DbError;
+
+/// How long a caller waits for a connection before the database counts as away.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What every connection starts with. The limits are in milliseconds: each statement of
+/// ours takes a few, so one that runs this long is stuck.
+const SESSION_LIMITS: [(&str, &str); 4] = [
+    ("search_path", "public"),
+    ("statement_timeout", "15000"),
+    ("lock_timeout", "10000"),
+    ("idle_in_transaction_session_timeout", "30000"),
+];
+
+/// Where the database is: one URL for each login. The logins have separate rights, and
+/// none can take on another's.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseConfig {
+    /// Owns the schema; used by migrations alone.
+    pub owner: DatabaseUrl,
+    /// Sees the whole region.
+    pub operator: DatabaseUrl,
+    /// Sees the tenants that the transaction names.
+    pub tenant: DatabaseUrl,
+    /// Inserts audit entries and can do nothing else.
+    pub audit: DatabaseUrl,
+    /// Rolls partitions.
+    pub maintainer: DatabaseUrl,
+    /// The most connections of the operator's and of the tenant's pool, each.
+    #[serde(default = "default_max_connections")]
+    pub max_connections: u32,
+}
+
+/// The most connections of a pool, unless configured.
+pub(super) const fn default_max_connections() -> u32 {
+    10
+}
+
+/// A PostgreSQL URL. It may hold a password, so it does not print.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct DatabaseUrl(String);
+
+/// A URL that is not one of PostgreSQL.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "not a PostgreSQL URL; write it as postgres://LOGIN:PASSWORD@HOST:5432/DATABASE, or with a Unix socket as \
+     postgres://LOGIN@localhost/DATABASE?host=/FOLDER"
+)]
+pub struct DatabaseUrlError;
+
+impl DatabaseUrl {
+    /// Takes a URL of the form `postgres://login[:password]@host[:port]/database[?host=/socket/folder]`.
+    pub fn parse(url: &str) -> Result<Self, DatabaseUrlError> {
+        let scheme = url.starts_with("postgres://") || url.starts_with("postgresql://");
+        if !scheme || PgConnectOptions::from_str(url).is_err() {
+            return Err(DatabaseUrlError);
+        }
+        Ok(Self(url.to_owned()))
+    }
+
+    /// The URL with its secret. Never log it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// The connection options, with the limits of every session and a name that shows
+    /// in `pg_stat_activity`.
+    pub(super) fn options(&self, purpose: &str) -> Result<PgConnectOptions, DbError> {
+        Ok(PgConnectOptions::from_str(&self.0)?
+            .application_name(&format!("streamspaced {purpose}"))
+            .options(SESSION_LIMITS))
+    }
+}
+
+impl TryFrom<String> for DatabaseUrl {
+    type Error = DatabaseUrlError;
+
+    fn try_from(url: String) -> Result<Self, Self::Error> {
+        Self::parse(&url)
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("DatabaseUrl(…)")
+    }
+}
+
+/// The pools. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Database {
+    pools: Arc<Pools>,
+}
+
+#[derive(Debug)]
+struct Pools {
+    operator: PgPool,
+    tenant: PgPool,
+    audit: PgPool,
+    session: PgConnectOptions,
+}
+
+impl Database {
+    /// Builds the pools. It does not connect, so it never fails because PostgreSQL is
+    /// down; it fails on a URL that cannot be read.
+    #[allow(
+        clippy::unused_async,
+        reason = "the pools start their upkeep on the runtime that calls this"
+    )]
+    pub async fn connect(config: &DatabaseConfig) -> Result<Self, DbError> {
+        let pool = |url: &DatabaseUrl, purpose: &str, max_connections: u32| {
+            Ok::<_, DbError>(
+                PgPoolOptions::new()
+                    .max_connections(max_connections)
+                    .acquire_timeout(ACQUIRE_TIMEOUT)
+                    .idle_timeout(Duration::from_secs(300))
+                    .max_lifetime(Duration::from_secs(1800))
+                    .connect_lazy_with(url.options(purpose)?),
+            )
+        };
+        Ok(Self {
+            pools: Arc::new(Pools {
+                operator: pool(&config.operator, "operator", config.max_connections)?,
+                tenant: pool(&config.tenant, "tenant", config.max_connections)?,
+                audit: pool(&config.audit, "audit", config.max_connections.div_ceil(2))?,
+                session: config.operator.options("session")?,
+            }),
+        })
+    }
+
+    /// Opens a transaction that sees what the scope allows: the whole region on the
+    /// operator's login, or the named tenants on the tenant login.
+    pub async fn begin(&self, scope: &Scope) -> Result<Transaction<'static, Postgres>, DbError> {
+        match scope {
+            Scope::Region => Ok(self.pools.operator.begin().await?),
+            Scope::Tenants(tenants) => {
+                let mut transaction = self.pools.tenant.begin().await?;
+                scope::enter(&mut transaction, tenants).await?;
+                Ok(transaction)
+            }
+        }
+    }
+
+    /// The pool that sees the whole region.
+    pub fn operator(&self) -> &PgPool {
+        &self.pools.operator
+    }
+
+    /// The pool of the login that can insert audit entries and nothing else.
+    pub fn audit(&self) -> &PgPool {
+        &self.pools.audit
+    }
+
+    /// Options for a connection outside the pools, on the operator's login: a session
+    /// that holds an advisory lock or listens.
+    pub(super) fn session_options(&self, purpose: &str) -> PgConnectOptions {
+        self.pools
+            .session
+            .clone()
+            .application_name(&format!("streamspaced {purpose}"))
+    }
+
+    /// Closes every pool; waits for the connections that are in use.
+    pub async fn close(&self) {
+        tokio::join!(
+            self.pools.operator.close(),
+            self.pools.tenant.close(),
+            self.pools.audit.close()
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_does_not_print_its_secret() {
+        let url = DatabaseUrl::parse("postgres://login:hunter2@db.example/streamspace").unwrap();
+        assert!(!format!("{url:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn other_urls_are_refused_without_being_repeated() {
+        for url in ["", "mysql://a:hunter2@b/c", "db.example", "postgres://a:hunter2@b:port/c"] {
+            let error = DatabaseUrl::parse(url).unwrap_err().to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn building_the_pools_needs_no_server() {
+        let url = DatabaseUrl::parse("postgres://nobody@localhost/none?host=/nonexistent").unwrap();
+        let config = DatabaseConfig {
+            owner: url.clone(),
+            operator: url.clone(),
+            tenant: url.clone(),
+            audit: url.clone(),
+            maintainer: url,
+            max_connections: default_max_connections(),
+        };
+        let database = Database::connect(&config).await.unwrap();
+        let error = database.begin(&Scope::Region).await.unwrap_err();
+        assert!(error.is_unavailable(), "{error}");
+    }
+}

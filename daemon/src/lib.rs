@@ -1,0 +1,21 @@
+//! `streamspaced`, the control-plane daemon of one region.
+//!
+//! A folder is a capability, and each has the same few rooms: `service` (gRPC),
+//! `store` (SQL), `manifests` (pure: what a thing becomes in the cluster) and
+//! `reconciler` (the loop that makes it so). [`region`] wires them; it is the only
+//! file that knows all.
+
+pub mod access;
+pub mod audit;
+pub mod config;
+pub mod db;
+pub mod dev;
+pub mod kube;
+pub mod operations;
+pub mod plans;
+pub mod region;
+pub mod regions;
+pub mod rpc;
+pub mod telemetry;
+pub mod tenants;
+pub mod watch;

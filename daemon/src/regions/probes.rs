@@ -1,0 +1,121 @@
+//! Looks at each part again and again and notes how it is.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::health::{Health, HealthBoard, Part};
+use crate::{
+    db::{Database, Leadership},
+    kube::Cluster,
+};
+
+const PERIOD: Duration = Duration::from_secs(1);
+const LIMIT: Duration = Duration::from_secs(3);
+/// A change that waits longer than this for its revision is late.
+const LATE: f64 = 5.0;
+
+/// Probes until it is stopped. Each part has a loop of its own, so that one that
+/// hangs does not hide how the others are.
+pub async fn run(
+    board: HealthBoard,
+    db: Database,
+    cluster: Cluster,
+    leadership: tokio::sync::watch::Receiver<Leadership>,
+    stop: CancellationToken,
+) {
+    let database = async {
+        loop {
+            database(&board, &db).await;
+            leader(&board, &leadership);
+            tokio::time::sleep(PERIOD).await;
+        }
+    };
+    let cluster = async {
+        loop {
+            self::cluster(&board, &cluster).await;
+            tokio::time::sleep(PERIOD).await;
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = async { tokio::join!(database, cluster); } => {}
+    }
+}
+
+async fn database(board: &HealthBoard, db: &Database) {
+    let query = "SELECT current_setting('server_version'), \
+         (SELECT count(*) FROM changes WHERE revision IS NULL \
+             AND time < now() - interval '5 seconds'), \
+         (SELECT revision FROM change_sequence)";
+    let probe = sqlx::query_as::<_, (String, i64, i64)>(query).fetch_one(db.operator());
+    match tokio::time::timeout(LIMIT, probe).await {
+        Ok(Ok((version, late, revision))) => {
+            board.report(Part::Database, Health::Ok, format!("PostgreSQL {version}"));
+            if late == 0 {
+                board.report(Part::ChangeLog, Health::Ok, format!("at revision {revision}"));
+            } else {
+                let message = format!("{late} changes wait more than {LATE} s for their revision");
+                board.report(Part::ChangeLog, Health::Degraded, message);
+            }
+        }
+        Ok(Err(error)) => database_away(board, &error.to_string()),
+        Err(_) => database_away(board, &format!("no answer within {} s", LIMIT.as_secs())),
+    }
+    audit(board, db).await;
+}
+
+fn database_away(board: &HealthBoard, words: &str) {
+    board.report(Part::Database, Health::Unavailable, words);
+    board.report(Part::ChangeLog, Health::Unavailable, "needs the database");
+}
+
+/// The audit login is another one, and can fail alone.
+async fn audit(board: &HealthBoard, db: &Database) {
+    let probe = sqlx::query("SELECT 1").execute(db.audit());
+    match tokio::time::timeout(LIMIT, probe).await {
+        Ok(Ok(_)) => board.report(Part::AuditLog, Health::Ok, "takes entries"),
+        Ok(Err(error)) => board.report(
+            Part::AuditLog,
+            Health::Unavailable,
+            format!("{error}; changes are refused until it can be written"),
+        ),
+        Err(_) => board.report(
+            Part::AuditLog,
+            Health::Unavailable,
+            "no answer; changes are refused until it can be written",
+        ),
+    };
+}
+
+fn leader(board: &HealthBoard, leadership: &tokio::sync::watch::Receiver<Leadership>) {
+    let now = leadership.borrow().clone();
+    if now.leads {
+        let message = format!("this replica leads, leader term {}", now.leader_term);
+        board.report(Part::Leader, Health::Ok, message);
+    } else if now.replica.is_empty() {
+        board.report(
+            Part::Leader,
+            Health::Unavailable,
+            "no replica leads; the cluster is not written to",
+        );
+    } else {
+        let message = format!("{} leads, leader term {}", now.replica, now.leader_term);
+        board.report(Part::Leader, Health::Ok, message);
+    }
+}
+
+async fn cluster(board: &HealthBoard, cluster: &Cluster) {
+    match tokio::time::timeout(LIMIT, cluster.version()).await {
+        Ok(Ok(version)) => {
+            board.report(Part::Cluster, Health::Ok, format!("Kubernetes {version}"));
+        }
+        Ok(Err(error)) => {
+            board.report(Part::Cluster, Health::Unavailable, error.to_string());
+        }
+        Err(_) => {
+            let message = format!("no answer within {} s", LIMIT.as_secs());
+            board.report(Part::Cluster, Health::Unavailable, message);
+        }
+    }
+}

@@ -1,0 +1,440 @@
+//! Who a peer is: judges the certificate that the handshake proved.
+//!
+//! Chain and purpose are judged once a connection; expiry and revocation at every
+//! call. Each way to fail has an explanation of its own, with the next step.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use rustls::{
+    crypto::{WebPkiSupportedAlgorithms, aws_lc_rs},
+    pki_types::{CertificateDer, TrustAnchor, UnixTime},
+};
+use streamspace_core::{access::Audience, ids::TenantUid};
+use thiserror::Error;
+use uuid::Uuid;
+use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+use x509_parser::{
+    der_parser::ber::{BerObjectContent, parse_ber_sequence},
+    extensions::{GeneralName, ParsedExtension},
+    prelude::{FromDer, X509Certificate},
+    time::ASN1Time,
+};
+
+use crate::db::Scope;
+
+/// The extension that names the tenants that a certificate reaches: a SEQUENCE OF
+/// OCTET STRING, each the 16 bytes of a tenant's uid. A certificate without it
+/// reaches the whole region. The arc is one of those that `2.25` derives from a
+/// random number.
+pub const TENANTS_OID: &[u64] = &[2, 25, 4_973_205_118_260_437_961];
+/// What stands in the place of the role in a device certificate.
+pub const DEVICE_ROLE: &str = "device";
+
+const CLIENT_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 2];
+
+/// What is known of a certificate beside what stands in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing against it.
+    Good,
+    /// It was revoked.
+    Revoked {
+        /// When.
+        since: Timestamp,
+        /// Why, in the words of whoever did it.
+        reason: String,
+    },
+}
+
+/// Tells the standing of certificates, from memory.
+pub trait CertificateStatus: Send + Sync {
+    /// The standing of the certificate with this serial number (lower-case
+    /// hexadecimal).
+    fn standing(&self, serial: &str) -> Standing;
+}
+
+/// Who a certificate names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// A device or an operator.
+    pub audience: Audience,
+    /// The operator's name, for a device its owner's.
+    pub operator: String,
+    /// The role as it is spelled, known or not; `device` for a device.
+    pub role_name: String,
+    /// Which tenants it reaches.
+    pub scope: Scope,
+    /// The serial number in lower-case hexadecimal, without leading zeros.
+    pub serial: String,
+    /// From when it is valid.
+    pub not_before: Timestamp,
+    /// Until when it is valid: the earliest end in its chain.
+    pub not_after: Timestamp,
+}
+
+/// Why a peer has no identity. The text is for the person who meets it.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum PeerError {
+    /// There was none in the handshake.
+    #[error("no client certificate was presented: log in with `ssctl login HOST --token TOKEN`")]
+    NoCertificate,
+    /// No certificate of the trust bundle signed it.
+    #[error(
+        "this certificate was signed by another authority than this region's: log in to this \
+         region with `ssctl login`, or choose its context"
+    )]
+    UnknownAuthority,
+    /// Its time is over.
+    #[error(
+        "the certificate expired at {since}: `ssctl` renews it by itself while the device's \
+         credential lasts; else log in again"
+    )]
+    Expired {
+        /// When it ended.
+        since: Timestamp,
+    },
+    /// Its time has not come.
+    #[error("the certificate is not valid before {from}: check the clocks of both machines")]
+    NotYetValid {
+        /// When it begins.
+        from: Timestamp,
+    },
+    /// It is not one that this region makes for a client.
+    #[error("the certificate cannot be used here ({0}): log in again")]
+    Malformed(String),
+    /// It is for something else, for example a server.
+    #[error("the certificate is not one for clients: use the one that `ssctl login` made")]
+    WrongPurpose,
+    /// It was revoked.
+    #[error("the certificate was revoked at {since} ({reason}): ask an admin for a new token")]
+    Revoked {
+        /// When.
+        since: Timestamp,
+        /// Why.
+        reason: String,
+    },
+    /// It names another trust domain.
+    #[error(
+        "the certificate is for the trust domain {found}, and this region is of {expected}: log \
+         in to this region"
+    )]
+    WrongTrustDomain {
+        /// What the certificate names.
+        found: String,
+        /// What this region is of.
+        expected: String,
+    },
+}
+
+impl PeerError {
+    /// The word for programs, in `google.rpc.ErrorInfo`.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::NoCertificate => "NO_CERTIFICATE",
+            Self::UnknownAuthority => "UNKNOWN_AUTHORITY",
+            Self::Expired { .. } => "CERTIFICATE_EXPIRED",
+            Self::NotYetValid { .. } => "CERTIFICATE_NOT_YET_VALID",
+            Self::Malformed(_) => "CERTIFICATE_MALFORMED",
+            Self::WrongPurpose => "CERTIFICATE_WRONG_PURPOSE",
+            Self::Revoked { .. } => "CERTIFICATE_REVOKED",
+            Self::WrongTrustDomain { .. } => "WRONG_TRUST_DOMAIN",
+        }
+    }
+}
+
+/// The certificate authorities that a region trusts, and its trust domain.
+#[derive(Clone, Debug)]
+pub struct TrustBundle {
+    trust_domain: String,
+    authorities: Vec<Trusted>,
+}
+
+#[derive(Clone, Debug)]
+struct Trusted {
+    anchor: TrustAnchor<'static>,
+    not_after: Timestamp,
+}
+
+impl TrustBundle {
+    /// Trusts these certificates (DER). Fails on the first that is not one of an
+    /// authority.
+    pub fn new(
+        trust_domain: impl Into<String>,
+        certificates: &[CertificateDer<'_>],
+    ) -> Result<Self, PeerError> {
+        let authorities = certificates
+            .iter()
+            .map(|certificate| {
+                let anchor = anchor_from_trusted_cert(certificate)
+                    .map_err(|e| PeerError::Malformed(e.to_string()))?
+                    .to_owned();
+                Ok(Trusted { anchor, not_after: end_of(certificate)? })
+            })
+            .collect::<Result<_, PeerError>>()?;
+        Ok(Self { trust_domain: trust_domain.into(), authorities })
+    }
+}
+
+/// Judges peers.
+pub struct PeerJudge {
+    bundle: RwLock<Arc<TrustBundle>>,
+    algorithms: WebPkiSupportedAlgorithms,
+    status: Arc<dyn CertificateStatus>,
+}
+
+/// What a connection proved. It is the `ConnectInfo` of every request on it, and
+/// remembers the judgement.
+#[derive(Clone, Debug)]
+pub struct PeerInfo {
+    /// Where the peer calls from.
+    pub addr: SocketAddr,
+    /// The certificates of the handshake, leaf first; empty where there were none.
+    pub certificates: Arc<[CertificateDer<'static>]>,
+    judgement: Arc<Mutex<Option<Judgement>>>,
+}
+
+#[derive(Clone, Debug)]
+struct Judgement {
+    bundle: Arc<TrustBundle>,
+    verdict: Result<Arc<Identity>, PeerError>,
+}
+
+impl PeerInfo {
+    /// A connection from this address with these certificates, leaf first.
+    pub fn new(addr: SocketAddr, certificates: Vec<CertificateDer<'static>>) -> Self {
+        Self { addr, certificates: certificates.into(), judgement: Arc::default() }
+    }
+}
+
+impl PeerJudge {
+    /// Judges by this bundle and these revocations.
+    pub fn new(bundle: TrustBundle, status: Arc<dyn CertificateStatus>) -> Self {
+        Self {
+            bundle: RwLock::new(Arc::new(bundle)),
+            algorithms: aws_lc_rs::default_provider().signature_verification_algorithms,
+            status,
+        }
+    }
+
+    /// Judges by another bundle from the next call on, also on open connections.
+    pub fn replace_bundle(&self, bundle: TrustBundle) {
+        *self.bundle.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(bundle);
+    }
+
+    /// Who the peer is at `now`, or why that cannot be told.
+    pub fn judge(&self, peer: &PeerInfo, now: Timestamp) -> Result<Arc<Identity>, PeerError> {
+        let identity = self.remembered(peer, now)?;
+        self.still_good(&identity, now)?;
+        Ok(identity)
+    }
+
+    /// Whether an identity that was judged before still holds at `now`.
+    pub fn still_good(&self, identity: &Identity, now: Timestamp) -> Result<(), PeerError> {
+        if now < identity.not_before {
+            return Err(PeerError::NotYetValid { from: identity.not_before });
+        }
+        if now > identity.not_after {
+            return Err(PeerError::Expired { since: identity.not_after });
+        }
+        match self.status.standing(&identity.serial) {
+            Standing::Good => Ok(()),
+            Standing::Revoked { since, reason } => Err(PeerError::Revoked { since, reason }),
+        }
+    }
+
+    fn remembered(&self, peer: &PeerInfo, now: Timestamp) -> Result<Arc<Identity>, PeerError> {
+        let bundle = Arc::clone(&self.bundle.read().unwrap_or_else(PoisonError::into_inner));
+        let mut slot = peer.judgement.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(judgement) = slot.as_ref().filter(|j| Arc::ptr_eq(&j.bundle, &bundle)) {
+            return judgement.verdict.clone();
+        }
+        let verdict = self.identify(&bundle, &peer.certificates, now).map(Arc::new);
+        *slot = Some(Judgement { bundle, verdict: verdict.clone() });
+        verdict
+    }
+
+    /// Everything about a certificate that does not change while it is in use.
+    fn identify(
+        &self,
+        bundle: &TrustBundle,
+        certificates: &[CertificateDer<'static>],
+        now: Timestamp,
+    ) -> Result<Identity, PeerError> {
+        let (leaf, intermediates) = certificates.split_first().ok_or(PeerError::NoCertificate)?;
+        let parsed = parse(leaf)?;
+        let not_before = timestamp(parsed.validity().not_before)?;
+        let not_after = timestamp(parsed.validity().not_after)?;
+        if not_before > not_after {
+            return Err(PeerError::Malformed("it ends before it begins".into()));
+        }
+        // The chain is judged at a moment of the leaf's validity, so that an expired
+        // certificate of another authority is told what is worse about it.
+        let moment = now.clamp(not_before, not_after);
+        let chain_end = self.verify_chain(bundle, leaf, intermediates, moment)?;
+        let name = spiffe_name(&parsed, &bundle.trust_domain)?;
+        let audience =
+            if name.role == DEVICE_ROLE { Audience::Device } else { Audience::Operator };
+        Ok(Identity {
+            audience,
+            operator: name.operator,
+            role_name: name.role,
+            scope: scope_of(&parsed)?,
+            serial: serial_text(parsed.raw_serial()),
+            not_before,
+            not_after: not_after.min(chain_end),
+        })
+    }
+
+    /// Verifies signatures and purpose up to an authority of the bundle. Returns the
+    /// earliest end among the certificates above the leaf.
+    fn verify_chain(
+        &self,
+        bundle: &TrustBundle,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        moment: Timestamp,
+    ) -> Result<Timestamp, PeerError> {
+        let end_entity =
+            EndEntityCert::try_from(leaf).map_err(|e| PeerError::Malformed(e.to_string()))?;
+        let seconds = u64::try_from(moment.as_second()).unwrap_or(0);
+        let anchors: Vec<_> = bundle.authorities.iter().map(|a| a.anchor.clone()).collect();
+        let path = end_entity
+            .verify_for_usage(
+                self.algorithms.all,
+                &anchors,
+                intermediates,
+                UnixTime::since_unix_epoch(Duration::from_secs(seconds)),
+                KeyUsage::required(CLIENT_AUTH),
+                None,
+                None,
+            )
+            .map_err(chain_error)?;
+        // webpki does not look at the end of a trust anchor.
+        let anchor_end = bundle
+            .authorities
+            .iter()
+            .find(|a| &a.anchor == path.anchor())
+            .map_or(Timestamp::MAX, |a| a.not_after);
+        path.intermediate_certificates()
+            .try_fold(anchor_end, |end, intermediate| Ok(end.min(end_of(&intermediate.der())?)))
+    }
+}
+
+fn chain_error(error: webpki::Error) -> PeerError {
+    match error {
+        webpki::Error::UnknownIssuer
+        | webpki::Error::InvalidSignatureForPublicKey
+        | webpki::Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_)
+        | webpki::Error::EndEntityUsedAsCa => PeerError::UnknownAuthority,
+        webpki::Error::RequiredEkuNotFoundContext(_) | webpki::Error::CaUsedAsEndEntity => {
+            PeerError::WrongPurpose
+        }
+        other => PeerError::Malformed(other.to_string()),
+    }
+}
+
+fn parse<'a>(certificate: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, PeerError> {
+    X509Certificate::from_der(certificate)
+        .map(|(_, parsed)| parsed)
+        .map_err(|e| PeerError::Malformed(e.to_string()))
+}
+
+fn end_of(certificate: &CertificateDer<'_>) -> Result<Timestamp, PeerError> {
+    timestamp(parse(certificate)?.validity().not_after)
+}
+
+fn timestamp(time: ASN1Time) -> Result<Timestamp, PeerError> {
+    Timestamp::from_second(time.timestamp())
+        .map_err(|e| PeerError::Malformed(format!("its validity is out of range: {e}")))
+}
+
+/// A serial number as it is stored and shown.
+pub fn serial_text(raw: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let significant = raw.iter().skip_while(|byte| **byte == 0);
+    significant.fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+struct Name {
+    role: String,
+    operator: String,
+}
+
+/// The one URI `spiffe://<trust domain>/<role>/<name>`.
+fn spiffe_name(parsed: &X509Certificate<'_>, trust_domain: &str) -> Result<Name, PeerError> {
+    let malformed = |what: &str| PeerError::Malformed(what.into());
+    let names = parsed
+        .subject_alternative_name()
+        .map_err(|e| PeerError::Malformed(e.to_string()))?
+        .ok_or_else(|| malformed("it names nobody"))?;
+    let mut uris = names.value.general_names.iter().filter_map(|name| match name {
+        GeneralName::URI(uri) => Some(*uri),
+        _ => None,
+    });
+    let (Some(uri), None) = (uris.next(), uris.next()) else {
+        return Err(malformed("it must name one URI"));
+    };
+    let path = uri.strip_prefix("spiffe://").ok_or_else(|| malformed("its URI is not SPIFFE"))?;
+    let mut parts = path.split('/');
+    let (Some(domain), Some(role), Some(operator), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(malformed("its URI is not spiffe://<trust domain>/<role>/<name>"));
+    };
+    if domain != trust_domain {
+        return Err(PeerError::WrongTrustDomain {
+            found: domain.escape_default().to_string(),
+            expected: trust_domain.into(),
+        });
+    }
+    if !is_name(role) || !is_name(operator) {
+        return Err(malformed("its URI has a role or name that no region writes"));
+    }
+    Ok(Name { role: role.into(), operator: operator.into() })
+}
+
+/// Whether a text can stand as role or operator in a certificate: `[a-z0-9._@-]`,
+/// 1 to 63 characters.
+pub fn is_name(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && text.bytes().all(|b| {
+            b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'@' | b'-')
+        })
+}
+
+fn scope_of(parsed: &X509Certificate<'_>) -> Result<Scope, PeerError> {
+    let malformed = || PeerError::Malformed("its list of tenants cannot be read".into());
+    let mut found = parsed.extensions().iter().filter(|extension| {
+        extension.oid.iter().is_some_and(|arcs| arcs.eq(TENANTS_OID.iter().copied()))
+    });
+    let Some(extension) = found.next() else { return Ok(Scope::Region) };
+    if found.next().is_some()
+        || !matches!(extension.parsed_extension(), ParsedExtension::UnsupportedExtension { .. })
+    {
+        return Err(malformed());
+    }
+    let (rest, list) = parse_ber_sequence(extension.value).map_err(|_| malformed())?;
+    let items = list.as_sequence().map_err(|_| malformed())?;
+    // A list of nothing would be a certificate for nothing; none is made.
+    if !rest.is_empty() || items.is_empty() {
+        return Err(malformed());
+    }
+    let tenants = items
+        .iter()
+        .map(|item| match item.content {
+            BerObjectContent::OctetString(bytes) => {
+                Uuid::from_slice(bytes).map(TenantUid).map_err(|_| malformed())
+            }
+            _ => Err(malformed()),
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(Scope::Tenants(tenants))
+}

@@ -1,0 +1,378 @@
+//! The policy layer over the whole server: every call meets the rule of its method.
+//!
+//! A path without a rule is not served. What passes carries a [`Call`], a [`Caller`]
+//! where the peer is verified, and the admission that the audit layer acts on. Open
+//! streams are judged again before each message and each second.
+
+use std::{
+    collections::HashMap,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures::{FutureExt as _, future::BoxFuture};
+use http::{HeaderMap, Request, Response};
+use http_body::Frame;
+use streamspace_core::access::{
+    Audience, CallerFacts, Decision, Role, Rule, ScopeKind, decide, rules,
+};
+use streamspace_proto::{
+    policy::Method,
+    v1::{self, MethodPolicy},
+};
+use tokio::time::{Interval, MissedTickBehavior};
+use tonic::{Code, Status, body::Body};
+use tonic_types::StatusExt as _;
+use tower::{Layer, Service};
+use uuid::Uuid;
+
+use super::{
+    Clock,
+    audit::{Admission, AuditRecord, AuditSink},
+    caller::{Call, Caller},
+    message::UnaryRequest,
+    peer::{Identity, PeerError, PeerInfo, PeerJudge},
+    status::{code_number, refuse, status, with_call_id},
+};
+
+/// The rule that a peer without a verified certificate meets, in the audit log and in
+/// answers.
+pub const CERTIFICATE_RULE: &str = "certificate";
+
+/// The rule of a method in the terms that decide. A half-written policy lets nobody
+/// in.
+pub fn rule_of(policy: &MethodPolicy) -> Rule {
+    Rule {
+        audience: match policy.audience() {
+            v1::Audience::Anonymous => Audience::Anonymous,
+            v1::Audience::Device => Audience::Device,
+            v1::Audience::Operator | v1::Audience::Unspecified => Audience::Operator,
+        },
+        least_role: role_of(policy.least_role()),
+        also_roles: policy.also_roles().filter_map(role_of).collect(),
+        scope: match policy.scope() {
+            v1::Scope::Tenant => ScopeKind::Tenant,
+            v1::Scope::Self_ => ScopeKind::Caller,
+            v1::Scope::Region | v1::Scope::Unspecified => ScopeKind::Region,
+        },
+        mutates: policy.mutates,
+        needs_reason: policy.needs_reason,
+    }
+}
+
+/// The role of the contract in the terms that decide.
+pub fn role_of(role: v1::Role) -> Option<Role> {
+    match role {
+        v1::Role::Unspecified => None,
+        v1::Role::Viewer => Some(Role::Viewer),
+        v1::Role::Operator => Some(Role::Operator),
+        v1::Role::Admin => Some(Role::Admin),
+        v1::Role::Billing => Some(Role::Billing),
+        v1::Role::Auditor => Some(Role::Auditor),
+    }
+}
+
+/// The role in the terms of the contract.
+pub fn role_to_proto(role: Option<Role>) -> v1::Role {
+    match role {
+        None => v1::Role::Unspecified,
+        Some(Role::Viewer) => v1::Role::Viewer,
+        Some(Role::Operator) => v1::Role::Operator,
+        Some(Role::Admin) => v1::Role::Admin,
+        Some(Role::Billing) => v1::Role::Billing,
+        Some(Role::Auditor) => v1::Role::Auditor,
+    }
+}
+
+/// Makes [`PolicyService`]s. It stands outside the audit layer.
+#[derive(Clone)]
+pub struct PolicyLayer {
+    policy: Arc<Policy>,
+}
+
+struct Policy {
+    methods: HashMap<String, Ruled>,
+    judge: Arc<PeerJudge>,
+    sink: Arc<dyn AuditSink>,
+    clock: Clock,
+}
+
+struct Ruled {
+    method: Method,
+    rule: Rule,
+}
+
+impl PolicyLayer {
+    /// Enforces the rules of these methods, as `streamspace_proto::policy::methods()`
+    /// gives them.
+    pub fn new(
+        methods: Vec<Method>,
+        judge: Arc<PeerJudge>,
+        sink: Arc<dyn AuditSink>,
+        clock: Clock,
+    ) -> Self {
+        let methods = methods
+            .into_iter()
+            .map(|method| {
+                let rule = rule_of(&method.policy);
+                (method.path.clone(), Ruled { method, rule })
+            })
+            .collect();
+        Self { policy: Arc::new(Policy { methods, judge, sink, clock }) }
+    }
+}
+
+impl<S> Layer<S> for PolicyLayer {
+    type Service = PolicyService<S>;
+
+    fn layer(&self, inner: S) -> PolicyService<S> {
+        PolicyService { inner, policy: Arc::clone(&self.policy) }
+    }
+}
+
+/// A service that only admitted calls reach.
+#[derive(Clone)]
+pub struct PolicyService<S> {
+    inner: S,
+    policy: Arc<Policy>,
+}
+
+impl<S> Service<Request<Body>> for PolicyService<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<Response<Body>, S::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let clone = self.inner.clone();
+        let mut ready = std::mem::replace(&mut self.inner, clone);
+        let policy = Arc::clone(&self.policy);
+        let id = Uuid::now_v7();
+        async move {
+            let response = match policy.admit(request, id).await {
+                Ok(Admitted { request, guard }) => {
+                    let response = ready.call(request).await?;
+                    match guard {
+                        Some(identity) => policy.guard(response, identity),
+                        None => response,
+                    }
+                }
+                Err(status) => refuse(&status),
+            };
+            Ok(with_call_id(response, id))
+        }
+        .boxed()
+    }
+}
+
+struct Admitted {
+    request: Request<Body>,
+    /// Whose stream it opens, where it opens one.
+    guard: Option<Arc<Identity>>,
+}
+
+impl Policy {
+    async fn admit(&self, mut request: Request<Body>, id: Uuid) -> Result<Admitted, Status> {
+        let path = request.uri().path().trim_start_matches('/');
+        let Some(Ruled { method, rule }) = self.methods.get(path) else {
+            return Err(unknown_method(path));
+        };
+        let Some(peer) = request.extensions().get::<PeerInfo>().cloned() else {
+            // Wired without the acceptor: nobody knows who this is.
+            return Err(status(Code::Internal, "INTERNAL", "the connection has no peer", &[]));
+        };
+        let judged = self.judge.judge(&peer, (self.clock)());
+        let identity = judged.as_ref().ok().cloned();
+        let caller = identity.as_deref().map(|identity| caller_of(identity, &peer, id));
+        let record = |decided: &str| AuditRecord {
+            call_id: id,
+            actor: caller.as_ref().map(|c| c.operator.clone()).unwrap_or_default(),
+            certificate_serial: caller.as_ref().map(|c| c.serial.clone()).unwrap_or_default(),
+            role: caller.as_ref().map(|c| c.role_name.clone()).unwrap_or_default(),
+            method: method.path.clone(),
+            resource: String::new(),
+            request_sha256: Vec::new(),
+            reason: String::new(),
+            rule: decided.to_owned(),
+            peer: peer.addr.to_string(),
+        };
+        let deny = |record: AuditRecord, status: Status| {
+            let message = status.message().to_owned();
+            self.sink.denied(record, code_number(status.code()), message);
+            status
+        };
+
+        if rule.audience != Audience::Anonymous
+            && let Err(error) = &judged
+        {
+            return Err(deny(record(CERTIFICATE_RULE), unauthenticated(error)));
+        }
+        let facts = caller.as_ref().map_or_else(nobody, Caller::facts);
+        let decision = decide(rule, &facts, true);
+        if !decision.allowed {
+            let status = denied(method, rule, &facts, &decision);
+            return Err(deny(record(decision.rule), status));
+        }
+
+        let mut admission = Admission::Read;
+        if rule.mutates {
+            let Some(descriptor) = &method.input else {
+                return Err(status(Code::Internal, "INTERNAL", "the method cannot be audited", &[]));
+            };
+            let (parts, body) = request.into_parts();
+            let (message, body) = UnaryRequest::read(body, descriptor).await?;
+            request = Request::from_parts(parts, body);
+            if !message.validate_only() {
+                let record = AuditRecord {
+                    resource: message.resource(),
+                    request_sha256: message.sha256.to_vec(),
+                    reason: message.reason(),
+                    ..record(decision.rule)
+                };
+                let decision = decide(rule, &facts, !record.reason.trim().is_empty());
+                if !decision.allowed {
+                    let status = denied(method, rule, &facts, &decision);
+                    return Err(deny(
+                        AuditRecord { rule: decision.rule.to_owned(), ..record },
+                        status,
+                    ));
+                }
+                admission = Admission::Mutation(Arc::new(record));
+            }
+        }
+        request.extensions_mut().insert(admission);
+        request.extensions_mut().insert(Call { id, peer: peer.addr });
+        if let Some(caller) = caller {
+            request.extensions_mut().insert(caller);
+        }
+        Ok(Admitted { request, guard: identity.filter(|_| method.streams) })
+    }
+
+    /// Judges the caller of a stream for as long as it is open.
+    fn guard(self: &Arc<Self>, response: Response<Body>, identity: Arc<Identity>) -> Response<Body> {
+        let mut ticks = tokio::time::interval(JUDGED_EACH);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let policy = Arc::clone(self);
+        response.map(|inner| Body::new(GuardedBody { inner: Some(inner), identity, policy, ticks }))
+    }
+}
+
+fn caller_of(identity: &Identity, peer: &PeerInfo, call_id: Uuid) -> Caller {
+    let role = match identity.audience {
+        Audience::Operator => Role::parse(&identity.role_name),
+        Audience::Device | Audience::Anonymous => None,
+    };
+    Caller {
+        operator: identity.operator.clone(),
+        role,
+        role_name: identity.role_name.clone(),
+        serial: identity.serial.clone(),
+        scope: identity.scope.clone(),
+        expires: identity.not_after,
+        peer: peer.addr,
+        call_id,
+        audience: identity.audience,
+    }
+}
+
+fn nobody() -> CallerFacts {
+    CallerFacts {
+        audience: Audience::Anonymous,
+        role: None,
+        role_name: String::new(),
+        scoped_to_tenants: false,
+    }
+}
+
+fn unknown_method(path: &str) -> Status {
+    let text = format!(
+        "this daemon does not know the method {}: compare `ssctl version` with the daemon's",
+        path.escape_default().take(128).collect::<String>()
+    );
+    status(Code::Unimplemented, "METHOD_UNKNOWN", text, &[])
+}
+
+fn unauthenticated(error: &PeerError) -> Status {
+    let metadata = [("rule", CERTIFICATE_RULE)];
+    status(Code::Unauthenticated, error.reason(), error.to_string(), &metadata)
+}
+
+/// The word for programs of each rule that can deny.
+fn denial_reason(rule: &str) -> &'static str {
+    match rule {
+        rules::AUDIENCE => "WRONG_CREDENTIAL",
+        rules::UNKNOWN_ROLE => "ROLE_UNKNOWN",
+        rules::LEAST_ROLE => "ROLE_TOO_LOW",
+        rules::REGION_SCOPE => "SCOPE_TOO_NARROW",
+        rules::NEEDS_REASON => "REASON_REQUIRED",
+        _ => "DENIED",
+    }
+}
+
+fn denied(method: &Method, rule: &Rule, facts: &CallerFacts, decision: &Decision) -> Status {
+    let least = rule.least_role.map_or("", Role::as_str);
+    let mut metadata = vec![("rule", decision.rule), ("method", method.path.as_str())];
+    if decision.rule == rules::LEAST_ROLE || decision.rule == rules::UNKNOWN_ROLE {
+        metadata.push(("needed_role", least));
+        metadata.push(("role", facts.role_name.as_str()));
+    }
+    let reason = denial_reason(decision.rule);
+    if decision.rule == rules::NEEDS_REASON {
+        let bad = status(Code::InvalidArgument, reason, decision.message.clone(), &metadata);
+        let mut details = bad.get_error_details();
+        details.add_bad_request_violation("reason", decision.message.clone());
+        return Status::with_error_details(Code::InvalidArgument, bad.message(), details);
+    }
+    status(Code::PermissionDenied, reason, decision.message.clone(), &metadata)
+}
+
+/// How often the caller of an open stream is judged when there is no message.
+const JUDGED_EACH: Duration = Duration::from_secs(1);
+
+/// A stream that ends when its caller is no longer who it was.
+struct GuardedBody {
+    inner: Option<Body>,
+    identity: Arc<Identity>,
+    policy: Arc<Policy>,
+    ticks: Interval,
+}
+
+impl http_body::Body for GuardedBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = self.get_mut();
+        let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
+        while this.ticks.poll_tick(context).is_ready() {}
+        let now = (this.policy.clock)();
+        if let Err(error) = this.policy.judge.still_good(&this.identity, now) {
+            // The stream's own source ends with it.
+            this.inner = None;
+            let mut trailers = HeaderMap::new();
+            return Poll::Ready(Some(
+                unauthenticated(&error).add_header(&mut trailers).map(|()| Frame::trailers(trailers)),
+            ));
+        }
+        let frame = ready!(Pin::new(inner).poll_frame(context));
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.as_ref().is_none_or(http_body::Body::is_end_stream)
+    }
+}

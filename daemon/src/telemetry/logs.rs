@@ -1,0 +1,47 @@
+//! Structured logs on standard error. Each line of a call carries its `call_id`.
+
+use serde::Deserialize;
+use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+/// How the daemon logs.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// One JSON object a line, or text for people.
+    pub format: LogFormat,
+    /// Which lines: a level, or directives such as `info,streamspaced::tenants=debug`.
+    pub filter: String,
+}
+
+/// The shape of a line.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { format: LogFormat::Json, filter: "info".into() }
+    }
+}
+
+/// Starts logging. Fails on a filter that cannot be read, naming it.
+pub fn start(config: &LogConfig) -> Result<(), String> {
+    let filter = EnvFilter::try_new(&config.filter)
+        .map_err(|error| format!("log.filter: {:?}: {error}", config.filter))?;
+    let registry = tracing_subscriber::registry().with(filter);
+    let result = match config.format {
+        LogFormat::Json => {
+            let layer = fmt::layer().json().flatten_event(true).with_current_span(true);
+            registry.with(layer.with_span_list(false).with_writer(std::io::stderr)).try_init()
+        }
+        LogFormat::Text => {
+            registry.with(fmt::layer().with_writer(std::io::stderr)).try_init()
+        }
+    };
+    result.map_err(|error| error.to_string())
+}

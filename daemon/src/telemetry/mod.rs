@@ -1,0 +1,5 @@
+//! What the daemon tells of itself: logs, metrics, liveness and readiness.
+
+pub mod http;
+pub mod logs;
+pub mod metrics;

@@ -1,0 +1,99 @@
+//! Between a tenant as the daemon holds it and as the contract shows it.
+
+use prost::Message;
+use streamspace_core::{
+    conditions::{Condition, ConditionStatus},
+    tenant::{Subject, SubjectKind, TenantState},
+};
+use streamspace_proto::v1;
+
+use super::TenantRecord;
+use crate::{
+    db::changes::{ChangeKind, ChangeType, NewChange},
+    rpc::time::timestamp,
+};
+
+/// The etag of a tenant: its identity and the generation of its wish.
+pub fn etag(tenant: &TenantRecord) -> String {
+    let uid = tenant.uid.0.simple().to_string();
+    let tail: String = uid.chars().skip(24).collect();
+    format!("{tail}-{}", tenant.generation)
+}
+
+/// A tenant as the contract shows it.
+pub fn to_proto(tenant: &TenantRecord) -> v1::Tenant {
+    let spec = &tenant.spec;
+    v1::Tenant {
+        name: spec.id.to_name(),
+        uid: tenant.uid.0.to_string(),
+        display_name: spec.display_name.clone(),
+        plan: spec.plan.to_name(),
+        plan_version: tenant.plan_version,
+        seats: spec.seats,
+        home_region: spec.home_region.to_name(),
+        allowed_regions: spec.allowed_regions.iter().map(|region| region.to_name()).collect(),
+        billing_account: spec.billing_account.clone(),
+        admin_subjects: spec.admin_subjects.iter().map(subject).collect(),
+        isolation: v1::Isolation::Namespace.into(),
+        labels: spec.labels.clone().into_iter().collect(),
+        protected: spec.protected,
+        state: state(tenant.state).into(),
+        conditions: tenant.conditions.iter().map(condition).collect(),
+        namespace: tenant.namespace.clone(),
+        generation: tenant.generation,
+        observed_generation: tenant.observed_generation,
+        etag: etag(tenant),
+        create_time: timestamp(tenant.create_time),
+        update_time: timestamp(tenant.update_time),
+    }
+}
+
+/// The entry of the change log that tells of a tenant.
+pub(super) fn change(tenant: &TenantRecord, change: ChangeType, actor: &str) -> NewChange {
+    let resource =
+        v1::Resource { resource: Some(v1::resource::Resource::Tenant(to_proto(tenant))) };
+    NewChange {
+        kind: ChangeKind::Tenant,
+        change,
+        tenant_uid: tenant.uid,
+        name: tenant.spec.id.to_name(),
+        actor: actor.to_owned(),
+        resource: resource.encode_to_vec(),
+    }
+}
+
+fn subject(subject: &Subject) -> v1::Subject {
+    let kind = match subject.kind {
+        SubjectKind::User => v1::SubjectKind::User,
+        SubjectKind::Group => v1::SubjectKind::Group,
+    };
+    v1::Subject { kind: kind.into(), name: subject.name.clone() }
+}
+
+fn condition(condition: &Condition) -> v1::Condition {
+    let status = match condition.status {
+        ConditionStatus::True => v1::ConditionStatus::True,
+        ConditionStatus::False => v1::ConditionStatus::False,
+        ConditionStatus::Unknown => v1::ConditionStatus::Unknown,
+    };
+    v1::Condition {
+        r#type: condition.type_.clone(),
+        status: status.into(),
+        reason: condition.reason.clone(),
+        message: condition.message.clone(),
+        observed_generation: condition.observed_generation,
+        last_transition_time: timestamp(condition.last_transition_time),
+    }
+}
+
+fn state(state: TenantState) -> v1::TenantState {
+    match state {
+        TenantState::Provisioning => v1::TenantState::Provisioning,
+        TenantState::Active => v1::TenantState::Active,
+        TenantState::Cordoned => v1::TenantState::Cordoned,
+        TenantState::Suspended => v1::TenantState::Suspended,
+        TenantState::Archived => v1::TenantState::Archived,
+        TenantState::Purging => v1::TenantState::Purging,
+        TenantState::Gone => v1::TenantState::Gone,
+    }
+}

@@ -1,0 +1,3 @@
+//! The watch stream: a snapshot, and then every committed change in order.
+
+pub mod service;
