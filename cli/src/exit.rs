@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use streamspace_client::{ClientError, ConnectFault, context::ContextError, credentials::CredentialError};
+use streamspace_client::{
+    ClientError, ConnectFault, context::ContextError, credentials::CredentialError,
+};
 use tonic::Code;
 
 /// How a command ends.
@@ -82,9 +84,7 @@ impl From<&ClientError> for Exit {
             ClientError::Token(_) => Self::Usage,
             ClientError::Connect { .. } | ClientError::Broken(_) => Self::Unavailable,
             ClientError::TimedOut(_) => Self::TimedOut,
-            ClientError::Refused(refusal) => {
-                of_status(refusal.code, refusal.reason.as_deref())
-            }
+            ClientError::Refused(refusal) => of_status(refusal.code, refusal.reason.as_deref()),
         }
     }
 }

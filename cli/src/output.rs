@@ -88,6 +88,30 @@ fn no_name() -> Failure {
     }
 }
 
+/// Prints values that are not of the contract.
+pub(crate) fn print_values(shell: &Shell, values: &[Value]) -> Outcome {
+    let text = match shell.format() {
+        Format::Yaml => yaml(&values)?,
+        Format::Jsonl => values.iter().map(|value| format!("{value}\n")).collect(),
+        _ => pretty(&Value::Array(values.to_vec()))?,
+    };
+    shell.print(&text)
+}
+
+/// Rows that are not of the contract, as a table or CSV.
+pub(crate) fn plain_table<T>(
+    format: Format,
+    columns: &[Column<T>],
+    rows: &[T],
+    layout: &Layout,
+    now: jiff::Timestamp,
+) -> String {
+    match format {
+        Format::Csv => csv::encode(columns, rows, now),
+        _ => table::table(columns, rows, layout, now),
+    }
+}
+
 fn print_value(shell: &Shell, value: &Value) -> Outcome {
     let text = match shell.format() {
         Format::Yaml => yaml(value)?,

@@ -8,6 +8,7 @@ use std::{
 };
 
 use clap::Args;
+use jiff::Timestamp;
 use streamspace_client::{ClientError, Connection, Context, Contexts, Environment, Options, text};
 
 use crate::{
@@ -114,6 +115,19 @@ impl Shell {
     /// The daemon of the context.
     pub(crate) fn connect(&self) -> Outcome<Connection> {
         Ok(Connection::open(&self.context()?, &self.options())?)
+    }
+
+    /// As [`Shell::connect`], for a command whose `--timeout` is for the wait and
+    /// not for each call.
+    pub(crate) fn connect_to_wait(&self) -> Outcome<Connection> {
+        let mut options = self.options();
+        options.request_timeout = Options::new(self.environment.clone()).request_timeout;
+        Ok(Connection::open(&self.context()?, &options)?)
+    }
+
+    /// The instant of this machine's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::now()
     }
 
     /// Prints data.

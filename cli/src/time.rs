@@ -8,8 +8,7 @@ use jiff::{Span, SpanRelativeTo, Timestamp, Unit};
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is no duration: write 90s, 5m, 1h30m or 7d");
     let span: Span = text.parse().map_err(|_| wrong())?;
-    let duration =
-        span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
+    let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
     let duration = Duration::try_from(duration).map_err(|_| wrong())?;
     if duration.is_zero() { Err(wrong()) } else { Ok(duration) }
 }
@@ -27,8 +26,9 @@ fn since(text: &str, now: Timestamp) -> Result<Timestamp, String> {
         let zoned = date.to_zoned(jiff::tz::TimeZone::system()).map_err(|e| e.to_string())?;
         return Ok(zoned.timestamp());
     }
-    let ago = parse_duration(text)
-        .map_err(|_| format!("{text:?} is no time: write 12h, 7d, 2026-05-01 or 2026-05-01T12:00:00Z"))?;
+    let ago = parse_duration(text).map_err(|_| {
+        format!("{text:?} is no time: write 12h, 7d, 2026-05-01 or 2026-05-01T12:00:00Z")
+    })?;
     now.checked_sub(ago).map_err(|error| error.to_string())
 }
 

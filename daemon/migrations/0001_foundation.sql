@@ -11,6 +11,9 @@ REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public
     TO streamspace_operator, streamspace_tenant, streamspace_audit, streamspace_maintainer;
 
+-- A function is nobody's until it is granted.
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+
 -- The tenants that a transaction of the tenant login may see. An absent or empty
 -- setting sees nothing.
 CREATE FUNCTION streamspace_scope() RETURNS uuid[]
@@ -152,18 +155,31 @@ GRANT SELECT, UPDATE ON change_sequence TO streamspace_operator;
 GRANT SELECT ON change_sequence TO streamspace_tenant;
 
 -- The first reply of every request that had an id, so that a retry has no second
--- effect. Kept for a day.
+-- effect. Kept for a day. A reply is seen under the scope that it was made under, or a
+-- wider one.
 CREATE TABLE requests (
     request_id     uuid NOT NULL,
     actor          text NOT NULL,
     method         text NOT NULL,
     request_sha256 bytea NOT NULL,
     response       bytea NOT NULL,
+    scope          uuid[] NOT NULL DEFAULT streamspace_scope(),
     create_time    timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (actor, request_id)
 );
+CREATE INDEX requests_age ON requests (create_time);
 GRANT SELECT, INSERT, DELETE ON requests TO streamspace_operator;
 GRANT SELECT, INSERT ON requests TO streamspace_tenant;
+ALTER TABLE requests ENABLE ROW LEVEL SECURITY;
+ALTER TABLE requests FORCE ROW LEVEL SECURITY;
+CREATE POLICY owner ON requests TO streamspace_owner USING (true) WITH CHECK (true);
+CREATE POLICY operator ON requests TO streamspace_operator USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON requests TO streamspace_tenant
+    USING (scope <> '{}' AND scope <@ (SELECT streamspace_scope()))
+    WITH CHECK (scope <> '{}' AND scope <@ (SELECT streamspace_scope()));
+CREATE POLICY scope ON requests AS RESTRICTIVE TO streamspace_tenant
+    USING (scope <> '{}' AND scope <@ (SELECT streamspace_scope()))
+    WITH CHECK (scope <> '{}' AND scope <@ (SELECT streamspace_scope()));
 
 -- Who leads the region. One row.
 CREATE TABLE leader (
@@ -243,6 +259,8 @@ CREATE TABLE audit_entries (
 );
 -- An intent has one outcome, whoever writes it.
 CREATE UNIQUE INDEX audit_one_per_phase ON audit_entries (call_id, phase);
+-- The sequencer and the sweep look at what is new.
+CREATE INDEX audit_entries_time ON audit_entries (time);
 GRANT INSERT ON audit_entries TO streamspace_audit;
 GRANT SELECT ON audit_entries TO streamspace_operator;
 

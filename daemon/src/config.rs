@@ -17,6 +17,10 @@ use crate::{db::DatabaseConfig, kube::ClusterConfig, telemetry::logs::LogConfig}
 pub struct Config {
     /// The region that this daemon serves, for example `us-east-1`.
     pub region: RegionId,
+    /// The name of this replica, unique in the region. The host's name where it is
+    /// absent.
+    #[serde(default = "host_name")]
+    pub replica: String,
     /// Where it listens.
     #[serde(default)]
     pub listen: ListenConfig,
@@ -34,6 +38,14 @@ pub struct Config {
     /// Logs.
     #[serde(default)]
     pub log: LogConfig,
+}
+
+/// The name of this host.
+pub fn host_name() -> String {
+    let from_kernel = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let name = std::env::var("HOSTNAME").ok().or_else(from_kernel).unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "streamspaced".into() } else { name.to_owned() }
 }
 
 /// Where the daemon listens.

@@ -16,6 +16,7 @@ pub mod plans;
 pub mod region;
 pub mod regions;
 pub mod rpc;
+pub mod setup;
 pub mod telemetry;
 pub mod tenants;
 pub mod watch;

@@ -1,3 +1,231 @@
 //! `streamspaced`: arguments, then configuration, then the region.
 
-fn main() {}
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+use streamspace_core::{access::Role, ids::RegionId};
+use streamspaced::{
+    config::Config,
+    dev::mode::{self, DevOptions},
+    kube::{Cluster, ClusterConfig},
+    region,
+    setup::{self, InitOptions, TokenOptions},
+    telemetry::logs,
+};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// The StreamSpace control-plane daemon of one region.
+#[derive(Parser)]
+#[command(name = "streamspaced", version, about, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the daemon.
+    Run {
+        /// The configuration file.
+        #[arg(long, default_value = DEFAULT_CONFIG, env = "STREAMSPACED_CONFIG")]
+        config: PathBuf,
+    },
+    /// Make the authority of a region, prepare its database, and print one enrolment token.
+    ///
+    /// Writes the configuration file where it is not there yet. Refuses where the region
+    /// has an authority already.
+    Init(InitArguments),
+    /// One-time enrolment tokens, made on the host: the way in when everyone is locked out.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Run a whole region on this machine, for trying things out.
+    ///
+    /// Starts a private PostgreSQL, makes an authority, a context for ssctl and three sample
+    /// tenants, and manages the cluster of --kubeconfig, or a built-in simulator.
+    Dev(DevArguments),
+}
+
+const DEFAULT_CONFIG: &str = "/etc/streamspace/streamspaced.toml";
+
+#[derive(Args)]
+struct InitArguments {
+    /// The configuration file to read, or to write where it is not there.
+    #[arg(long, default_value = DEFAULT_CONFIG, env = "STREAMSPACED_CONFIG")]
+    config: PathBuf,
+    /// The region, for a configuration that is written.
+    #[arg(long, default_value = "local")]
+    region: RegionId,
+    /// A superuser's URL of the PostgreSQL server: makes the five logins and the database.
+    /// Without it they must be there, as the configuration names them.
+    #[arg(long, env = "STREAMSPACED_DATABASE_SUPERUSER", hide_env_values = true)]
+    database_superuser: Option<String>,
+    /// The database, for a configuration that is written.
+    #[arg(long, default_value = "streamspace")]
+    database: String,
+    /// Who the enrolment token is for.
+    #[arg(long, default_value = "admin")]
+    operator: String,
+}
+
+#[derive(Subcommand)]
+enum TokenCommand {
+    /// Make a token and print it.
+    Create {
+        /// The configuration file.
+        #[arg(long, default_value = DEFAULT_CONFIG, env = "STREAMSPACED_CONFIG")]
+        config: PathBuf,
+        /// Who will use it: the name in the certificate.
+        #[arg(long)]
+        operator: String,
+        /// What they may do: viewer, operator, admin, billing or auditor.
+        #[arg(long, default_value = "admin", value_parser = role)]
+        role: Role,
+        /// How long the token can be used, for example 30m; at most 7d.
+        #[arg(long = "for", default_value = "1h")]
+        life: jiff::SignedDuration,
+    },
+}
+
+#[derive(Args)]
+struct DevArguments {
+    /// Where everything is kept. [default: below the user's data folder]
+    #[arg(long, env = "STREAMSPACED_DEV_DIR")]
+    data_dir: Option<PathBuf>,
+    /// Where to listen for clients. Port 0 takes any free one.
+    #[arg(long, default_value = "127.0.0.1:7443")]
+    listen: SocketAddr,
+    /// Where metrics and health are.
+    #[arg(long, default_value = "127.0.0.1:7480")]
+    http: SocketAddr,
+    /// The cluster to manage. Without it, a built-in simulator.
+    #[arg(long)]
+    kubeconfig: Option<PathBuf>,
+    /// The context in the kubeconfig.
+    #[arg(long, requires = "kubeconfig")]
+    kube_context: Option<String>,
+    /// The name of the region.
+    #[arg(long, default_value = "dev")]
+    region: RegionId,
+    /// The context that is made for ssctl.
+    #[arg(long, default_value = "dev")]
+    context: String,
+    /// Make no sample tenants.
+    #[arg(long)]
+    no_samples: bool,
+    /// What to log on standard error: a level, or directives.
+    #[arg(long, default_value = "warn")]
+    log: String,
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    Role::parse(text)
+        .ok_or_else(|| "must be viewer, operator, admin, billing or auditor".to_owned())
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into()),
+    };
+    match runtime.block_on(execute(arguments.command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the last word of a program goes to standard error")]
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("streamspaced: {error:#}");
+    ExitCode::FAILURE
+}
+
+async fn execute(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Run { config } => {
+            let config = Config::read(&config)?;
+            logs::start(&config.log).map_err(anyhow::Error::msg)?;
+            let cluster = Cluster::open(&config.cluster).await?;
+            region::run(config, cluster, None, stop_on_signals()?).await?;
+            Ok(())
+        }
+        Command::Init(arguments) => init(arguments).await,
+        Command::Token(TokenCommand::Create { config, operator, role, life }) => {
+            let config = Config::read(&config)?;
+            let life = life.try_into().context("--for: must not be negative")?;
+            let token = setup::create_token(&config, &TokenOptions { operator, role, life }).await?;
+            print(&token)
+        }
+        Command::Dev(arguments) => {
+            let options = DevOptions {
+                data_dir: arguments.data_dir.map_or_else(default_dev_dir, Ok)?,
+                listen: arguments.listen,
+                http: arguments.http,
+                cluster: ClusterConfig {
+                    kubeconfig: arguments.kubeconfig,
+                    context: arguments.kube_context,
+                },
+                region: arguments.region,
+                context: arguments.context,
+                samples: !arguments.no_samples,
+                log_filter: arguments.log,
+            };
+            mode::run(options, stop_on_signals()?).await
+        }
+    }
+}
+
+async fn init(arguments: InitArguments) -> anyhow::Result<()> {
+    let options = InitOptions {
+        config: arguments.config,
+        region: arguments.region,
+        database_superuser: arguments.database_superuser,
+        database: arguments.database,
+        operator: arguments.operator,
+    };
+    let done = setup::init(&options).await?;
+    print(&done)
+}
+
+#[expect(clippy::print_stdout, reason = "the answer of a command goes to standard output")]
+fn print(text: &str) -> anyhow::Result<()> {
+    println!("{text}");
+    Ok(())
+}
+
+/// Root's own folder is closed to the unprivileged user that PostgreSQL runs as.
+fn default_dev_dir() -> anyhow::Result<PathBuf> {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let data = std::env::var_os("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .or_else(|| home.as_ref().map(|home| home.join(".local/share")));
+    let is_root = home.as_deref() == Some(std::path::Path::new("/root"));
+    if is_root {
+        return Ok(PathBuf::from("/var/lib/streamspace-dev"));
+    }
+    let data = data.context("neither HOME nor XDG_DATA_HOME is set; give --data-dir")?;
+    Ok(data.join("streamspace-dev"))
+}
+
+/// SIGTERM and SIGINT stop in order; a second one ends at once.
+fn stop_on_signals() -> anyhow::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let cancelled = stop.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if cancelled.is_cancelled() {
+                std::process::exit(130);
+            }
+            cancelled.cancel();
+        }
+    });
+    Ok(stop)
+}

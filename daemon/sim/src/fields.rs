@@ -70,10 +70,10 @@ fn name_fields(value: &Value, schema: &Schema, path: &Path, found: &mut FieldSet
             }
         }
         (Schema::TextMap, Value::Object(map)) => {
-            found.extend(map.keys().map(|key| field_step(path, key)))
+            found.extend(map.keys().map(|key| field_step(path, key)));
         }
         (Schema::TextSet, Value::Array(items)) => {
-            found.extend(items.iter().map(|item| item_step(path, item)))
+            found.extend(items.iter().map(|item| item_step(path, item)));
         }
         _ => {
             found.insert(path.clone());
@@ -305,7 +305,7 @@ fn read_tree(tree: &Object, path: &Path, found: &mut FieldSet) {
                 found.insert(path.clone());
             }
             Some(children) if !children.is_empty() => {
-                read_tree(children, &step(path, key.clone()), found)
+                read_tree(children, &step(path, key.clone()), found);
             }
             _ => {
                 found.insert(step(path, key.clone()));

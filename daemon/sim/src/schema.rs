@@ -136,7 +136,7 @@ fn inspect(value: &Value, schema: &Schema, path: &str, found: &mut Vec<Misfit>) 
     match (schema, value) {
         (_, Value::Null) | (Schema::Server, _) | (Schema::Text, Value::String(_)) => {}
         (Schema::Fields(fields), Value::Object(object)) => {
-            inspect_fields(object, fields, path, found)
+            inspect_fields(object, fields, path, found);
         }
         (Schema::TextMap, Value::Object(map)) => {
             for (key, value) in map.iter().filter(|(_, value)| !value.is_string()) {

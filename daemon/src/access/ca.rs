@@ -308,6 +308,8 @@ impl Authority {
         if !peer::is_name(&grant.operator) {
             return Err(AuthorityError::Name(grant.operator.clone()));
         }
+        // Certificates know whole seconds.
+        let expires = Timestamp::from_second(expires.as_second()).unwrap_or(expires);
         let mut params = params(now, expires)?;
         params.distinguished_name.push(DnType::CommonName, grant.operator.clone());
         let name = format!("spiffe://{}/{role}/{}", self.trust_domain, grant.operator);
@@ -354,9 +356,8 @@ fn params(now: Timestamp, expires: Timestamp) -> Result<CertificateParams, Autho
 fn serial() -> Result<SerialNumber, AuthorityError> {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| AuthorityError::Random)?;
-    if let [first, ..] = &mut bytes {
-        *first = (*first & 0x3f) | 0x40;
-    }
+    let [first, ..] = &mut bytes;
+    *first = (*first & 0x3f) | 0x40;
     Ok(SerialNumber::from_slice(&bytes))
 }
 

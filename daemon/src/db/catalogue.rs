@@ -93,9 +93,5 @@ pub async fn check(pool: &PgPool) -> Result<(), CatalogueError> {
             remedy,
         }));
     }
-    if faults.is_empty() {
-        Ok(())
-    } else {
-        Err(CatalogueError::Faults(faults))
-    }
+    if faults.is_empty() { Ok(()) } else { Err(CatalogueError::Faults(faults)) }
 }

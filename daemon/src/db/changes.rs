@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sqlx::postgres::{PgListener, PgPoolOptions};
 use sqlx::PgConnection;
+use sqlx::postgres::{PgListener, PgPoolOptions};
 use streamspace_core::ids::TenantUid;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -65,9 +65,7 @@ impl ChangeKind {
     }
 
     fn from_word(word: &str) -> Option<Self> {
-        [Self::Tenant, Self::Operation]
-            .into_iter()
-            .find(|kind| kind.as_str() == word)
+        [Self::Tenant, Self::Operation].into_iter().find(|kind| kind.as_str() == word)
     }
 }
 
@@ -161,10 +159,7 @@ pub struct ChangeLog {
 impl ChangeLog {
     /// A log that has seen nothing yet; [`ChangeLog::run`] makes it follow.
     pub fn new(database: Database) -> Self {
-        Self {
-            database,
-            latest: Arc::new(watch::Sender::new(0)),
-        }
+        Self { database, latest: Arc::new(watch::Sender::new(0)) }
     }
 
     /// The highest revision that this replica knows of. It wakes readers.

@@ -15,7 +15,7 @@ use std::time::Duration;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
 use tokio::sync::watch;
-use tokio::time::{timeout, timeout_at, Instant};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::{Database, DbError};
@@ -96,12 +96,7 @@ impl LeaderLease {
 
     /// A contender with other times. All replicas must have the same.
     pub fn with_timing(database: Database, replica: String, timing: LeaseTiming) -> Self {
-        Self {
-            database,
-            replica,
-            timing,
-            leadership: watch::Sender::new(Leadership::default()),
-        }
+        Self { database, replica, timing, leadership: watch::Sender::new(Leadership::default()) }
     }
 
     /// Who leads; it wakes with each change. Take it before [`LeaderLease::run`].
@@ -178,22 +173,10 @@ impl LeaderLease {
             let sent = Instant::now();
             // The server answers at once or is as good as away.
             let attempt = timeout(self.timing.margin, self.acquire(connection)).await;
-            match attempt.map_err(|_elapsed| LeaseError::Late)?? {
-                Some(leader_term) => return self.lead(connection, leader_term, sent).await,
-                None => {
-                    let (leader_term, replica): (i64, String) = sqlx::query_as(
-                        "SELECT leader_term, CASE WHEN lease_until > now() THEN replica ELSE '' END
-                         FROM leader",
-                    )
-                    .fetch_one(&mut *connection)
-                    .await?;
-                    self.publish(Leadership {
-                        replica,
-                        leader_term,
-                        leads: false,
-                    });
-                }
+            if let Some(leader_term) = attempt.map_err(|_elapsed| LeaseError::Late)?? {
+                return self.lead(connection, leader_term, sent).await;
             }
+            self.publish(self.look(connection).await?);
             tokio::time::sleep(self.timing.retry).await;
         }
     }
@@ -207,11 +190,7 @@ impl LeaderLease {
         let good_for = self.timing.lease.saturating_sub(self.timing.margin);
         let mut renewed = acquired;
         tracing::info!(replica = %self.replica, leader_term, "this replica leads");
-        self.publish(Leadership {
-            replica: self.replica.clone(),
-            leader_term,
-            leads: true,
-        });
+        self.publish(Leadership { replica: self.replica.clone(), leader_term, leads: true });
         loop {
             tokio::time::sleep(self.timing.probe).await;
             let sent = Instant::now();
@@ -264,6 +243,17 @@ impl LeaderLease {
         .await
     }
 
+    /// Who leads, from a follower's view.
+    async fn look(&self, connection: &mut PgConnection) -> Result<Leadership, sqlx::Error> {
+        let (leader_term, replica): (i64, String) = sqlx::query_as(
+            "SELECT leader_term, CASE WHEN lease_until > now() THEN replica ELSE '' END
+             FROM leader",
+        )
+        .fetch_one(connection)
+        .await?;
+        Ok(Leadership { replica, leader_term, leads: false })
+    }
+
     /// Renews the lease. `false` if it is no longer this replica's.
     async fn renew(
         &self,
@@ -293,9 +283,7 @@ impl LeaderLease {
 
     fn session_options(&self) -> PgConnectOptions {
         let lease = self.timing.lease.as_millis().to_string();
-        self.database
-            .session_options("leader lease")
-            .options([("idle_session_timeout", lease)])
+        self.database.session_options("leader lease").options([("idle_session_timeout", lease)])
     }
 
     fn lease_microseconds(&self) -> i64 {

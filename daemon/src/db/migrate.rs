@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use sqlx::migrate::Migrator;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 
 use super::pool::default_max_connections;
@@ -82,14 +82,13 @@ pub async fn setup_from_template(
 /// Brings the schema up to date. Concurrent runs wait for each other.
 pub async fn run(owner: &DatabaseUrl) -> Result<(), MigrateError> {
     // No time limits here: a migration may take long.
-    let mut connection = PgConnectOptions::from_str(owner.expose())?
+    let options = PgConnectOptions::from_str(owner.expose())?
         .application_name("streamspaced migrations")
-        .options([("search_path", "public")])
-        .connect()
-        .await?;
-    require_version(&mut connection).await?;
-    let result = MIGRATIONS.run(&mut connection).await;
-    connection.close().await?;
+        .options([("search_path", "public")]);
+    let pool = PgPoolOptions::new().max_connections(1).connect_with(options).await?;
+    require_version(&mut *pool.acquire().await?).await?;
+    let result = MIGRATIONS.run(&pool).await;
+    pool.close().await;
     result.map_err(|error| match error {
         sqlx::migrate::MigrateError::Execute(error) => error.into(),
         other => MigrateError::Migration(other),
@@ -107,10 +106,7 @@ async fn create(
     let mut connection = superuser.clone().connect().await?;
     require_version(&mut connection).await?;
     // The lock ends with the session, also on an error.
-    sqlx::query("SELECT pg_advisory_lock($1)")
-        .bind(SETUP_LOCK)
-        .execute(&mut connection)
-        .await?;
+    sqlx::query("SELECT pg_advisory_lock($1)").bind(SETUP_LOCK).execute(&mut connection).await?;
     for login in LOGINS {
         create_login(&mut connection, login).await?;
     }
@@ -135,14 +131,20 @@ async fn create(
 }
 
 /// The login is one of ours, so its name needs no quoting.
-async fn create_login(connection: &mut PgConnection, login: &'static str) -> Result<(), sqlx::Error> {
-    let exists: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)")
-        .bind(login)
-        .fetch_one(&mut *connection)
-        .await?;
+async fn create_login(
+    connection: &mut PgConnection,
+    login: &'static str,
+) -> Result<(), sqlx::Error> {
+    let exists: bool =
+        sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)")
+            .bind(login)
+            .fetch_one(&mut *connection)
+            .await?;
     let verb = if exists { "ALTER" } else { "CREATE" };
+    // The owner has its rights on the schema as the database's owner, by inheritance.
+    let inherit = if login == OWNER { "INHERIT" } else { "NOINHERIT" };
     sqlx::query(AssertSqlSafe(format!(
-        "{verb} ROLE {login} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION NOBYPASSRLS"
+        "{verb} ROLE {login} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE {inherit} NOREPLICATION NOBYPASSRLS"
     )))
     .execute(connection)
     .await?;
@@ -155,10 +157,11 @@ async fn create_database(
     database: &str,
     template: Option<&str>,
 ) -> Result<(), sqlx::Error> {
-    let exists: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
-        .bind(database)
-        .fetch_one(&mut *connection)
-        .await?;
+    let exists: bool =
+        sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
+            .bind(database)
+            .fetch_one(&mut *connection)
+            .await?;
     if !exists {
         let source = match template {
             Some(template) => format!("TEMPLATE \"{template}\""),
@@ -173,11 +176,11 @@ async fn create_database(
     // A copy does not inherit the rights of its template.
     for statement in [
         format!("REVOKE ALL ON DATABASE \"{database}\" FROM PUBLIC"),
-        format!("GRANT CONNECT ON DATABASE \"{database}\" TO {OPERATOR}, {TENANT}, {AUDIT}, {MAINTAINER}"),
+        format!(
+            "GRANT CONNECT ON DATABASE \"{database}\" TO {OPERATOR}, {TENANT}, {AUDIT}, {MAINTAINER}"
+        ),
     ] {
-        sqlx::query(AssertSqlSafe(statement))
-            .execute(&mut *connection)
-            .await?;
+        sqlx::query(AssertSqlSafe(statement)).execute(&mut *connection).await?;
     }
     Ok(())
 }
@@ -188,11 +191,7 @@ fn require_name(database: &str) -> Result<(), MigrateError> {
         && database
             .chars()
             .all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_');
-    if fits {
-        Ok(())
-    } else {
-        Err(MigrateError::DatabaseName(database.to_owned()))
-    }
+    if fits { Ok(()) } else { Err(MigrateError::DatabaseName(database.to_owned())) }
 }
 
 async fn require_version(connection: &mut PgConnection) -> Result<(), MigrateError> {

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgPool, Postgres, Transaction};
 
-use super::scope::{self, Scope};
 use super::DbError;
+use super::scope::{self, Scope};
 
 /// How long a caller waits for a connection before the database counts as away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -127,8 +127,8 @@ impl Database {
                 PgPoolOptions::new()
                     .max_connections(max_connections)
                     .acquire_timeout(ACQUIRE_TIMEOUT)
-                    .idle_timeout(Duration::from_secs(300))
-                    .max_lifetime(Duration::from_secs(1800))
+                    .idle_timeout(Duration::from_mins(5))
+                    .max_lifetime(Duration::from_mins(30))
                     .connect_lazy_with(url.options(purpose)?),
             )
         };
@@ -168,10 +168,7 @@ impl Database {
     /// Options for a connection outside the pools, on the operator's login: a session
     /// that holds an advisory lock or listens.
     pub(super) fn session_options(&self, purpose: &str) -> PgConnectOptions {
-        self.pools
-            .session
-            .clone()
-            .application_name(&format!("streamspaced {purpose}"))
+        self.pools.session.clone().application_name(&format!("streamspaced {purpose}"))
     }
 
     /// Closes every pool; waits for the connections that are in use.

@@ -113,10 +113,7 @@ async fn renew(pool: &PgPool, replica: &str, version: &str, starting: bool) -> R
 }
 
 async fn remove(pool: &PgPool, replica: &str) -> Result<(), DbError> {
-    sqlx::query("DELETE FROM replicas WHERE replica = $1")
-        .bind(replica)
-        .execute(pool)
-        .await?;
+    sqlx::query("DELETE FROM replicas WHERE replica = $1").bind(replica).execute(pool).await?;
     Ok(())
 }
 

@@ -4,10 +4,15 @@
 //! Replies are kept by actor. A caller that sees tenants gets only replies that were
 //! made under a scope within its own.
 
+use std::time::Duration;
+
 use sqlx::PgConnection;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{Database, DbError};
+
+const PURGE_PERIOD: Duration = Duration::from_secs(3600);
 
 /// Why a request id was not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -62,10 +67,9 @@ pub async fn lookup(
         {
             Ok(Some(response))
         }
-        Some((first_method, ..)) => Err(RequestIdError::Reused {
-            request_id,
-            method: first_method,
-        }),
+        Some((first_method, ..)) => {
+            Err(RequestIdError::Reused { request_id, method: first_method })
+        }
     }
 }
 
@@ -91,6 +95,15 @@ pub async fn remember(
     .await
     .map_err(DbError::from)?;
     Ok(())
+}
+
+/// Forgets old replies now and then, until it is told to stop. Any replica may.
+pub async fn run(database: Database, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(PURGE_PERIOD)).await.is_some() {
+        if let Err(error) = purge(&database).await {
+            tracing::debug!(%error, "old replies are kept a while longer");
+        }
+    }
 }
 
 /// Forgets replies older than a day. Returns how many.

@@ -1,3 +1,5 @@
-//! (being written)
+//! `streamspaced dev`: a whole region on one machine, for trying things out.
 
+pub mod mode;
 pub mod postgres;
+mod ssctl;

@@ -46,22 +46,14 @@ pub struct PostgresOptions {
 
 impl Default for PostgresOptions {
     fn default() -> Self {
-        Self {
-            durable: true,
-            ephemeral: false,
-            max_connections: 100,
-        }
+        Self { durable: true, ephemeral: false, max_connections: 100 }
     }
 }
 
 impl PostgresOptions {
     /// For tests: fast, many connections, and nothing stays.
     pub const fn scratch() -> Self {
-        Self {
-            durable: false,
-            ephemeral: true,
-            max_connections: 400,
-        }
+        Self { durable: false, ephemeral: true, max_connections: 400 }
     }
 }
 
@@ -75,7 +67,9 @@ pub enum PostgresError {
     )]
     NotInstalled,
     /// The data were made by a version that is not on this machine.
-    #[error("the data in {data} are of PostgreSQL {major}, which is not installed; install that version, or move the folder away to start anew")]
+    #[error(
+        "the data in {data} are of PostgreSQL {major}, which is not installed; install that version, or move the folder away to start anew"
+    )]
     OtherVersion {
         /// The major version that made the data.
         major: u32,
@@ -83,7 +77,9 @@ pub enum PostgresError {
         data: PathBuf,
     },
     /// Root has no account to run it under.
-    #[error("PostgreSQL does not run as root, and there is neither an account `postgres` nor `nobody`; make one, or run this as another user")]
+    #[error(
+        "PostgreSQL does not run as root, and there is neither an account `postgres` nor `nobody`; make one, or run this as another user"
+    )]
     NoAccount,
     /// The account cannot come to the folder.
     #[error(
@@ -161,28 +157,20 @@ impl PrivatePostgres {
     pub fn start_with(folder: &Path, options: PostgresOptions) -> Result<Self, PostgresError> {
         let account = Account::find()?;
         if let Some(parent) = folder.parent() {
-            std::fs::create_dir_all(parent).map_err(|source| PostgresError::Folder {
-                path: parent.to_owned(),
-                source,
-            })?;
+            std::fs::create_dir_all(parent)
+                .map_err(|source| PostgresError::Folder { path: parent.to_owned(), source })?;
         }
         account.private_folder(folder)?;
         let folder = folder
             .canonicalize()
-            .map_err(|source| PostgresError::Folder {
-                path: folder.to_owned(),
-                source,
-            })?;
+            .map_err(|source| PostgresError::Folder { path: folder.to_owned(), source })?;
         account.require_way_to(&folder)?;
         let lock = lock(&folder)?;
         let binaries = Binaries::find(&folder.join("data"))?;
         let sockets = socket_folder(&folder);
         account.private_folder(&sockets)?;
         let mut postgres = Self {
-            guard: options
-                .ephemeral
-                .then(|| guard(&folder, &sockets))
-                .transpose()?,
+            guard: options.ephemeral.then(|| guard(&folder, &sockets)).transpose()?,
             folder,
             sockets,
             account,
@@ -289,9 +277,8 @@ impl PrivatePostgres {
             "max_wal_senders=0".to_owned(),
         ];
         if !self.options.durable {
-            for name in ["fsync", "synchronous_commit", "full_page_writes"] {
-                settings.push(format!("{name}=off"));
-            }
+            // Commits still reach the system at once, so they outlive the server's crash.
+            settings.extend(["fsync=off".to_owned(), "full_page_writes=off".to_owned()]);
         }
         settings
     }
@@ -337,7 +324,9 @@ impl PrivatePostgres {
             .truncate(true)
             .open(&access)
             .and_then(|mut file| {
-                file.write_all(b"# The socket's folder is what keeps others out.\nlocal all all trust\n")
+                file.write_all(
+                    b"# The socket's folder is what keeps others out.\nlocal all all trust\n",
+                )
             })
             .map_err(failed(&access))?;
         std::fs::rename(&unfinished, &data).map_err(failed(&data))
@@ -360,16 +349,9 @@ impl Drop for PrivatePostgres {
 /// Taken for as long as the server is ours; the system releases it when we are killed.
 fn lock(folder: &Path) -> Result<File, PostgresError> {
     let path = folder.join("lock");
-    let failed = |source| PostgresError::Folder {
-        path: path.clone(),
-        source,
-    };
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(failed)?;
+    let failed = |source| PostgresError::Folder { path: path.clone(), source };
+    let file =
+        OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(PostgresError::Busy(folder.to_owned())),
@@ -401,10 +383,7 @@ fn guard(folder: &Path, sockets: &Path) -> Result<Child, PostgresError> {
         .stderr(Stdio::null())
         .process_group(0)
         .spawn()
-        .map_err(|source| PostgresError::Program {
-            program: PathBuf::from("/bin/sh"),
-            source,
-        })
+        .map_err(|source| PostgresError::Program { program: PathBuf::from("/bin/sh"), source })
 }
 
 /// A folder for the socket: within the server's own if the path is short enough, else
@@ -418,11 +397,7 @@ fn socket_folder(folder: &Path) -> PathBuf {
     folder.hash(&mut hasher);
     let name = format!("streamspace-{:016x}", hasher.finish());
     let temporary = std::env::temp_dir().join(&name);
-    if socket_fits(&temporary) {
-        temporary
-    } else {
-        Path::new("/tmp").join(name)
-    }
+    if socket_fits(&temporary) { temporary } else { Path::new("/tmp").join(name) }
 }
 
 fn socket_fits(folder: &Path) -> bool {

@@ -52,6 +52,11 @@ pub struct AuditRecord {
     pub peer: String,
 }
 
+/// What a call was about, where only its handler can tell: an extension of the
+/// response, which the outcome then names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditedResource(pub String);
+
 /// How an audited call ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -222,6 +227,12 @@ impl Shared {
                 tracing::error!(call_id = %record.call_id, panic, "a handler panicked");
                 refuse(&defect())
             }
+        };
+        let record = match response.extensions().get::<AuditedResource>() {
+            Some(AuditedResource(resource)) => {
+                Arc::new(AuditRecord { resource: resource.clone(), ..(*record).clone() })
+            }
+            None => record,
         };
         self.close(&record, outcome_of(&response)).await;
         response

@@ -46,7 +46,8 @@ impl Paging<'_> {
     }
 }
 
-fn page_size(asked: i32) -> RpcResult<usize> {
+/// The size of a page from what a request asks for.
+pub fn page_size(asked: i32) -> RpcResult<usize> {
     match usize::try_from(asked) {
         Ok(0) => Ok(DEFAULT_PAGE),
         Ok(size) => Ok(size.min(LONGEST_PAGE)),

@@ -17,7 +17,7 @@ pub mod once;
 pub mod peer;
 pub mod policy;
 pub mod server;
-mod status;
+pub(crate) mod status;
 pub mod time;
 pub mod tls;
 
@@ -36,3 +36,6 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub fn system_clock() -> Clock {
     Arc::new(Timestamp::now)
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,10 +3,13 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use streamspace_proto::policy::Method;
+use streamspace_proto::{FILE_DESCRIPTOR_SET, policy::Method};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::{service::Routes, transport::Server};
+use tonic::{
+    service::{Routes, RoutesBuilder},
+    transport::Server,
+};
 
 use super::{
     Clock,
@@ -72,4 +75,25 @@ pub async fn serve(
         .serve_with_incoming_shutdown(connections, async move { stop.cancelled().await })
         .await
         .map_err(io::Error::other)
+}
+
+/// Adds the services that every gRPC server has: health, and reflection over the
+/// contract.
+pub fn add_health_and_reflection(services: &mut RoutesBuilder) {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    // The server as a whole serves as long as it answers.
+    drop(reporter);
+    services.add_service(health);
+    let contract = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+    };
+    match (contract().build_v1(), contract().build_v1alpha()) {
+        (Ok(v1), Ok(v1alpha)) => {
+            services.add_service(v1).add_service(v1alpha);
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::error!(%error, "reflection is not served");
+        }
+    }
 }

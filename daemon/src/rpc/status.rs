@@ -12,7 +12,7 @@ use uuid::Uuid;
 pub const CALL_ID: HeaderName = HeaderName::from_static("streamspace-call-id");
 
 /// A status with a word for programs and what belongs to it.
-pub(super) fn status(
+pub(crate) fn status(
     code: Code,
     reason: &str,
     message: impl Into<String>,

@@ -8,9 +8,11 @@ mod convert;
 pub mod decide;
 mod input;
 pub mod manifests;
+mod names;
 pub mod reconciler;
 pub mod service;
 mod store;
 
 pub use convert::{etag, to_proto};
+pub use names::Directory;
 pub use store::{TenantRecord, list, live_uids};

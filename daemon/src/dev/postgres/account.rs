@@ -1,6 +1,6 @@
 //! Under which account the server runs, and folders that only it may enter.
 
-use std::os::unix::fs::{chown, DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -56,10 +56,7 @@ impl Account {
     /// Makes a folder that only this account may enter (and root), or checks that it is
     /// one.
     pub(super) fn private_folder(&self, path: &Path) -> Result<(), PostgresError> {
-        let failed = |source| PostgresError::Folder {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = |source| PostgresError::Folder { path: path.to_owned(), source };
         match std::fs::DirBuilder::new().mode(0o700).create(path) {
             Ok(()) => {}
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
@@ -86,10 +83,8 @@ impl Account {
             return Ok(());
         };
         for above in folder.ancestors().skip(1) {
-            let found = std::fs::metadata(above).map_err(|source| PostgresError::Folder {
-                path: above.to_owned(),
-                source,
-            })?;
+            let found = std::fs::metadata(above)
+                .map_err(|source| PostgresError::Folder { path: above.to_owned(), source })?;
             let bit = if found.uid() == self.uid {
                 0o100
             } else if found.gid() == self.gid {

@@ -27,21 +27,13 @@ impl Binaries {
         };
         let path = std::env::var_os("PATH").unwrap_or_default();
         let on_path = std::env::split_paths(&path).filter_map(|folder| Self::in_folder(&folder));
-        let mut packaged: Vec<Self> = package_folders()
-            .iter()
-            .filter_map(|folder| Self::in_folder(folder))
-            .collect();
+        let mut packaged: Vec<Self> =
+            package_folders().iter().filter_map(|folder| Self::in_folder(folder)).collect();
         packaged.sort_by_key(|binaries| std::cmp::Reverse(binaries.major));
-        on_path
-            .chain(packaged)
-            .find(fits)
-            .ok_or_else(|| match made_by {
-                Some(major) => PostgresError::OtherVersion {
-                    major,
-                    data: data.to_owned(),
-                },
-                None => PostgresError::NotInstalled,
-            })
+        on_path.chain(packaged).find(fits).ok_or_else(|| match made_by {
+            Some(major) => PostgresError::OtherVersion { major, data: data.to_owned() },
+            None => PostgresError::NotInstalled,
+        })
     }
 
     fn in_folder(folder: &Path) -> Option<Self> {
@@ -53,11 +45,7 @@ impl Binaries {
         let initdb = folder.join("initdb").canonicalize().ok()?;
         let answer = Command::new(&postgres).arg("--version").output().ok()?;
         let major = parse_major(&String::from_utf8_lossy(&answer.stdout))?;
-        Some(Self {
-            postgres,
-            initdb,
-            major,
-        })
+        Some(Self { postgres, initdb, major })
     }
 }
 

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{kill_process, test_kill_process, Pid, Signal};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use super::{PostgresError, SOCKET_NAME};
 
 /// How long a start may take; after a crash there may be much to recover.
-const START_PATIENCE: Duration = Duration::from_secs(120);
+const START_PATIENCE: Duration = Duration::from_mins(2);
 
 /// How long a server that a killed process left may take to become ready, or to end.
 const TAKE_OVER_PATIENCE: Duration = Duration::from_secs(30);
@@ -38,19 +38,12 @@ impl Server {
         data: &Path,
         log: &Path,
     ) -> Result<Self, PostgresError> {
-        let failed = |source| PostgresError::Folder {
-            path: log.to_owned(),
-            source,
-        };
+        let failed = |source| PostgresError::Folder { path: log.to_owned(), source };
         let too_large = std::fs::metadata(log).is_ok_and(|found| found.len() > LARGEST_LOG);
         if too_large {
             std::fs::remove_file(log).map_err(failed)?;
         }
-        let output = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(log)
-            .map_err(failed)?;
+        let output = OpenOptions::new().create(true).append(true).open(log).map_err(failed)?;
         let written_before = output.metadata().map_err(failed)?.len();
         let program = PathBuf::from(command.get_program());
         let mut child = command
@@ -65,14 +58,11 @@ impl Server {
             if let Ok(Some(status)) = child.try_wait() {
                 break format!("it ended with {status}: {}", log_tail(log, written_before));
             }
-            let ready = PidFile::read(&pid_file)
-                .filter(|found| found.ready && u32::try_from(found.pid.as_raw_nonzero().get()) == Ok(child.id()));
+            let ready = PidFile::read(&pid_file).filter(|found| {
+                found.ready && u32::try_from(found.pid.as_raw_nonzero().get()) == Ok(child.id())
+            });
             if let Some(found) = ready {
-                return Ok(Self {
-                    pid: found.pid,
-                    child: Some(child),
-                    pid_file,
-                });
+                return Ok(Self { pid: found.pid, child: Some(child), pid_file });
             }
             if started.elapsed() > START_PATIENCE {
                 // It may still come up; it must not do so behind our back.
@@ -82,10 +72,7 @@ impl Server {
             }
             std::thread::sleep(LOOK);
         };
-        Err(PostgresError::Start {
-            reason,
-            log: log.to_owned(),
-        })
+        Err(PostgresError::Start { reason, log: log.to_owned() })
     }
 
     /// The server that a killed process left running in this data folder, and the folder
@@ -101,11 +88,7 @@ impl Server {
                 return None;
             }
             if found.ready && UnixStream::connect(found.sockets.join(SOCKET_NAME)).is_ok() {
-                let server = Self {
-                    pid: found.pid,
-                    child: None,
-                    pid_file,
-                };
+                let server = Self { pid: found.pid, child: None, pid_file };
                 return Some((server, found.sockets));
             }
             std::thread::sleep(LOOK);
@@ -133,6 +116,15 @@ impl Server {
         false
     }
 
+    /// Leaves the server to itself, as a kill of this process would.
+    #[cfg(test)]
+    pub(super) fn abandon(self) {
+        // Someone must reap it when it ends, as the first process would.
+        if let Some(mut child) = self.child {
+            std::thread::spawn(move || child.wait());
+        }
+    }
+
     fn has_ended(&mut self) -> bool {
         match &mut self.child {
             Some(child) => matches!(child.try_wait(), Ok(Some(_)) | Err(_)),
@@ -158,11 +150,7 @@ impl PidFile {
         let pid = Pid::from_raw(lines.next()?.trim().parse().ok()?)?;
         let sockets = lines.nth(3).map(PathBuf::from).unwrap_or_default();
         let ready = lines.nth(2).is_some_and(|state| state.trim() == "ready");
-        Some(Self {
-            pid,
-            sockets,
-            ready,
-        })
+        Some(Self { pid, sockets, ready })
     }
 
     /// Whether that process runs and, where that can be seen, works in this data folder.

@@ -1,0 +1,122 @@
+//! The nouns, one file each.
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    errors::{Failure, Outcome},
+    exit,
+    shell::{Global, Shell},
+};
+
+mod access;
+mod apply;
+mod audit;
+mod completion;
+mod context;
+mod login;
+mod man;
+mod operation;
+mod plan;
+mod region;
+mod tenant;
+mod token;
+pub(crate) mod version;
+mod whoami;
+
+/// Run the StreamSpace control plane of a region: its tenants, access and health
+#[derive(Debug, Parser)]
+#[command(name = "ssctl", version, after_long_help = exit::TABLE, disable_help_subcommand = true)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Tenants: the customers of a region
+    #[command(subcommand, visible_alias = "tenants")]
+    Tenant(tenant::Command),
+    /// Plans: what customers buy
+    #[command(subcommand, visible_alias = "plans")]
+    Plan(plan::Command),
+    /// Regions and their health
+    #[command(subcommand, visible_alias = "regions")]
+    Region(region::Command),
+    /// Work that the daemon carries on by itself
+    #[command(subcommand, visible_alias = "operations")]
+    Operation(operation::Command),
+    /// Make tenants as files describe them
+    Apply(apply::Args),
+    /// The log of who did what
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// Log in to a region with an enrolment token
+    Login(login::Args),
+    /// Who you are to the daemon
+    Whoami,
+    /// Who may call what
+    #[command(subcommand)]
+    Access(access::Command),
+    /// Enrolment tokens
+    #[command(subcommand)]
+    Token(token::Command),
+    /// The regions that this machine is logged in to
+    #[command(subcommand, visible_alias = "contexts")]
+    Context(context::Command),
+    /// Print a completion script for a shell
+    Completion(completion::Args),
+    /// Print the version of this program
+    Version,
+    /// Write the manual pages
+    #[command(hide = true)]
+    Man(man::Args),
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(shell: &Shell, command: Command) -> Outcome {
+    match command {
+        Command::Version => Ok(()),
+        Command::Completion(args) => completion::run(shell, &args),
+        Command::Man(args) => man::run(&args),
+        Command::Context(command) => context::run(shell, command),
+        command => online(shell, run_online(shell, command)),
+    }
+}
+
+async fn run_online(shell: &Shell, command: Command) -> Outcome {
+    match command {
+        Command::Tenant(command) => tenant::run(shell, command).await,
+        Command::Plan(command) => plan::run(shell, command).await,
+        Command::Region(command) => region::run(shell, command).await,
+        Command::Operation(command) => operation::run(shell, command).await,
+        Command::Apply(args) => apply::run(shell, args).await,
+        Command::Audit(command) => audit::run(shell, command).await,
+        Command::Login(args) => login::run(shell, args).await,
+        Command::Whoami => whoami::run(shell).await,
+        Command::Access(command) => access::run(shell, command).await,
+        Command::Token(command) => token::run(shell, command).await,
+        // They need no daemon and never come here.
+        Command::Version | Command::Completion(_) | Command::Man(_) | Command::Context(_) => Ok(()),
+    }
+}
+
+/// Runs what needs the network, until it is done or Ctrl-C.
+fn online(_: &Shell, work: impl Future<Output = Outcome>) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::Local {
+        message: format!("cannot start: {error}"),
+        next: "check the limits of this machine with `ulimit -a`".into(),
+    })?;
+    let outcome = runtime.block_on(async {
+        tokio::select! {
+            outcome = work => outcome,
+            _ = tokio::signal::ctrl_c() => Err(Failure::Interrupted),
+        }
+    });
+    // A keyring or a prompt that still waits must not hold up the end.
+    runtime.shutdown_background();
+    outcome
+}

@@ -1,0 +1,161 @@
+//! `ssctl apply`: tenants as files describe them.
+//!
+//! Only what a file says is changed; what it leaves out stays as it is. So the
+//! same file can be applied again and again.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+use streamspace_client::{ClientError, Connection};
+use streamspace_proto::{
+    json::to_value,
+    v1::{CreateTenantRequest, Tenant, UpdateTenantRequest},
+};
+use tonic::Code;
+
+use super::tenant;
+use crate::{
+    errors::{Doing as _, Failure, Outcome},
+    output::preview,
+    resource::{ChangeArgs, Noun as _, request_id, short},
+    shell::Shell,
+};
+
+mod document;
+mod source;
+
+use document::Document;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A YAML file, a folder of them, or - for standard input; repeat it
+    #[arg(short = 'f', long = "file", required = true, value_name = "FILE|DIR|-")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    change: ChangeArgs,
+    /// Wait until the cluster has all of it
+    #[arg(long)]
+    wait: bool,
+}
+
+/// What became of one document.
+enum Effect {
+    /// The tenant as it is now, and in a word what was done to it.
+    Applied(Tenant, &'static str),
+    /// What would change, as a diff; empty where nothing would.
+    Previewed(String),
+}
+
+/// Applies all documents. All are read before the first is applied, so that a
+/// slip in the last one changes nothing.
+pub(crate) async fn run(shell: &Shell, args: Args) -> Outcome {
+    let documents = source::read(&args.files)?;
+    let connection = if args.wait { shell.connect_to_wait()? } else { shell.connect()? };
+    let mut applied = Vec::new();
+    let mut failures = Vec::new();
+    let mut would_change = false;
+    for document in &documents {
+        match apply(&connection, document, &args.change, shell.terminal.output_colour).await {
+            Ok(Effect::Previewed(diff)) => {
+                would_change |= !diff.is_empty();
+                shell.print(&diff)?;
+            }
+            Ok(Effect::Applied(tenant, what)) => {
+                shell.print(&format!("{} {what}\n", tenant.name))?;
+                applied.push(tenant);
+            }
+            Err(failure) => {
+                shell.report(&failure);
+                failures.push(failure.exit());
+            }
+        }
+    }
+    let done = documents.len() - failures.len();
+    if let Some(first) = failures.first() {
+        return Err(match done {
+            0 => Failure::AllFailed(*first),
+            _ => Failure::PartlyDone { done, failed: failures.len() },
+        });
+    }
+    if would_change {
+        return Err(Failure::Changes);
+    }
+    if args.wait {
+        for tenant in applied {
+            tenant::until_active(shell, &connection, tenant).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn apply(
+    connection: &Connection,
+    document: &Document,
+    change: &ChangeArgs,
+    colour: bool,
+) -> Outcome<Effect> {
+    let name = document.tenant.name.clone();
+    let doing = || format!("apply {name} from {}", document.origin);
+    match tenant::get(connection, &name).await {
+        Ok(before) => update(connection, document, before, change, colour).await.doing(doing),
+        Err(error) if error.code() == Some(Code::NotFound) => {
+            create(connection, document, change, colour).await.doing(doing)
+        }
+        Err(error) => Err(error).doing(doing),
+    }
+}
+
+async fn create(
+    connection: &Connection,
+    document: &Document,
+    change: &ChangeArgs,
+    colour: bool,
+) -> Result<Effect, ClientError> {
+    let name = &document.tenant.name;
+    let request = CreateTenantRequest {
+        tenant_id: short(Tenant::PREFIX, name).to_owned(),
+        tenant: Some(document.tenant.clone()),
+        validate_only: change.dry_run,
+        request_id: request_id(),
+        reason: change.reason(),
+    };
+    let tenant = tenant::create_call(connection, &request).await?;
+    if change.dry_run {
+        return Ok(Effect::Previewed(preview(name, &Value::Null, &value(&tenant)?, colour)));
+    }
+    Ok(Effect::Applied(tenant, "created"))
+}
+
+async fn update(
+    connection: &Connection,
+    document: &Document,
+    before: Tenant,
+    change: &ChangeArgs,
+    colour: bool,
+) -> Result<Effect, ClientError> {
+    let fields = document.changed_fields(&before);
+    if fields.is_empty() {
+        return Ok(if change.dry_run {
+            Effect::Previewed(String::new())
+        } else {
+            Effect::Applied(before, "unchanged")
+        });
+    }
+    let request = UpdateTenantRequest {
+        tenant: Some(document.tenant.clone()),
+        update_mask: Some(tenant::mask(&fields)),
+        validate_only: change.dry_run,
+        request_id: request_id(),
+        reason: change.reason(),
+    };
+    let after = tenant::update_call(connection, &request).await?;
+    if change.dry_run {
+        let (old, new) = (value(&before)?, value(&after)?);
+        return Ok(Effect::Previewed(preview(&before.name, &old, &new, colour)));
+    }
+    Ok(Effect::Applied(after, "changed"))
+}
+
+fn value(tenant: &Tenant) -> Result<Value, ClientError> {
+    to_value(tenant).map_err(|error| ClientError::Unexpected(error.to_string()))
+}

@@ -1,0 +1,75 @@
+//! `ssctl tenant create`.
+
+use serde_json::Value;
+use streamspace_client::{ClientError, Connection};
+use streamspace_proto::{
+    json::to_value,
+    v1::{CreateTenantRequest, Tenant},
+};
+
+use super::{
+    flags::{TenantFlags, plan_name},
+    until_active,
+};
+use crate::{
+    errors::{Doing as _, Failure, Outcome},
+    output::{preview, print_one},
+    resource::{ChangeArgs, Noun as _, request_id, short},
+    shell::Shell,
+};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The new name: lower-case letters, digits and -, 3 to 40 characters
+    name: String,
+    /// The plan that the customer buys
+    #[arg(long)]
+    plan: String,
+    /// How many users the customer pays for
+    #[arg(long)]
+    seats: i32,
+    #[command(flatten)]
+    flags: TenantFlags,
+    #[command(flatten)]
+    change: ChangeArgs,
+    /// Wait until the cluster has the tenant
+    #[arg(long)]
+    wait: bool,
+}
+
+pub(crate) async fn run(shell: &Shell, args: Args) -> Outcome {
+    let id = short(Tenant::PREFIX, &args.name).to_owned();
+    let mut tenant = Tenant { plan: plan_name(&args.plan), seats: args.seats, ..Tenant::default() };
+    args.flags.put(&mut tenant);
+    let request = CreateTenantRequest {
+        tenant_id: id.clone(),
+        tenant: Some(tenant),
+        validate_only: args.change.dry_run,
+        request_id: request_id(),
+        reason: args.change.reason(),
+    };
+    let connection = if args.wait { shell.connect_to_wait()? } else { shell.connect()? };
+    let tenant = call(&connection, &request).await.doing(|| format!("create tenant {id}"))?;
+    if args.change.dry_run {
+        let colour = shell.terminal.output_colour;
+        let name = format!("{}{id}", Tenant::PREFIX);
+        shell.print(&preview(&name, &Value::Null, &to_value(&tenant)?, colour))?;
+        return Err(Failure::Changes);
+    }
+    shell.talk(&format!("{} created", tenant.name));
+    let tenant = if args.wait { until_active(shell, &connection, tenant).await? } else { tenant };
+    print_one(shell, &tenant)
+}
+
+/// Creates a tenant; repeated safely, since the request has an id.
+pub(crate) async fn call(
+    connection: &Connection,
+    request: &CreateTenantRequest,
+) -> Result<Tenant, ClientError> {
+    connection
+        .call(|| {
+            let (mut client, request) = (connection.tenants(), request.clone());
+            async move { client.create_tenant(request).await }
+        })
+        .await
+}

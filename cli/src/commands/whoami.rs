@@ -1,0 +1,63 @@
+//! `ssctl whoami`.
+
+use streamspace_client::Connection;
+use streamspace_proto::{
+    json::to_value,
+    v1::{Role, WhoAmIRequest, WhoAmIResponse},
+};
+
+use crate::{
+    errors::{Doing as _, Outcome},
+    output::{Cell, print_answer},
+    resource::{short, word},
+    shell::Shell,
+    time::{local, remaining},
+};
+
+/// Asks the daemon who the caller is.
+pub(crate) async fn run(shell: &Shell) -> Outcome {
+    let connection = shell.connect()?;
+    let who = ask(&connection).await.doing(|| "tell who you are".into())?;
+    let ends = format!(
+        "{} (in {})",
+        local(who.expire_time.as_ref()),
+        remaining(who.expire_time.as_ref(), shell.now())
+    );
+    let pairs: [(&str, Cell); 7] = [
+        ("Operator", who.operator.clone().into()),
+        ("Role", who.role_name.clone().into()),
+        ("Reach", reach(&who.tenants).into()),
+        ("Region", short("regions/", &who.region).into()),
+        ("Context", connection.context().name.clone().into()),
+        ("Certificate", who.certificate_serial.clone().into()),
+        ("Ends", ends.into()),
+    ];
+    print_answer(shell, &pairs, &to_value(&who)?)
+}
+
+/// Who the caller is.
+pub(crate) async fn ask(
+    connection: &Connection,
+) -> Result<WhoAmIResponse, streamspace_client::ClientError> {
+    connection
+        .call(|| {
+            let mut access = connection.access();
+            async move { access.who_am_i(WhoAmIRequest {}).await }
+        })
+        .await
+}
+
+/// The tenants that somebody may reach, in words.
+pub(crate) fn reach(tenants: &[String]) -> String {
+    if tenants.is_empty() {
+        return "the whole region".into();
+    }
+    let names: Vec<_> = tenants.iter().map(|name| short("tenants/", name)).collect();
+    names.join(", ")
+}
+
+/// A role in words.
+pub(crate) fn role_word(role: i32) -> String {
+    let role = Role::try_from(role).unwrap_or(Role::Unspecified);
+    word("ROLE_", role.as_str_name())
+}

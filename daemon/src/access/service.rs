@@ -1,0 +1,391 @@
+//! The service that makes and explains access.
+
+use std::{sync::Arc, time::Duration, time::Instant};
+
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use streamspace_core::{
+    access::decide,
+    ids::{RegionId, TenantId, TenantUid},
+    suggest,
+    violation::Violations,
+};
+use streamspace_proto::{
+    policy::Method,
+    v1::{
+        CreateEnrolmentTokenRequest, Credential, EnrolRequest, EnrolResponse, EnrolmentToken,
+        ExplainAccessRequest, ExplainAccessResponse, RenewCredentialRequest,
+        RenewCredentialResponse, WhoAmIRequest, WhoAmIResponse,
+        access_service_server::AccessService,
+    },
+};
+use tonic::{Code, Request, Response, Status};
+use uuid::Uuid;
+
+use super::{
+    ca::{Authority, AuthorityError, CLIENT_LIFE, DEVICE_LIFE, Grant, Issued, Kind, RequestedKey},
+    renewal::{self, Renewal},
+    status::Revocations,
+    store::{self, Belonging},
+    token::{self, DEFAULT_LIFE, TokenError},
+};
+use crate::{
+    db::{Database, DbError, Scope},
+    rpc::{
+        Call, Caller, Clock, RpcError, RpcResult,
+        audit::AuditedResource,
+        limits::{RateLimit, peer_key},
+        once::Once,
+        policy::{role_of, role_to_proto, rule_of},
+        status::status,
+        time,
+    },
+};
+
+/// Turns names of tenants into their uids and back. Tenants implement it.
+pub trait TenantNames: Send + Sync + 'static {
+    /// The uids of living tenants, in the same order. Fails with
+    /// [`RpcError::NotFound`] on the first that does not exist.
+    fn uids<'a>(&'a self, tenants: &'a [TenantId]) -> BoxFuture<'a, RpcResult<Vec<TenantUid>>>;
+    /// The names (`tenants/{tenant}`) of these tenants, in the same order; tombstones
+    /// have theirs too.
+    fn names<'a>(&'a self, tenants: &'a [TenantUid]) -> BoxFuture<'a, RpcResult<Vec<String>>>;
+}
+
+/// So many wrong tokens a minute may come from one peer.
+const GUESSES: u32 = 10;
+const GUESSES_WITHIN: Duration = Duration::from_secs(60);
+const LONGEST_DEVICE_NAME: usize = 63;
+
+/// Everything that the service needs.
+pub struct AccessParts {
+    /// Signs certificates.
+    pub authority: Arc<Authority>,
+    /// Keeps tokens and certificates.
+    pub database: Database,
+    /// Told at once when a family is revoked here.
+    pub revocations: Arc<Revocations>,
+    /// Names of tenants.
+    pub tenants: Arc<dyn TenantNames>,
+    /// The region that is served.
+    pub region: RegionId,
+    /// Every method with its rule.
+    pub methods: Vec<Method>,
+    /// The time that certificates begin at.
+    pub clock: Clock,
+}
+
+/// Implements `AccessService`.
+pub struct Access {
+    parts: AccessParts,
+    guesses: RateLimit<std::net::IpAddr>,
+}
+
+impl Access {
+    /// A service of these parts.
+    pub fn new(parts: AccessParts) -> Self {
+        Self { parts, guesses: RateLimit::new(GUESSES, GUESSES_WITHIN) }
+    }
+
+    async fn enrol_device(&self, request: &EnrolRequest) -> Result<(Grant, Credential), Status> {
+        let device_key = key(&request.device_csr, "device_csr")?;
+        let client_key = key(&request.client_csr, "client_csr")?;
+        let name = request.device_name.trim();
+        if name.chars().count() > LONGEST_DEVICE_NAME || name.chars().any(char::is_control) {
+            let text = "must be at most 63 characters, none of them a control character";
+            return Err(RpcError::field("device_name", text).into());
+        }
+        let now = (self.parts.clock)();
+        let end = after(now, DEVICE_LIFE);
+        let mut tx = self.parts.database.begin(&Scope::Region).await.map_err(RpcError::from)?;
+        let grant = token::consume(&mut tx, &request.secret).await.map_err(token_status)?;
+        let belonging = Belonging { family: Uuid::now_v7(), grant: &grant, device_name: name };
+        let issued = Pair::issue(&self.parts.authority, (&device_key, &client_key), &grant, (now, end))?;
+        issued.insert(&mut tx, belonging).await?;
+        commit(tx).await?;
+        let credential = self.credential(issued);
+        Ok((grant, credential))
+    }
+
+    async fn renew(
+        &self,
+        serial: &str,
+        request: &RenewCredentialRequest,
+    ) -> Result<Credential, Status> {
+        let device_key = key(&request.device_csr, "device_csr")?;
+        let client_key = key(&request.client_csr, "client_csr")?;
+        let now = (self.parts.clock)();
+        let mut tx = self.parts.database.begin(&Scope::Region).await.map_err(RpcError::from)?;
+        let device = match renewal::decide(&mut tx, serial).await.map_err(RpcError::from)? {
+            Renewal::Granted(device) => device,
+            Renewal::Unknown => return Err(gone("DEVICE_UNKNOWN", "this region does not know this device")),
+            Renewal::Revoked => return Err(gone("CERTIFICATE_REVOKED", "this device was revoked")),
+            Renewal::Reused(device) => {
+                commit(tx).await?;
+                tracing::warn!(operator = %device.grant.operator, %serial, "{}", renewal::REUSED);
+                if let Err(error) = self.parts.revocations.refresh(&self.parts.database).await {
+                    tracing::debug!(%error, "the revocation counts within a second");
+                }
+                return Err(gone(
+                    "CREDENTIAL_REUSED",
+                    "this device certificate was renewed before, and its successor is in use: two \
+                     machines hold the same credential, so all of it was revoked. If you did not \
+                     copy it, tell an admin",
+                ));
+            }
+        };
+        let keys = (&device_key, &client_key);
+        let issued = Pair::issue(&self.parts.authority, keys, &device.grant, (now, device.expires))?;
+        let belonging = Belonging {
+            family: device.family,
+            grant: &device.grant,
+            device_name: &device.device_name,
+        };
+        issued.insert(&mut tx, belonging).await?;
+        renewal::advance(&mut tx, &device, &issued.device.serial).await.map_err(RpcError::from)?;
+        commit(tx).await?;
+        Ok(self.credential(issued))
+    }
+
+    fn credential(&self, issued: Pair) -> Credential {
+        let authorities = self.parts.authority.certificates();
+        Credential {
+            device_certificate: issued.device.certificate.to_vec(),
+            client_certificate: issued.client.certificate.to_vec(),
+            authorities: authorities.iter().map(|authority| authority.to_vec()).collect(),
+            device_expire_time: time::timestamp(issued.device.expires),
+            client_expire_time: time::timestamp(issued.client.expires),
+        }
+    }
+
+    async fn new_token(
+        &self,
+        caller: &Caller,
+        request: &CreateEnrolmentTokenRequest,
+    ) -> RpcResult<EnrolmentToken> {
+        let (tenants, life) = checked(request)?;
+        let role = role_of(request.role())
+            .ok_or_else(|| RpcError::field("role", "must be a role that this daemon knows"))?;
+        let uids = self.parts.tenants.uids(&tenants).await?;
+        let mut reply = EnrolmentToken {
+            operator: request.operator.clone(),
+            role: request.role,
+            tenants: tenants.iter().map(TenantId::to_name).collect(),
+            ..EnrolmentToken::default()
+        };
+        if request.validate_only {
+            return Ok(reply);
+        }
+        let once = Once::of(caller, "CreateEnrolmentToken", &request.request_id, request)?;
+        let mut tx = self.parts.database.begin(&Scope::Region).await?;
+        if let Some(first) = once.reply(&mut tx).await? {
+            return Ok(first);
+        }
+        let grant = Grant { operator: request.operator.clone(), role, tenants: uids };
+        let fingerprint = self.parts.authority.fingerprint();
+        let token = token::create_in(&mut tx, fingerprint, &grant, &caller.operator, life)
+            .await
+            .map_err(token_fault)?;
+        reply.expire_time = time::timestamp(token.expires);
+        // A retry gets the token without its secret: that is shown once.
+        once.remember(&mut tx, &reply).await?;
+        tx.commit().await.map_err(DbError::from)?;
+        reply.token = token.text;
+        Ok(reply)
+    }
+
+    fn find(&self, name: &str) -> RpcResult<&Method> {
+        let asked = name.trim_start_matches('/').replace('/', ".");
+        let dotted = |method: &Method| method.path.replace('/', ".");
+        let found = self.parts.methods.iter().find(|method| {
+            let full = dotted(method);
+            !asked.is_empty() && (full == asked || full.ends_with(&format!(".{asked}")))
+        });
+        found.ok_or_else(|| {
+            let short: Vec<String> = self.parts.methods.iter().map(|m| short_name(&m.path)).collect();
+            let hint = suggest::nearest(&asked, &short)
+                .map_or_else(String::new, |near| format!(" (did you mean {near}?)"));
+            RpcError::field("method", format!("no method is called that{hint}"))
+        })
+    }
+}
+
+/// `Service.Method` of a path.
+fn short_name(path: &str) -> String {
+    let service_and_method = path.rsplit('.').next().unwrap_or(path);
+    service_and_method.replace('/', ".")
+}
+
+/// A device certificate and the client certificate that goes with it.
+struct Pair {
+    device: Issued,
+    client: Issued,
+}
+
+impl Pair {
+    fn issue(
+        authority: &Authority,
+        (device_key, client_key): (&RequestedKey, &RequestedKey),
+        grant: &Grant,
+        (now, end): (Timestamp, Timestamp),
+    ) -> RpcResult<Self> {
+        let failed = |error: AuthorityError| RpcError::Internal(error.to_string());
+        let client_end = after(now, CLIENT_LIFE).min(end);
+        Ok(Self {
+            device: authority.issue(device_key, Kind::Device, grant, now, end).map_err(failed)?,
+            client: authority
+                .issue(client_key, Kind::Client, grant, now, client_end)
+                .map_err(failed)?,
+        })
+    }
+
+    async fn insert(&self, tx: &mut sqlx::PgConnection, belonging: Belonging<'_>) -> RpcResult<()> {
+        store::insert(tx, &self.device, Kind::Device, belonging).await?;
+        store::insert(tx, &self.client, Kind::Client, belonging).await?;
+        Ok(())
+    }
+}
+
+fn after(now: Timestamp, life: jiff::SignedDuration) -> Timestamp {
+    now.checked_add(life).unwrap_or(Timestamp::MAX)
+}
+
+async fn commit(tx: sqlx::Transaction<'static, sqlx::Postgres>) -> RpcResult<()> {
+    tx.commit().await.map_err(|error| RpcError::Database(error.into()))
+}
+
+fn key(request: &[u8], field: &str) -> RpcResult<RequestedKey> {
+    RequestedKey::from_request(request).map_err(|error| RpcError::field(field, error.to_string()))
+}
+
+fn gone(reason: &str, what: &str) -> Status {
+    let text = format!("{what}: ask an admin for a new token and log in with it");
+    status(Code::Unauthenticated, reason, text, &[])
+}
+
+fn token_status(error: TokenError) -> Status {
+    let reason = match &error {
+        TokenError::Unknown => "TOKEN_UNKNOWN",
+        TokenError::Used(_) => "TOKEN_USED",
+        TokenError::Expired(_) => "TOKEN_EXPIRED",
+        _ => return token_fault(error).into(),
+    };
+    status(Code::Unauthenticated, reason, error.to_string(), &[])
+}
+
+fn token_fault(error: TokenError) -> RpcError {
+    match error {
+        TokenError::Database(error) => RpcError::Database(error),
+        TokenError::Name(_) => RpcError::field("operator", error.to_string()),
+        TokenError::Life => RpcError::field("ttl", error.to_string()),
+        other => RpcError::Internal(other.to_string()),
+    }
+}
+
+/// The tenants and the life of a token that is asked for; every fault at once.
+fn checked(request: &CreateEnrolmentTokenRequest) -> RpcResult<(Vec<TenantId>, Duration)> {
+    let mut faults = Violations::new();
+    if !crate::rpc::peer::is_name(&request.operator) {
+        faults.add("operator", "must be 1 to 63 of a-z, 0-9 and . _ @ -");
+    }
+    if role_of(request.role()).is_none() {
+        faults.add("role", "must be viewer, operator, admin, billing or auditor");
+    }
+    let tenants = request
+        .tenants
+        .iter()
+        .enumerate()
+        .filter_map(|(at, name)| faults.check(format!("tenants[{at}]"), TenantId::from_name(name)))
+        .collect();
+    let life = request.ttl.as_ref().map_or(DEFAULT_LIFE, time::duration);
+    if life < Duration::from_secs(1) || life > token::LONGEST_LIFE {
+        faults.add("ttl", "must be 1 second to 7 days");
+    }
+    faults.into_result().map_err(RpcError::Invalid)?;
+    Ok((tenants, life))
+}
+
+#[tonic::async_trait]
+impl AccessService for Access {
+    async fn enrol(
+        &self,
+        request: Request<EnrolRequest>,
+    ) -> Result<Response<EnrolResponse>, Status> {
+        let call = *request.extensions().get::<Call>().ok_or(RpcError::NoCaller)?;
+        let peer = peer_key(call.peer.ip());
+        if self.guesses.is_exhausted(&peer, Instant::now()) {
+            let text = "too many wrong tokens from this address: wait a minute";
+            return Err(status(Code::ResourceExhausted, "TOO_MANY_GUESSES", text, &[]));
+        }
+        let (grant, credential) = match self.enrol_device(request.get_ref()).await {
+            Ok(enrolled) => enrolled,
+            Err(refusal) => {
+                if refusal.code() == Code::Unauthenticated {
+                    self.guesses.count(peer, Instant::now());
+                }
+                return Err(refusal);
+            }
+        };
+        let mut response = Response::new(EnrolResponse {
+            credential: Some(credential),
+            region: self.parts.region.to_name(),
+        });
+        let enrolled = AuditedResource(format!("operators/{}", grant.operator));
+        response.extensions_mut().insert(enrolled);
+        Ok(response)
+    }
+
+    async fn renew_credential(
+        &self,
+        request: Request<RenewCredentialRequest>,
+    ) -> Result<Response<RenewCredentialResponse>, Status> {
+        let serial = Caller::of(&request)?.serial.clone();
+        let credential = self.renew(&serial, request.get_ref()).await?;
+        Ok(Response::new(RenewCredentialResponse { credential: Some(credential) }))
+    }
+
+    async fn create_enrolment_token(
+        &self,
+        request: Request<CreateEnrolmentTokenRequest>,
+    ) -> Result<Response<EnrolmentToken>, Status> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.new_token(caller, request.get_ref()).await?))
+    }
+
+    async fn who_am_i(
+        &self,
+        request: Request<WhoAmIRequest>,
+    ) -> Result<Response<WhoAmIResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let tenants = match &caller.scope {
+            Scope::Region => Vec::new(),
+            Scope::Tenants(uids) => self.parts.tenants.names(uids).await?,
+        };
+        Ok(Response::new(WhoAmIResponse {
+            operator: caller.operator.clone(),
+            role: role_to_proto(caller.role).into(),
+            role_name: caller.role_name.clone(),
+            tenants,
+            certificate_serial: caller.serial.clone(),
+            expire_time: time::timestamp(caller.expires),
+            region: self.parts.region.to_name(),
+        }))
+    }
+
+    async fn explain_access(
+        &self,
+        request: Request<ExplainAccessRequest>,
+    ) -> Result<Response<ExplainAccessResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let method = self.find(&request.get_ref().method)?;
+        // Whether a reason is given shows at the call itself.
+        let decision = decide(&rule_of(&method.policy), &caller.facts(), true);
+        Ok(Response::new(ExplainAccessResponse {
+            method: method.path.clone(),
+            policy: Some(method.policy.clone()),
+            allowed: decision.allowed,
+            rule: decision.rule.into(),
+            message: decision.message,
+        }))
+    }
+}

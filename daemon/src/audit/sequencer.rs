@@ -1,0 +1,46 @@
+//! Gives entries their positions, after their commit. Every replica runs one; a lock
+//! makes it one at a time.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::{log::AuditLog, store};
+
+/// Entries of other replicas are found this late.
+const POLL: Duration = Duration::from_secs(1);
+/// How often the whole log is looked at, in case the database's clock was set back.
+const WHOLE: Duration = Duration::from_secs(3600);
+
+/// Gives positions until told to stop.
+pub async fn run(log: Arc<AuditLog>, stop: CancellationToken) {
+    let mut last_whole: Option<Instant> = None;
+    let mut failing = false;
+    while !stop.is_cancelled() {
+        let whole = last_whole.is_none_or(|last| last.elapsed() >= WHOLE);
+        let begun = Instant::now();
+        match store::sequence(log.database.operator(), whole).await {
+            Ok(count) => {
+                failing = false;
+                if count > 0 {
+                    // There may be more than one statement takes.
+                    continue;
+                }
+                if whole {
+                    last_whole = Some(begun);
+                }
+            }
+            Err(error) if failing => tracing::debug!(%error, "audit entries wait for positions"),
+            Err(error) => {
+                failing = true;
+                tracing::warn!(%error, "audit entries get no positions; trying on");
+                let _ = stop.run_until_cancelled(tokio::time::sleep(POLL)).await;
+            }
+        }
+        let _ = stop.run_until_cancelled(timeout(POLL, log.written.notified())).await;
+    }
+}

@@ -1,0 +1,31 @@
+//! Logins, databases and migrations can be made many times and at once.
+
+use crate::db::migrate::{run, setup};
+use crate::db::testing::TestDatabase;
+use crate::db::{Database, catalogue};
+
+#[tokio::test]
+async fn setup_and_migrations_run_at_once_and_again() {
+    let test = TestDatabase::with_own_server().await;
+    let superuser_url = test.superuser_url.clone();
+    let runs = (0..4).map(|_| {
+        let superuser_url = superuser_url.clone();
+        tokio::spawn(async move {
+            let config = setup(&superuser_url, "second").await.unwrap();
+            run(&config.owner).await.unwrap();
+            config
+        })
+    });
+    let mut configs = Vec::new();
+    for run in runs.collect::<Vec<_>>() {
+        configs.push(run.await.unwrap());
+    }
+    assert!(configs.windows(2).all(|pair| pair[0] == pair[1]));
+    let database = Database::connect(&configs[0]).await.unwrap();
+    catalogue::check(database.operator()).await.unwrap();
+    let plans: Vec<String> = sqlx::query_scalar("SELECT plan_id FROM plans ORDER BY rank")
+        .fetch_all(database.operator())
+        .await
+        .unwrap();
+    assert_eq!(plans, ["free", "professional", "business", "enterprise"]);
+}

@@ -1,0 +1,233 @@
+//! The development region: a private PostgreSQL, a fresh authority, the simulator or
+//! the cluster of a kubeconfig, and three sample tenants.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::Write as _,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail};
+use jiff::Timestamp;
+use streamspace_core::{access::Role, ids::RegionId};
+use streamspace_sim::Simulator;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::{postgres::PrivatePostgres, ssctl::Ssctl};
+use crate::{
+    access::{self, Authority, AuthorityFiles, Grant},
+    config::{AccessConfig, Config, ListenConfig, TenantConfig, host_name},
+    db::{Database, migrate},
+    kube::{Cluster, ClusterConfig},
+    region::{self, Ready},
+    telemetry::logs::{self, LogConfig, LogFormat},
+};
+
+const SAMPLE_TENANTS: &str = include_str!("../../../packaging/dev/tenants.yaml");
+const DATABASE: &str = "streamspace";
+const TOKEN_LIFE: Duration = Duration::from_secs(3600);
+
+/// What `streamspaced dev` is asked for.
+#[derive(Clone, Debug)]
+pub struct DevOptions {
+    /// Where everything is kept; it survives restarts.
+    pub data_dir: PathBuf,
+    /// Where the daemon listens for clients.
+    pub listen: SocketAddr,
+    /// Where metrics and health are.
+    pub http: SocketAddr,
+    /// The cluster to manage. Without one, the simulator.
+    pub cluster: ClusterConfig,
+    /// The name of the region.
+    pub region: RegionId,
+    /// The context that is made for `ssctl`.
+    pub context: String,
+    /// Whether to make the sample tenants at the first start.
+    pub samples: bool,
+    /// What to log.
+    pub log_filter: String,
+}
+
+/// Runs a development region until `stop`.
+pub async fn run(options: DevOptions, stop: CancellationToken) -> anyhow::Result<()> {
+    let begin = Instant::now();
+    let data_dir = std::path::absolute(&options.data_dir)?;
+    fs::create_dir_all(&data_dir).with_context(|| {
+        format!("cannot make {}; choose another folder with --data-dir", data_dir.display())
+    })?;
+    let _lock = lock(&data_dir)?;
+    start_logs(&options)?;
+
+    let postgres_dir = data_dir.join("postgres");
+    let mut postgres =
+        tokio::task::spawn_blocking(move || PrivatePostgres::start(&postgres_dir)).await??;
+    let result = run_on(&postgres, &options, &data_dir, begin, stop).await;
+    tokio::task::spawn_blocking(move || postgres.stop()).await??;
+    result
+}
+
+async fn run_on(
+    postgres: &PrivatePostgres,
+    options: &DevOptions,
+    data_dir: &Path,
+    begin: Instant,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let database = migrate::setup(&postgres.superuser_url(), DATABASE).await?;
+    let access_dir = data_dir.join("access");
+    fs::create_dir_all(&access_dir)?;
+    let files = AuthorityFiles::in_folder(&access_dir);
+    if !files.key.exists() {
+        Authority::create(&files, options.region.as_str(), Timestamp::now())?;
+    }
+    let cluster = match options.cluster.kubeconfig {
+        Some(_) => Cluster::open(&options.cluster).await?,
+        None => simulator(data_dir)?,
+    };
+    let config = Config {
+        region: options.region.clone(),
+        replica: host_name(),
+        listen: ListenConfig { grpc: options.listen, http: options.http },
+        database: database.clone(),
+        cluster: options.cluster.clone(),
+        access: AccessConfig { directory: access_dir, ..AccessConfig::default() },
+        tenants: TenantConfig::default(),
+        log: LogConfig::default(),
+    };
+    let (ready, is_ready) = oneshot::channel();
+    let region = region::run(config, cluster.clone(), Some(ready), stop.clone());
+    let welcome = async {
+        let Ok(ready) = is_ready.await else { return Ok(()) };
+        let db = Database::connect(&database).await?;
+        let welcomed = welcome(options, data_dir, &db, &files, &ready).await;
+        db.close().await;
+        welcomed?;
+        announce(options, data_dir, &cluster, &ready, begin.elapsed())
+    };
+    let welcome_or_stop = async {
+        let result = welcome.await;
+        if result.is_err() {
+            stop.cancel();
+        }
+        result
+    };
+    let (region, welcomed) = tokio::join!(region, welcome_or_stop);
+    region?;
+    welcomed
+}
+
+/// Logs go to a file, so that the terminal keeps the few lines that help.
+fn start_logs(options: &DevOptions) -> anyhow::Result<()> {
+    let config = LogConfig { format: LogFormat::Text, filter: options.log_filter.clone() };
+    logs::start(&config).map_err(anyhow::Error::msg)
+}
+
+/// One daemon on a folder: two would take each other's database away.
+fn lock(data_dir: &Path) -> anyhow::Result<File> {
+    let path = data_dir.join("lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!(
+            "another `streamspaced dev` runs on {}; stop it, or give this one another folder with \
+             --data-dir",
+            data_dir.display()
+        ),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+fn simulator(data_dir: &Path) -> anyhow::Result<Cluster> {
+    let folder = data_dir.join("cluster");
+    let simulator = Simulator::open(&folder)?;
+    Ok(Cluster::from_client(simulator.client(), "the built-in simulator"))
+}
+
+/// Makes the context and, the first time, the sample tenants, both as a person would.
+async fn welcome(
+    options: &DevOptions,
+    data_dir: &Path,
+    db: &Database,
+    files: &AuthorityFiles,
+    ready: &Ready,
+) -> anyhow::Result<()> {
+    let Some(ssctl) = Ssctl::find(&options.context) else { return Ok(()) };
+    if !ssctl.is_logged_in().await {
+        let grant =
+            Grant { operator: user_name(), role: Role::Admin, tenants: Vec::new() };
+        let authority = Authority::open(files)?;
+        let token = access::create_token(
+            db,
+            authority.fingerprint(),
+            &grant,
+            "streamspaced dev",
+            TOKEN_LIFE,
+        )
+        .await?;
+        ssctl
+            .log_in(&format!("localhost:{}", ready.grpc.port()), &token.text)
+            .await
+            .map_err(|words| anyhow::anyhow!("ssctl login: {words}"))?;
+    }
+    let marker = data_dir.join("samples-applied");
+    if options.samples && !marker.exists() {
+        let file = data_dir.join("tenants.yaml");
+        fs::write(&file, SAMPLE_TENANTS)?;
+        ssctl.apply(&file).await.map_err(|words| anyhow::anyhow!("ssctl apply: {words}"))?;
+        // Once: a sample that somebody deleted stays deleted.
+        fs::write(&marker, "")?;
+    }
+    Ok(())
+}
+
+/// Who is logged in at this machine, as far as that is a name for a certificate.
+fn user_name() -> String {
+    let name: String = std::env::var("USER")
+        .unwrap_or_default()
+        .to_lowercase()
+        .chars()
+        .filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.'))
+        .take(63)
+        .collect();
+    if name.is_empty() { "dev".into() } else { name }
+}
+
+fn announce(
+    options: &DevOptions,
+    data_dir: &Path,
+    cluster: &Cluster,
+    ready: &Ready,
+    took: Duration,
+) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "region {} is ready after {:.1} s: gRPC on {}, metrics on http://{}/metrics",
+        options.region,
+        took.as_secs_f64(),
+        ready.grpc,
+        ready.http,
+    )?;
+    writeln!(out, "cluster: {}; data: {}", cluster.endpoint(), data_dir.display())?;
+    let Some(ssctl) = Ssctl::find(&options.context) else {
+        writeln!(out, "ssctl is neither beside streamspaced nor on the path: build it with `cargo build -p ssctl`")?;
+        return Ok(out.flush()?);
+    };
+    writeln!(out, "\nTry in another terminal:")?;
+    writeln!(out, "  alias ssctl={}", ssctl.shown())?;
+    for line in [
+        "ssctl tenant list",
+        "ssctl tenant create delta-gmbh --plan professional --seats 5 --admin d@delta.example --dry-run",
+        "ssctl tenant create delta-gmbh --plan professional --seats 5 --admin d@delta.example --wait",
+        "ssctl tenant show acme-corp",
+        "ssctl region show",
+        "ssctl ui",
+    ] {
+        writeln!(out, "  {line}")?;
+    }
+    writeln!(out, "\nCtrl-C stops everything; the next start finds the same data.")?;
+    Ok(out.flush()?)
+}

@@ -1,0 +1,236 @@
+//! A real Kubernetes control plane for the tests: the Go program in
+//! `tests/cluster/`, or any cluster that `STREAMSPACE_TEST_KUBECONFIG` names.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::{Duration, Instant, SystemTime},
+};
+
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
+};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    process::{Child, ChildStdin, ChildStdout, Command},
+    sync::Mutex,
+};
+
+/// Names a kubeconfig whose cluster the tests use instead of one of their own.
+pub const KUBECONFIG_VARIABLE: &str = "STREAMSPACE_TEST_KUBECONFIG";
+
+/// How long an orderly stop may take before the program is killed.
+const STOP_LIMIT: Duration = Duration::from_secs(15);
+
+/// A cluster that cannot be had or commanded.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// A file or a process; the text says what was tried.
+    #[error("{0}: {1}")]
+    Io(String, #[source] io::Error),
+    /// `go build` failed; its output is in the text.
+    #[error("building tests/cluster failed; is Go installed?\n{0}")]
+    Build(String),
+    /// The program ended or said something else than expected.
+    #[error("the cluster program said {said:?} where {expected} was expected; its logs: {logs}")]
+    Protocol {
+        /// What it said; empty when it ended.
+        said: String,
+        /// What it should have said.
+        expected: &'static str,
+        /// The end of its logs.
+        logs: String,
+    },
+    /// The kubeconfig cannot be read.
+    #[error("the kubeconfig is not usable")]
+    Kubeconfig(#[from] KubeconfigError),
+    /// No client can be made of the kubeconfig.
+    #[error("no client for the cluster")]
+    Client(#[source] Box<kube::Error>),
+    /// The cluster is not ours to stop.
+    #[error("the cluster of {KUBECONFIG_VARIABLE} cannot be stopped or started by a test; unset it")]
+    NotOurs,
+}
+
+/// A running control plane; it stops when this is dropped.
+#[derive(Debug)]
+pub struct Cluster {
+    kubeconfig: PathBuf,
+    ours: Option<Own>,
+}
+
+/// The program that this process has started.
+#[derive(Debug)]
+struct Own {
+    // Before the folder: the program stops before its files go.
+    program: Program,
+    folder: TempDir,
+}
+
+#[derive(Debug)]
+struct Program {
+    child: Child,
+    control: Option<Mutex<Control>>,
+}
+
+#[derive(Debug)]
+struct Control {
+    input: ChildStdin,
+    output: Lines<BufReader<ChildStdout>>,
+}
+
+impl Cluster {
+    /// Starts a control plane, building the program first if its sources are
+    /// newer (some 8 minutes without Go's build cache, 20 s with it).
+    pub async fn start() -> Result<Self, ClusterError> {
+        if let Some(kubeconfig) = std::env::var_os(KUBECONFIG_VARIABLE).filter(|value| !value.is_empty()) {
+            return Ok(Self { kubeconfig: PathBuf::from(kubeconfig), ours: None });
+        }
+        let binary = build().await?;
+        let folder = TempDir::with_prefix("streamspace-cluster-").map_err(failed("a temporary folder"))?;
+        let log = File::create(folder.path().join("cluster.log")).map_err(failed("the cluster's log"))?;
+        let mut child = Command::new(&binary)
+            .args([OsString::from("start"), OsString::from("--dir"), folder.path().into()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(failed(binary.display().to_string()))?;
+        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(ClusterError::Io("the cluster's pipes".to_owned(), io::ErrorKind::BrokenPipe.into()));
+        };
+        let mut control = Control { input, output: BufReader::new(output).lines() };
+        let said = control.read().await?;
+        let Some(kubeconfig) = said.strip_prefix("ready ").map(PathBuf::from) else {
+            return Err(protocol(said, "`ready KUBECONFIG`", folder.path()));
+        };
+        let program = Program { child, control: Some(Mutex::new(control)) };
+        Ok(Self { kubeconfig, ours: Some(Own { program, folder }) })
+    }
+
+    /// The administrator's kubeconfig.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// Whether the API server can be stopped and started.
+    pub fn is_ours(&self) -> bool {
+        self.ours.is_some()
+    }
+
+    /// A client as the administrator.
+    pub async fn client(&self) -> Result<Client, ClusterError> {
+        let kubeconfig = Kubeconfig::read_from(&self.kubeconfig)?;
+        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+        Client::try_from(config).map_err(|error| ClusterError::Client(Box::new(error)))
+    }
+
+    /// Stops the API server; the data and the controllers stay.
+    pub async fn stop_apiserver(&self) -> Result<(), ClusterError> {
+        self.command("apiserver stop\n").await
+    }
+
+    /// Starts the API server again at the same address, and waits until it is ready.
+    pub async fn start_apiserver(&self) -> Result<(), ClusterError> {
+        self.command("apiserver start\n").await
+    }
+
+    async fn command(&self, line: &str) -> Result<(), ClusterError> {
+        let Some(Own { program: Program { control: Some(control), .. }, folder }) = &self.ours else {
+            return Err(ClusterError::NotOurs);
+        };
+        let mut control = control.lock().await;
+        control.input.write_all(line.as_bytes()).await.map_err(failed("the cluster's input"))?;
+        let said = control.read().await?;
+        if said == "ok" { Ok(()) } else { Err(protocol(said, "`ok`", folder.path())) }
+    }
+}
+
+impl Control {
+    /// The next line, empty at the end.
+    async fn read(&mut self) -> Result<String, ClusterError> {
+        let line = self.output.next_line().await.map_err(failed("the cluster's output"))?;
+        Ok(line.unwrap_or_default())
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // The end of its input asks the program to stop its parts.
+        self.control = None;
+        let limit = Instant::now() + STOP_LIMIT;
+        while Instant::now() < limit && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+fn failed(what: impl Into<String>) -> impl FnOnce(io::Error) -> ClusterError {
+    move |error| ClusterError::Io(what.into(), error)
+}
+
+fn protocol(said: String, expected: &'static str, folder: &Path) -> ClusterError {
+    let tail = |name: &str| {
+        let text = fs::read_to_string(folder.join(name)).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines.get(lines.len().saturating_sub(20)..).unwrap_or_default().join("\n")
+    };
+    let logs = ["cluster.log", "apiserver.log"].map(|name| format!("\n--- {name}\n{}", tail(name))).concat();
+    ClusterError::Protocol { said, expected, logs }
+}
+
+/// The program, built into `target/cluster/` when a source is newer. Test
+/// processes that run at once take turns.
+async fn build() -> Result<PathBuf, ClusterError> {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster");
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from)
+        .join("cluster");
+    fs::create_dir_all(&target).map_err(failed(target.display().to_string()))?;
+    let target = target.canonicalize().map_err(failed(target.display().to_string()))?;
+    let lock = File::create(target.join("lock")).map_err(failed("the build's lock"))?;
+    let (lock, locked) = tokio::task::spawn_blocking(move || {
+        let locked = lock.lock();
+        (lock, locked)
+    })
+    .await
+    .map_err(|error| failed("the build's lock")(io::Error::other(error)))?;
+    locked.map_err(failed("the build's lock"))?;
+    let binary = target.join("cluster");
+    if is_stale(&binary, &sources).map_err(failed(sources.display().to_string()))? {
+        // A running program keeps its file: the new one takes the name at once and whole.
+        let new = target.join("cluster.new");
+        let output = Command::new("go")
+            .args(["build", "-trimpath", "-o"])
+            .arg(&new)
+            .arg(".")
+            .current_dir(&sources)
+            .output()
+            .await
+            .map_err(failed("go build"))?;
+        if !output.status.success() {
+            return Err(ClusterError::Build(String::from_utf8_lossy(&output.stderr).into_owned()));
+        }
+        fs::rename(&new, &binary).map_err(failed(binary.display().to_string()))?;
+    }
+    drop(lock);
+    Ok(binary)
+}
+
+fn is_stale(binary: &Path, sources: &Path) -> io::Result<bool> {
+    let Ok(built) = fs::metadata(binary).and_then(|metadata| metadata.modified()) else { return Ok(true) };
+    let mut newest = SystemTime::UNIX_EPOCH;
+    for entry in fs::read_dir(sources)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            newest = newest.max(entry.metadata()?.modified()?);
+        }
+    }
+    Ok(newest > built)
+}

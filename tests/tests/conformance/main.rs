@@ -1,0 +1,82 @@
+//! Every behaviour that the simulator claims, run against the simulator and
+//! against a real kube-apiserver. Where the two differ, the simulator is wrong.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stderr)]
+
+mod applying;
+mod deleting;
+mod reading;
+mod support;
+mod transcript;
+mod watching;
+mod writing;
+
+use futures::future::BoxFuture;
+use kube::Client;
+use streamspace_sim::Simulator;
+use streamspace_tests::cluster::Cluster;
+
+/// A behaviour over any Kubernetes API; it panics where the API behaves otherwise.
+type Behaviour = (&'static str, fn(Client) -> BoxFuture<'static, ()>);
+
+fn behaviours() -> Vec<Behaviour> {
+    [reading::behaviours(), writing::behaviours(), applying::behaviours(), deleting::behaviours(), watching::behaviours()]
+        .concat()
+}
+
+/// Runs all at once, each in namespaces of its own, and fails with every one that failed.
+async fn check_all(client: &Client) {
+    let running: Vec<_> =
+        behaviours().into_iter().map(|(name, run)| (name, tokio::spawn(run(client.clone())))).collect();
+    assert!(!running.is_empty());
+    let mut failed = Vec::new();
+    for (name, task) in running {
+        if task.await.is_err() {
+            failed.push(name);
+        }
+    }
+    assert!(failed.is_empty(), "behaves otherwise: {failed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_simulator_in_memory() {
+    check_all(&Simulator::in_memory().client()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_simulator_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    check_all(&Simulator::open(folder.path()).unwrap().client()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_history_that_the_simulator_forgot() {
+    let simulator = Simulator::in_memory();
+    watching::forgotten_history(&simulator.client(), async || simulator.compact()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_kube_apiserver() {
+    let cluster = Cluster::start().await.unwrap();
+    let client = cluster.client().await.unwrap();
+    check_all(&client).await;
+    transcript::compare(&Simulator::in_memory().client(), &client).await;
+    if cluster.is_ours() {
+        // A new API server remembers nothing from before its start.
+        watching::forgotten_history(&client, async || {
+            cluster.stop_apiserver().await.unwrap();
+            reading::refuses_connections(&client).await;
+            cluster.start_apiserver().await.unwrap();
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_simulator() {
+    let simulator = Simulator::in_memory();
+    simulator.set_available(false);
+    reading::refuses_connections(&simulator.client()).await;
+    simulator.set_available(true);
+    support::namespaces(&simulator.client()).get("default").await.unwrap();
+}

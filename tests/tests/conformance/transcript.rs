@@ -1,0 +1,199 @@
+//! The same requests to both, whose answers must be the same to the letter, but
+//! for uids, times and the numbers of versions.
+
+use std::collections::BTreeMap;
+
+use http::Method;
+use kube::Client;
+use serde_json::Value;
+
+use crate::support::{APPLY, JSON, MERGE, send, unique};
+
+/// A method, a path below the collection, a content type and a body; `NAME`
+/// stands for the run's own namespace.
+type Line = (Method, &'static str, &'static str, &'static str);
+
+const LINES: &[Line] = &[
+    // What is refused before there is anything.
+    (Method::GET, "/NAME", "", ""),
+    (Method::DELETE, "/NAME", "", ""),
+    (Method::PATCH, "/NAME?fieldManager=hand", MERGE, r#"{"metadata":{"labels":{"a":"1"}}}"#),
+    (Method::PUT, "/NAME", JSON, r#"{"metadata":{"name":"NAME"}}"#),
+    (Method::PUT, "", JSON, "{}"),
+    (Method::DELETE, "", "", ""),
+    (Method::POST, "/NAME", JSON, "{}"),
+    (Method::GET, "/NAME/nothing", "", ""),
+    (Method::GET, "?labelSelector=team+in+w", "", ""),
+    (Method::GET, "?labelSelector=a%3D%3D%3Db", "", ""),
+    (Method::GET, "?fieldSelector=spec.foo%3Db", "", ""),
+    (Method::GET, "?resourceVersion=abc", "", ""),
+    (Method::GET, "?limit=abc", "", ""),
+    (Method::GET, "?resourceVersionMatch=Exact", "", ""),
+    (Method::GET, "?watch=true&resourceVersion=abc&timeoutSeconds=1", "", ""),
+    (Method::GET, "?watch=true&resourceVersion=0&sendInitialEvents=true", "", ""),
+    (Method::GET, "?watch=true&resourceVersion=0&resourceVersionMatch=NotOlderThan", "", ""),
+    // Creation.
+    (Method::POST, "", JSON, r#"{"metadata":{}}"#),
+    (Method::POST, "", JSON, r#"{"metadata":{"name":"Bad_Name"}}"#),
+    (Method::POST, "", JSON, r#"{"metadata":{"name":"NAME-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}}"#),
+    (Method::POST, "", JSON, r#"{"metadata":{"name":"NAME","labels":{"bad key!":"y","ok":"no good value!"}}}"#),
+    (Method::POST, "", JSON, r#"{"metadata":{"name":"NAME","labels":{"a/b/c":"y"}}}"#),
+    (Method::POST, "", JSON, r#"{"metadata":{"name":"NAME","labels":{"/b":"y"}}}"#),
+    (Method::POST, "", JSON, r#"{"metadata":{"name":"NAME","labels":{"a/":"y"}}}"#),
+    (Method::POST, "", JSON, r#"{"metadata":{"name":"NAME","labels":{"Up_per/b":"y"}}}"#),
+    (Method::POST, "", JSON, r#"{"metadata":{"name":"NAME","labels":{"b":"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}}}"#),
+    (Method::POST, "", JSON, r#"{"metadata":{"name":"NAME","labels":{"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx":"b"}}}"#),
+    (Method::POST, "", JSON, r#"{"metadata":{"name":"NAME","annotations":{"bad key!":"y"}}}"#),
+    (Method::POST, "", JSON, r#"{"metadata":{"name":"NAME","finalizers":["bad key!"]}}"#),
+    (Method::POST, "", JSON, r#"{"metadata":{"name":"NAME","labels":{"a":1}}}"#),
+    (Method::POST, "", JSON, r#"{"metadata":{"name":"NAME","resourceVersion":"5"}}"#),
+    (Method::POST, "", JSON, r#"{"kind":"Pod","apiVersion":"v1","metadata":{"name":"NAME"}}"#),
+    (Method::POST, "?dryRun=Some", JSON, r#"{"metadata":{"name":"NAME"}}"#),
+    (Method::POST, "?fieldManager=xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", JSON, r#"{"metadata":{"name":"NAME"}}"#),
+    (Method::POST, "?dryRun=All", JSON, r#"{"metadata":{"name":"NAME"}}"#),
+    (Method::POST, "", JSON, r#"{"metadata":{"name":"NAME","labels":{"a":"1"},"annotations":{"n":"m"}},"spec":{"finalizers":["stream.space/x"]},"bogus":1}"#),
+    (Method::POST, "", JSON, r#"{"metadata":{"name":"NAME"}}"#),
+    // Apply.
+    (Method::PATCH, "/NAME", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME"}}"#),
+    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"metadata":{"name":"NAME"}}"#),
+    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"NAME"}}"#),
+    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"other"}}"#),
+    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","managedFields":[{"manager":"x"}]}}"#),
+    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","foo":1}}"#),
+    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"a":1}}}"#),
+    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"a b":"c"}}}"#),
+    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","uid":"11111111-1111-1111-1111-111111111111"}}"#),
+    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","resourceVersion":"1"}}"#),
+    (Method::PATCH, "/NAME?fieldManager=one&dryRun=Some", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME"}}"#),
+    (Method::PATCH, "/NAME?fieldManager=one", "text/plain", "{}"),
+    (Method::PATCH, "/Bad_Name?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"Bad_Name"}}"#),
+    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"a":"2"}}}"#),
+    (Method::PATCH, "/NAME?fieldManager=one&force=true", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"a":"2","b":"1"},"annotations":{"n":"k","o":"p"}}}"#),
+    (Method::PATCH, "/NAME?fieldManager=two", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"a":"3"},"annotations":{"n":"m"}}}"#),
+    (Method::PATCH, "/NAME?fieldManager=two", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"b":"1","c":"1"},"annotations":{"o":"p"}}}"#),
+    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"a":"2"}}}"#),
+    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{}}}"#),
+    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME"}}"#),
+    (Method::PATCH, "/NAME?fieldManager=two", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME"}}"#),
+    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"kubernetes.io/metadata.name":"else"}}}"#),
+    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"d":"1"}},"spec":{"finalizers":["kubernetes"]}}"#),
+    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","finalizers":["stream.space/a","stream.space/b"]}}"#),
+    (Method::PATCH, "/NAME?fieldManager=two", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","finalizers":["stream.space/b","stream.space/c"]}}"#),
+    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"e":""},"annotations":{}}}"#),
+    (Method::PATCH, "/NAME?fieldManager=two", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME"},"status":{"phase":"Terminating"}}"#),
+    // Merge patches and replacements.
+    (Method::PATCH, "/NAME?fieldManager=hand", MERGE, r#"{"metadata":{"labels":{"e":"drift","f":"1"},"annotations":{"x":"y"}}}"#),
+    (Method::PATCH, "/NAME?fieldManager=hand", MERGE, r#"{"metadata":{"labels":{"f":"1"}}}"#),
+    (Method::PATCH, "/NAME?fieldManager=one", MERGE, r#"{"metadata":{"labels":{"f":"2"}}}"#),
+    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"e":"1","f":"1"}}}"#),
+    (Method::PATCH, "/NAME?fieldManager=one&force=true", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"e":"1","f":"1"}}}"#),
+    (Method::PATCH, "/NAME?fieldManager=hand", MERGE, r#"{"metadata":{"annotations":null}}"#),
+    (Method::PATCH, "/NAME?fieldManager=hand", MERGE, r#"{"metadata":{"name":"else"}}"#),
+    (Method::PATCH, "/NAME?fieldManager=hand", MERGE, r#"{"metadata":{"resourceVersion":"1"}}"#),
+    (Method::PATCH, "/NAME?fieldManager=hand", MERGE, r#"{"metadata":{"uid":"11111111-1111-1111-1111-111111111111"}}"#),
+    (Method::PATCH, "/NAME?fieldManager=hand", MERGE, r#"{"metadata":{"foo":7},"bar":1}"#),
+    (Method::PATCH, "/NAME?fieldManager=hand", MERGE, "[]"),
+    (Method::PATCH, "/NAME?fieldManager=hand&force=true", MERGE, r#"{"metadata":{"labels":{"f":"3"}}}"#),
+    (Method::PATCH, "/NAME?fieldManager=hand&dryRun=All", MERGE, r#"{"metadata":{"labels":{"f":"3"}}}"#),
+    (Method::PATCH, "/NAME", MERGE, r#"{"metadata":{"labels":{"g":"1"}}}"#),
+    (Method::PUT, "/NAME?fieldManager=put", JSON, r#"{"metadata":{"name":"else"}}"#),
+    (Method::PUT, "/NAME?fieldManager=put", JSON, r#"{"metadata":{"name":"NAME","resourceVersion":"1"}}"#),
+    (Method::PUT, "/NAME?fieldManager=put", JSON, r#"{"metadata":{"name":"NAME","labels":{"h":"1"}}}"#),
+    (Method::GET, "/NAME", "", ""),
+    (Method::GET, "/NAME?resourceVersion=0", "", ""),
+    // The end.
+    (Method::DELETE, "/NAME", JSON, r#"{"preconditions":{"uid":"another"}}"#),
+    (Method::DELETE, "/NAME", JSON, r#"{"preconditions":{"resourceVersion":"1"}}"#),
+    (Method::DELETE, "/NAME", JSON, r#"{"dryRun":["Some"]}"#),
+    (Method::DELETE, "/NAME?dryRun=All", "", ""),
+    (Method::DELETE, "/NAME", JSON, r#"{"dryRun":["All"]}"#),
+    (Method::DELETE, "/NAME", JSON, r#"{"propagationPolicy":"Background"}"#),
+    (Method::POST, "", JSON, r#"{"metadata":{"name":"NAME"}}"#),
+    (Method::DELETE, "/default", "", ""),
+];
+
+/// Sends every line to both and fails with all answers that differ.
+pub(crate) async fn compare(simulator: &Client, real: &Client) {
+    let name = unique();
+    let (mut left, mut right) = (Mask::default(), Mask::default());
+    let mut differences = Vec::new();
+    for (method, path, content_type, body) in LINES {
+        let path = format!("/api/v1/namespaces{path}").replace("NAME", &name);
+        let body = body.replace("NAME", &name);
+        let simulated = left.apply(send(simulator, method.clone(), &path, content_type, &body).await);
+        let wanted = right.apply(send(real, method.clone(), &path, content_type, &body).await);
+        if simulated != wanted {
+            differences.push(format!("{method} {path} {body}\n  simulator: {simulated}\n  real:      {wanted}"));
+        }
+    }
+    assert!(differences.is_empty(), "{} answers differ:\n{}", differences.len(), differences.join("\n"));
+}
+
+/// Replaces what cannot be the same by the order in which it was first seen.
+#[derive(Default)]
+struct Mask {
+    seen: BTreeMap<String, String>,
+}
+
+impl Mask {
+    fn apply(&mut self, (code, mut answer): (u16, Value)) -> String {
+        self.learn(&answer);
+        self.cover(&mut answer);
+        format!("{code} {answer}")
+    }
+
+    fn learn(&mut self, value: &Value) {
+        match value {
+            Value::Object(map) => {
+                for (key, value) in map {
+                    if let (true, Some(text)) = (matches!(key.as_str(), "uid" | "resourceVersion"), value.as_str()) {
+                        let next = format!("<{key} {}>", self.seen.len());
+                        self.seen.entry(text.to_owned()).or_insert(next);
+                    } else {
+                        self.learn(value);
+                    }
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.learn(item)),
+            _ => {}
+        }
+    }
+
+    fn cover(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => {
+                // Whole words alone: a version is a short number.
+                let is_word = |character: char| character.is_ascii_alphanumeric() || character == '-';
+                let mut covered = String::new();
+                for part in text.split_inclusive(|character| !is_word(character)) {
+                    let word = part.trim_end_matches(|character| !is_word(character));
+                    covered.push_str(self.seen.get(word).map_or(word, String::as_str));
+                    covered.push_str(&part[word.len()..]);
+                }
+                *text = covered;
+            }
+            Value::Object(map) => {
+                for (key, value) in map.iter_mut() {
+                    match (key.as_str(), &mut *value) {
+                        ("time" | "creationTimestamp" | "deletionTimestamp", Value::String(time)) => {
+                            "<time>".clone_into(time);
+                        }
+                        // Their order follows their times.
+                        ("managedFields", Value::Array(entries)) => {
+                            entries.iter_mut().for_each(|entry| self.cover(entry));
+                            entries.sort_by_key(ToString::to_string);
+                        }
+                        // The API server validates some updates more than once.
+                        ("causes", Value::Array(causes)) => {
+                            causes.iter_mut().for_each(|cause| self.cover(cause));
+                            causes.dedup();
+                        }
+                        _ => self.cover(value),
+                    }
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.cover(item)),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Colours and glyphs. The sixteen colours of the terminal's own palette, so that
+//! light and dark backgrounds both work, and nothing said by colour alone.
+
+use ratatui::style::{Color, Modifier, Style};
+
+use crate::{Options, state::Wellness};
+
+/// What a piece of text is, which decides how it looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tone {
+    /// Ordinary, and all that is well.
+    Plain,
+    /// What the eye should find first.
+    Strong,
+    /// Headings, old data, and what is only there to be looked up.
+    Dim,
+    /// Customers hurt now.
+    Hurt,
+    /// Customers will hurt.
+    Warn,
+    /// The row that keys act on.
+    Selected,
+    /// A context in which mistakes are dear.
+    Protected,
+    /// A key that can be pressed.
+    Key,
+}
+
+/// The signs that stand for something.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Glyphs {
+    pub(crate) alarm: &'static str,
+    pub(crate) unknown: &'static str,
+    pub(crate) changing: &'static str,
+    pub(crate) aside: &'static str,
+    pub(crate) live: &'static str,
+    pub(crate) marker: &'static str,
+    pub(crate) rule: &'static str,
+    pub(crate) bar: &'static str,
+    pub(crate) dot: &'static str,
+    pub(crate) crumb: &'static str,
+    pub(crate) ellipsis: &'static str,
+    pub(crate) ascending: &'static str,
+    pub(crate) descending: &'static str,
+}
+
+const UNICODE: Glyphs = Glyphs {
+    alarm: "▲",
+    unknown: "?",
+    changing: "~",
+    aside: "–",
+    live: "●",
+    marker: "▌",
+    rule: "─",
+    bar: "│",
+    dot: "·",
+    crumb: "›",
+    ellipsis: "…",
+    ascending: "▴",
+    descending: "▾",
+};
+
+const ASCII: Glyphs = Glyphs {
+    alarm: "!",
+    unknown: "?",
+    changing: "~",
+    aside: "-",
+    live: "*",
+    marker: ">",
+    rule: "-",
+    bar: "|",
+    dot: "-",
+    crumb: ">",
+    ellipsis: "+",
+    ascending: "^",
+    descending: "v",
+};
+
+/// How everything looks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Theme {
+    color: bool,
+    pub(crate) glyphs: Glyphs,
+}
+
+impl Theme {
+    pub(crate) fn new(options: Options) -> Self {
+        Self {
+            color: options.color,
+            glyphs: if options.ascii { ASCII } else { UNICODE },
+        }
+    }
+
+    pub(crate) fn style(&self, tone: Tone) -> Style {
+        let style = Style::new();
+        let colored = |color: Color| if self.color { style.fg(color) } else { style };
+        match tone {
+            Tone::Plain => style,
+            Tone::Strong | Tone::Key => style.add_modifier(Modifier::BOLD),
+            Tone::Dim => style.add_modifier(Modifier::DIM),
+            Tone::Hurt => colored(Color::Red).add_modifier(Modifier::BOLD),
+            Tone::Warn => colored(Color::Yellow),
+            Tone::Selected if self.color => style.fg(Color::White).bg(Color::Blue),
+            Tone::Protected if self.color => style
+                .fg(Color::White)
+                .bg(Color::Magenta)
+                .add_modifier(Modifier::BOLD),
+            Tone::Selected | Tone::Protected => style.add_modifier(Modifier::REVERSED),
+        }
+    }
+
+    /// The sign of a tenant; a blank where all is well, so that the others stand out.
+    pub(crate) fn glyph(&self, wellness: Wellness) -> &'static str {
+        match wellness {
+            Wellness::Failing | Wellness::Hindered => self.glyphs.alarm,
+            Wellness::Unknown => self.glyphs.unknown,
+            Wellness::Changing => self.glyphs.changing,
+            Wellness::SetAside => self.glyphs.aside,
+            Wellness::Well => " ",
+        }
+    }
+
+    pub(crate) fn tone(wellness: Wellness) -> Tone {
+        match wellness {
+            Wellness::Failing => Tone::Hurt,
+            Wellness::Hindered => Tone::Warn,
+            Wellness::Unknown | Wellness::SetAside => Tone::Dim,
+            Wellness::Changing | Wellness::Well => Tone::Plain,
+        }
+    }
+}
