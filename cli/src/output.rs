@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use serde_json::Value;
 use streamspace_proto::json::to_value;
 
-pub(crate) use diff::{changes, preview};
+pub(crate) use diff::preview;
 pub(crate) use table::{Cell, Column, Layout, Tone, details, line};
 
 use crate::{

@@ -1,3 +1,18 @@
 //! What the end-to-end stories share: the real parts, started as a user starts them.
+//!
+//! A story begins with [`runtime::story`] and a [`region::Region`]: a daemon of its own on
+//! a database of its own, on a PostgreSQL and a kube-apiserver that the stories of one
+//! test binary share. Whatever way the test process ends, nothing that it started stays.
 
+pub mod authority;
 pub mod cluster;
+pub mod daemon;
+pub mod database;
+pub mod http;
+pub mod janitor;
+pub mod ports;
+pub mod region;
+pub mod rpc;
+pub mod runtime;
+pub mod ssctl;
+pub mod wait;

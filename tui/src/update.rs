@@ -60,10 +60,7 @@ pub(crate) fn update(state: &mut State, event: Event) -> Vec<Effect> {
     let mut effects = Vec::new();
     match event.kind {
         EventKind::Tick => {}
-        EventKind::Resize(size) => {
-            state.size = size;
-            effects.push(Effect::Repaint);
-        }
+        EventKind::Resize(size) => state.size = size,
         EventKind::Key(key) => effects.extend(press(state, key)),
         EventKind::Paste(text) if state.typing => text.chars().for_each(|c| type_in(state, c)),
         // Pasted into a table it would be a row of commands that nobody meant.

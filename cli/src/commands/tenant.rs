@@ -98,11 +98,13 @@ async fn list(shell: &Shell, args: ListCommand) -> Outcome {
 
 /// The expression of `--filter` and each `-l` as one.
 fn filter(expression: &str, labels: &[(String, String)]) -> String {
-    let quoted = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"");
-    let mut terms: Vec<_> = labels
-        .iter()
-        .map(|(key, value)| format!("labels.\"{}\" = \"{}\"", quoted(key), quoted(value)))
-        .collect();
+    // In a filter a star stands for anything; in a label it is a star.
+    let quoted = |value: &str| {
+        let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('*', "\\*");
+        format!("\"{value}\"")
+    };
+    let mut terms: Vec<_> =
+        labels.iter().map(|(key, value)| format!("labels.{key} = {}", quoted(value))).collect();
     match (expression.is_empty(), terms.is_empty()) {
         (true, _) => {}
         (false, true) => terms.push(expression.to_owned()),
@@ -127,12 +129,12 @@ mod tests {
 
     #[test]
     fn labels_join_the_filter() {
-        let labels = [("tier".to_owned(), "go\"ld".to_owned())];
+        let labels = [("tier".to_owned(), "go\"l*d".to_owned())];
         assert_eq!(filter("", &[]), "");
         assert_eq!(filter("seats > 1", &[]), "seats > 1");
         assert_eq!(
             filter("a = 1 OR b = 2", &labels),
-            "labels.\"tier\" = \"go\\\"ld\" AND (a = 1 OR b = 2)"
+            "labels.tier = \"go\\\"l\\*d\" AND (a = 1 OR b = 2)"
         );
     }
 }

@@ -20,10 +20,10 @@ const CONSEQUENCES: [&str; 9] = [
 ];
 
 /// One field that changes: before and after, as JSON; none where it is absent.
-pub(crate) type FieldChange = (String, Option<String>, Option<String>);
+pub(super) type FieldChange = (String, Option<String>, Option<String>);
 
 /// The fields that differ between two values of one resource.
-pub(crate) fn changes(before: &Value, after: &Value) -> Vec<FieldChange> {
+pub(super) fn changes(before: &Value, after: &Value) -> Vec<FieldChange> {
     let (before, after) = (flat(before), flat(after));
     let mut paths: Vec<_> = before.keys().chain(after.keys()).collect();
     paths.sort();

@@ -44,8 +44,7 @@ fn migrated_server(database: &str) -> PrivatePostgres {
 pub struct TestDatabase {
     /// Where each login connects.
     pub config: DatabaseConfig,
-    /// The pools.
-    pub database: Database,
+    database: Database,
     /// The superuser's URL of this database.
     pub superuser_url: String,
     /// The server, if the test has one of its own.
@@ -84,6 +83,11 @@ impl TestDatabase {
     /// The server of [`TestDatabase::with_own_server`].
     pub fn server(&mut self) -> &mut PrivatePostgres {
         self.own_server.as_mut().unwrap()
+    }
+
+    /// The pools.
+    pub fn database(&self) -> &Database {
+        &self.database
     }
 
     /// Further pools of the same database, as another replica has them.

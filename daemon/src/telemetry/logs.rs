@@ -1,5 +1,7 @@
 //! Structured logs on standard error. Each line of a call carries its `call_id`.
 
+use std::io::IsTerminal as _;
+
 use serde::Deserialize;
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
@@ -40,7 +42,9 @@ pub fn start(config: &LogConfig) -> Result<(), String> {
             registry.with(layer.with_span_list(false).with_writer(std::io::stderr)).try_init()
         }
         LogFormat::Text => {
-            registry.with(fmt::layer().with_writer(std::io::stderr)).try_init()
+            let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            let layer = fmt::layer().with_ansi(colours).with_writer(std::io::stderr);
+            registry.with(layer).try_init()
         }
     };
     result.map_err(|error| error.to_string())

@@ -54,7 +54,7 @@ async fn run(connection: &mut PgConnection, statement: &str) {
 }
 
 async fn faults(test: &TestDatabase) -> String {
-    match check(test.database.operator()).await {
+    match check(test.database().operator()).await {
         Ok(()) => String::new(),
         Err(error @ CatalogueError::Faults(_)) => error.to_string(),
         Err(error) => panic!("{error}"),
@@ -289,7 +289,7 @@ async fn the_remedies_mend() {
                              PRIMARY KEY (tenant_uid, note_id))",
     )
     .await;
-    let Err(CatalogueError::Faults(found)) = check(test.database.operator()).await else {
+    let Err(CatalogueError::Faults(found)) = check(test.database().operator()).await else {
         panic!("a table without policies passes");
     };
     for fault in found {

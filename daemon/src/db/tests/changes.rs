@@ -108,7 +108,7 @@ async fn every_commit_is_seen_once_and_in_order(writers: Vec<Vec<Step>>) {
     let committed: Arc<Mutex<HashMap<TenantUid, Vec<Vec<u8>>>>> = Arc::default();
     let mut running = Vec::new();
     for (writer, steps) in writers.into_iter().enumerate() {
-        let database = test.database.clone();
+        let database = test.database().clone();
         let tenants = tenants.clone();
         let committed = Arc::clone(&committed);
         running.push(tokio::spawn(async move {
@@ -180,9 +180,9 @@ async fn a_change_that_commits_later_is_not_passed() {
     let following = Following::start(&test).await;
 
     // The first transaction writes first and commits last.
-    let mut slow = test.database.begin(&Scope::Region).await.unwrap();
+    let mut slow = test.database().begin(&Scope::Region).await.unwrap();
     changes::record(&mut slow, &change(acme, b"slow")).await.unwrap();
-    let mut quick = test.database.begin(&Scope::Region).await.unwrap();
+    let mut quick = test.database().begin(&Scope::Region).await.unwrap();
     changes::record(&mut quick, &change(beta, b"quick")).await.unwrap();
     quick.commit().await.unwrap();
     let seen =
@@ -206,7 +206,7 @@ async fn more_than_a_batch_is_given_revisions() {
          SELECT $1, 'tenant', 'updated', 'tenants/acme-corp', 'someone', '' FROM generate_series(1, 2500)",
     )
     .bind(acme.0)
-    .execute(test.database.operator())
+    .execute(test.database().operator())
     .await
     .unwrap();
     let following = Following::start(&test).await;
@@ -221,7 +221,7 @@ async fn the_log_goes_on_after_postgresql_was_stopped() {
     let acme = test.insert_tenant("acme-corp").await;
     let following = Following::start(&test).await;
     let record = async |text: &[u8]| {
-        let mut transaction = test.database.begin(&Scope::Region).await?;
+        let mut transaction = test.database().begin(&Scope::Region).await?;
         changes::record(&mut transaction, &change(acme, text)).await?;
         transaction.commit().await?;
         Ok::<_, crate::db::DbError>(())

@@ -31,7 +31,7 @@ async fn a_scope_sees_its_tenants_and_an_empty_one_nothing() {
         (Scope::Tenants(vec![TenantUid(uuid::Uuid::now_v7())]), vec![]),
         (Scope::Tenants(vec![]), vec![]),
     ] {
-        let mut transaction = test.database.begin(&scope).await.unwrap();
+        let mut transaction = test.database().begin(&scope).await.unwrap();
         assert_eq!(visible_tenants(&mut transaction).await, seen, "{scope:?}");
     }
 }
@@ -62,7 +62,7 @@ async fn rows_of_another_tenant_are_neither_written_nor_changed() {
     let beta = test.insert_tenant("beta-inc").await;
     let scope = Scope::Tenants(vec![acme]);
 
-    let mut transaction = test.database.begin(&scope).await.unwrap();
+    let mut transaction = test.database().begin(&scope).await.unwrap();
     let inserted = sqlx::query(
         "INSERT INTO changes (tenant_uid, kind, type, name, actor, resource)
          VALUES ($1, 'tenant', 'updated', 'tenants/beta-inc', 'someone', '')",
@@ -72,11 +72,11 @@ async fn rows_of_another_tenant_are_neither_written_nor_changed() {
     .await;
     assert!(refused(inserted));
 
-    let mut transaction = test.database.begin(&scope).await.unwrap();
+    let mut transaction = test.database().begin(&scope).await.unwrap();
     let recorded = changes::record(&mut transaction, &change(beta, b"")).await;
     assert!(recorded.is_err());
 
-    let mut transaction = test.database.begin(&scope).await.unwrap();
+    let mut transaction = test.database().begin(&scope).await.unwrap();
     let updated = sqlx::query("UPDATE tenants SET display_name = 'mine'")
         .execute(&mut *transaction)
         .await
@@ -88,7 +88,7 @@ async fn rows_of_another_tenant_are_neither_written_nor_changed() {
         .await;
     assert!(refused(moved));
 
-    let mut transaction = test.database.begin(&scope).await.unwrap();
+    let mut transaction = test.database().begin(&scope).await.unwrap();
     changes::record(&mut transaction, &change(acme, b"mine")).await.unwrap();
     transaction.commit().await.unwrap();
 }
@@ -113,7 +113,7 @@ async fn a_login_cannot_leave_its_rights() {
         "UPDATE tenant_subscription SET seats = 0",
         "UPDATE leader SET leader_term = 9",
     ] {
-        let mut transaction = test.database.begin(&Scope::Tenants(vec![acme])).await.unwrap();
+        let mut transaction = test.database().begin(&Scope::Tenants(vec![acme])).await.unwrap();
         let result = sqlx::query(AssertSqlSafe(statement)).execute(&mut *transaction).await;
         assert!(refused(result), "{statement}");
     }
@@ -123,7 +123,7 @@ async fn a_login_cannot_leave_its_rights() {
         "DELETE FROM audit_entries",
         "SELECT * FROM tenants",
     ] {
-        let result = sqlx::query(AssertSqlSafe(statement)).execute(test.database.audit()).await;
+        let result = sqlx::query(AssertSqlSafe(statement)).execute(test.database().audit()).await;
         assert!(refused(result), "{statement}");
     }
 }

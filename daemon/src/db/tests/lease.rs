@@ -107,7 +107,7 @@ async fn a_row_that_another_took_gives_leadership_up() {
     sqlx::query(
         "UPDATE leader SET replica = 'z', leader_term = 9, lease_until = now() + interval '1 hour'",
     )
-    .execute(test.database.operator())
+    .execute(test.database().operator())
     .await
     .unwrap();
     only.until("a stands down", |now| !now.leads).await;
@@ -127,7 +127,7 @@ async fn a_leader_that_cannot_renew_stops_before_its_lease_ends() {
     sqlx::query("SELECT FROM leader FOR UPDATE").execute(&mut *holder).await.unwrap();
     only.until("a stands down", |now| !now.leads).await;
     let still_good: bool = sqlx::query_scalar("SELECT lease_until > clock_timestamp() FROM leader")
-        .fetch_one(test.database.operator())
+        .fetch_one(test.database().operator())
         .await
         .unwrap();
     assert!(still_good, "the lease had ended while its holder still led");

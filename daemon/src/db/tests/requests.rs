@@ -14,12 +14,12 @@ const METHOD: &str = "/streamspace.admin.v1.TenantService/CreateTenant";
 async fn a_retry_gets_the_first_reply() {
     let test = TestDatabase::create().await;
     let id = Uuid::new_v4();
-    let mut first = test.database.begin(&Scope::Region).await.unwrap();
+    let mut first = test.database().begin(&Scope::Region).await.unwrap();
     assert_eq!(lookup(&mut first, "alice", id, METHOD, b"digest").await.unwrap(), None);
     remember(&mut first, "alice", id, METHOD, b"digest", b"reply").await.unwrap();
     first.commit().await.unwrap();
 
-    let mut retry = test.database.begin(&Scope::Region).await.unwrap();
+    let mut retry = test.database().begin(&Scope::Region).await.unwrap();
     let reply = lookup(&mut retry, "alice", id, METHOD, b"digest").await.unwrap();
     assert_eq!(reply.as_deref(), Some(b"reply".as_slice()));
     // The id is alice's alone.
@@ -30,11 +30,11 @@ async fn a_retry_gets_the_first_reply() {
 async fn another_request_under_the_same_id_is_refused() {
     let test = TestDatabase::create().await;
     let id = Uuid::new_v4();
-    let mut first = test.database.begin(&Scope::Region).await.unwrap();
+    let mut first = test.database().begin(&Scope::Region).await.unwrap();
     remember(&mut first, "alice", id, METHOD, b"digest", b"reply").await.unwrap();
     first.commit().await.unwrap();
     for (method, digest) in [(METHOD, b"other!"), ("/another/Method", b"digest")] {
-        let mut transaction = test.database.begin(&Scope::Region).await.unwrap();
+        let mut transaction = test.database().begin(&Scope::Region).await.unwrap();
         let result = lookup(&mut transaction, "alice", id, method, digest).await;
         assert!(matches!(result, Err(RequestIdError::Reused { .. })), "{method}");
     }
@@ -44,7 +44,7 @@ async fn another_request_under_the_same_id_is_refused() {
 async fn a_retry_waits_for_the_first_try() {
     let test = TestDatabase::create().await;
     let id = Uuid::new_v4();
-    let mut first = test.database.begin(&Scope::Region).await.unwrap();
+    let mut first = test.database().begin(&Scope::Region).await.unwrap();
     assert_eq!(lookup(&mut first, "alice", id, METHOD, b"digest").await.unwrap(), None);
 
     let database = test.another().await;
@@ -56,7 +56,7 @@ async fn a_retry_waits_for_the_first_try() {
         sqlx::query_scalar(
             "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)",
         )
-        .fetch_one(test.database.operator())
+        .fetch_one(test.database().operator())
         .await
         .unwrap()
     })
@@ -71,10 +71,10 @@ async fn a_retry_waits_for_the_first_try() {
 async fn a_rolled_back_try_leaves_no_reply() {
     let test = TestDatabase::create().await;
     let id = Uuid::new_v4();
-    let mut first = test.database.begin(&Scope::Region).await.unwrap();
+    let mut first = test.database().begin(&Scope::Region).await.unwrap();
     remember(&mut first, "alice", id, METHOD, b"digest", b"reply").await.unwrap();
     first.rollback().await.unwrap();
-    let mut retry = test.database.begin(&Scope::Region).await.unwrap();
+    let mut retry = test.database().begin(&Scope::Region).await.unwrap();
     assert_eq!(lookup(&mut retry, "alice", id, METHOD, b"digest").await.unwrap(), None);
 }
 
@@ -84,7 +84,7 @@ async fn a_reply_is_seen_under_its_own_scope_or_a_wider_one() {
     let acme = test.insert_tenant("acme-corp").await;
     let beta = test.insert_tenant("beta-inc").await;
     let id = Uuid::new_v4();
-    let mut first = test.database.begin(&Scope::Tenants(vec![acme])).await.unwrap();
+    let mut first = test.database().begin(&Scope::Tenants(vec![acme])).await.unwrap();
     remember(&mut first, "alice", id, METHOD, b"digest", b"acme's").await.unwrap();
     first.commit().await.unwrap();
     for (scope, sees) in [
@@ -94,7 +94,7 @@ async fn a_reply_is_seen_under_its_own_scope_or_a_wider_one() {
         (Scope::Tenants(vec![beta]), false),
         (Scope::Tenants(vec![]), false),
     ] {
-        let mut transaction = test.database.begin(&scope).await.unwrap();
+        let mut transaction = test.database().begin(&scope).await.unwrap();
         let reply = lookup(&mut transaction, "alice", id, METHOD, b"digest").await.unwrap();
         assert_eq!(reply.is_some(), sees, "{scope:?}");
     }
@@ -104,7 +104,7 @@ async fn a_reply_is_seen_under_its_own_scope_or_a_wider_one() {
 async fn replies_are_kept_for_a_day() {
     let test = TestDatabase::create().await;
     let (old, young) = (Uuid::new_v4(), Uuid::new_v4());
-    let mut transaction = test.database.begin(&Scope::Region).await.unwrap();
+    let mut transaction = test.database().begin(&Scope::Region).await.unwrap();
     for id in [old, young] {
         remember(&mut transaction, "alice", id, METHOD, b"digest", b"reply").await.unwrap();
     }
@@ -116,8 +116,8 @@ async fn replies_are_kept_for_a_day() {
     .execute(&test.owner().await)
     .await
     .unwrap();
-    assert_eq!(purge(&test.database).await.unwrap(), 1);
-    let mut transaction = test.database.begin(&Scope::Region).await.unwrap();
+    assert_eq!(purge(test.database()).await.unwrap(), 1);
+    let mut transaction = test.database().begin(&Scope::Region).await.unwrap();
     assert!(lookup(&mut transaction, "alice", young, METHOD, b"digest").await.unwrap().is_some());
     assert!(lookup(&mut transaction, "alice", old, METHOD, b"digest").await.unwrap().is_none());
 }

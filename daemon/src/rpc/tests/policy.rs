@@ -1,0 +1,384 @@
+//! Every method for every role, through the layer with a handler behind it.
+
+use std::{convert::Infallible, time::Duration};
+
+use http_body::Frame;
+use http_body_util::StreamBody;
+use streamspace_core::access::Audience;
+use streamspace_proto::{
+    policy::methods,
+    v1::{DeleteTenantRequest, EnrolRequest},
+};
+use tonic::Code;
+use tonic_types::StatusExt as _;
+use tower::{Layer as _, Service, ServiceExt as _, service_fn};
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    db::Scope,
+    rpc::{
+        CALL_ID, Call, Caller, Clock,
+        audit::Admission,
+        peer::PeerJudge,
+        policy::PolicyLayer,
+    },
+};
+
+/// Who may call what, written out by hand.
+const TABLE: &[(&str, &str)] = &[
+    ("streamspace.admin.v1.AccessService/CreateEnrolmentToken", "admin"),
+    ("streamspace.admin.v1.AccessService/Enrol", "anyone"),
+    ("streamspace.admin.v1.AccessService/ExplainAccess", "viewer operator admin billing auditor"),
+    ("streamspace.admin.v1.AccessService/RenewCredential", "device"),
+    ("streamspace.admin.v1.AccessService/WhoAmI", "viewer operator admin billing auditor"),
+    ("streamspace.admin.v1.AuditService/ListAuditEntries", "operator admin auditor"),
+    ("streamspace.admin.v1.OperationService/GetOperation", "viewer operator admin auditor"),
+    ("streamspace.admin.v1.OperationService/ListOperations", "viewer operator admin auditor"),
+    ("streamspace.admin.v1.OperationService/WaitOperation", "viewer operator admin auditor"),
+    ("streamspace.admin.v1.PlanService/GetPlan", "viewer operator admin billing auditor"),
+    ("streamspace.admin.v1.PlanService/ListPlans", "viewer operator admin billing auditor"),
+    ("streamspace.admin.v1.RegionService/GetRegion", "viewer operator admin billing auditor"),
+    ("streamspace.admin.v1.RegionService/ListRegions", "viewer operator admin billing auditor"),
+    ("streamspace.admin.v1.TenantService/CreateTenant", "operator admin"),
+    ("streamspace.admin.v1.TenantService/DeleteTenant", "admin"),
+    ("streamspace.admin.v1.TenantService/GetTenant", "viewer operator admin billing auditor"),
+    ("streamspace.admin.v1.TenantService/ListTenants", "viewer operator admin billing auditor"),
+    ("streamspace.admin.v1.TenantService/UpdateTenant", "operator admin"),
+    ("streamspace.admin.v1.WatchService/Watch", "viewer operator admin auditor"),
+    ("grpc.health.v1.Health/Check", "anyone"),
+    ("grpc.health.v1.Health/List", "anyone"),
+    ("grpc.health.v1.Health/Watch", "anyone"),
+    (
+        "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        "viewer operator admin auditor",
+    ),
+    (
+        "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+        "viewer operator admin auditor",
+    ),
+];
+
+const DELETE: &str = "streamspace.admin.v1.TenantService/DeleteTenant";
+const WATCH: &str = "streamspace.admin.v1.WatchService/Watch";
+
+struct World {
+    region: Region,
+    status: Arc<KnownStatus>,
+    sink: Arc<MemorySink>,
+    layer: PolicyLayer,
+}
+
+impl World {
+    fn new() -> Self {
+        Self::with_clock(Arc::new(now))
+    }
+
+    fn with_clock(clock: Clock) -> Self {
+        let region = Region::new();
+        let status = Arc::<KnownStatus>::default();
+        let sink = Arc::<MemorySink>::default();
+        let judge = PeerJudge::new(region.authority.trust_bundle().unwrap(), status.clone());
+        let layer = PolicyLayer::new(methods(), Arc::new(judge), sink.clone(), clock);
+        Self { region, status, sink, layer }
+    }
+
+    /// A peer by the role of its certificate; `none` has no certificate.
+    fn peer(&self, role: &str) -> PeerInfo {
+        connection(match role {
+            "none" => Vec::new(),
+            "device" => vec![self.region.device().0.certificate],
+            role => vec![self.region.client(role, &[]).0.certificate],
+        })
+    }
+
+    /// Calls through the layer. Returns the answer, and the request that the handler
+    /// got.
+    async fn call(
+        &self,
+        request: Request<Body>,
+    ) -> (Response<Body>, Option<http::request::Parts>) {
+        self.call_with(request, well).await
+    }
+
+    async fn call_with(
+        &self,
+        request: Request<Body>,
+        answer: fn() -> Response<Body>,
+    ) -> (Response<Body>, Option<http::request::Parts>) {
+        let seen = Arc::new(Mutex::new(None));
+        let handler = {
+            let seen = seen.clone();
+            service_fn(move |request: Request<Body>| {
+                *seen.lock().unwrap() = Some(request.into_parts().0);
+                async move { Ok::<_, Infallible>(answer()) }
+            })
+        };
+        let response = self.layer.layer(handler).oneshot(request).await.unwrap();
+        let seen = seen.lock().unwrap().take();
+        (response, seen)
+    }
+}
+
+/// A request that passes every check but the caller's.
+fn body_of(path: &str) -> Body {
+    if path == DELETE {
+        let reason = "the contract ended".into();
+        return framed(&DeleteTenantRequest { reason, ..Default::default() });
+    }
+    framed(&())
+}
+
+#[tokio::test]
+async fn every_method_and_every_role() {
+    let world = World::new();
+    let mut paths: Vec<&str> = TABLE.iter().map(|(path, _)| *path).collect();
+    let served = methods();
+    let mut known: Vec<&str> = served.iter().map(|m| m.path.as_str()).collect();
+    paths.sort_unstable();
+    known.sort_unstable();
+    assert_eq!(paths, known, "the table must name every method");
+
+    let roles =
+        ["none", "device", "archivist", "viewer", "operator", "admin", "billing", "auditor"];
+    let peers: Vec<_> = roles.iter().map(|role| (*role, world.peer(role))).collect();
+    let mut denials = 0;
+    for (path, allowed) in TABLE {
+        for (role, peer) in &peers {
+            let expected = *allowed == "anyone" || allowed.split(' ').any(|a| a == *role);
+            let (response, seen) = world.call(request(path, peer, body_of(path))).await;
+            let header = response.headers()[&CALL_ID].to_str().unwrap().to_owned();
+            let (status, _) = read(response).await;
+            assert_eq!(seen.is_some(), expected, "{path} by {role}: {status}");
+            if expected {
+                assert_eq!(status.code(), Code::Ok, "{path} by {role}");
+                let seen = seen.unwrap();
+                let call = *seen.extensions.get::<Call>().unwrap();
+                assert_eq!(call.id.to_string(), header);
+                let caller = seen.extensions.get::<Caller>();
+                assert_eq!(caller.is_some(), *role != "none", "{path} by {role}");
+                assert_eq!(caller.map(|c| c.call_id), caller.map(|_| call.id));
+                continue;
+            }
+            denials += 1;
+            let details = status.get_error_details();
+            let info = details.error_info().unwrap();
+            let expected = match *role {
+                "none" => (Code::Unauthenticated, "NO_CERTIFICATE"),
+                "device" => (Code::PermissionDenied, "WRONG_CREDENTIAL"),
+                _ if *allowed == "device" => (Code::PermissionDenied, "WRONG_CREDENTIAL"),
+                "archivist" => (Code::PermissionDenied, "ROLE_UNKNOWN"),
+                _ => (Code::PermissionDenied, "ROLE_TOO_LOW"),
+            };
+            assert_eq!((status.code(), info.reason.as_str()), expected, "{path} by {role}");
+            assert!(info.metadata.contains_key("rule"), "{path} by {role}");
+            assert_eq!(details.request_info().unwrap().request_id, header);
+        }
+    }
+    assert!(denials > 60, "{denials}");
+    let events = world.sink.events();
+    assert_eq!(events.len(), denials, "each denial is in the log, and nothing else");
+    assert!(events.iter().all(|e| matches!(e, Event::Denied(..))));
+}
+
+#[tokio::test]
+async fn a_denial_says_what_is_missing() {
+    let world = World::new();
+    let peer = world.peer("viewer");
+    let (response, _) = world.call(request(DELETE, &peer, body_of(DELETE))).await;
+    let (status, _) = read(response).await;
+    let metadata = status.get_error_details().error_info().unwrap().metadata.clone();
+    let get = |key: &str| metadata.get(key).map(String::as_str);
+    assert_eq!(get("rule"), Some("least-role"));
+    assert_eq!(get("needed_role"), Some("admin"));
+    assert_eq!(get("role"), Some("viewer"));
+    assert_eq!(get("method"), Some(DELETE));
+    assert!(status.message().contains("role admin"), "{status}");
+
+    let events = world.sink.events();
+    let [Event::Denied(record, code, message)] = events.as_slice() else { panic!("{events:?}") };
+    assert_eq!((record.actor.as_str(), record.role.as_str()), ("ada", "viewer"));
+    assert_eq!((record.rule.as_str(), *code), ("least-role", 7));
+    assert_eq!(record.peer, "192.0.2.7:4711");
+    assert_eq!(message, status.message());
+}
+
+#[tokio::test]
+async fn a_certificate_for_tenants_does_not_reach_the_region() {
+    let world = World::new();
+    let tenant = TenantUid(Uuid::now_v7());
+    let peer = connection(vec![world.region.client("admin", &[tenant]).0.certificate]);
+    let create = "streamspace.admin.v1.TenantService/CreateTenant";
+    let (response, seen) = world.call(request(create, &peer, body_of(create))).await;
+    assert!(seen.is_none());
+    let (status, _) = read(response).await;
+    assert_eq!(status.get_error_details().error_info().unwrap().reason, "SCOPE_TOO_NARROW");
+
+    let (_, seen) = world.call(request(DELETE, &peer, body_of(DELETE))).await;
+    let caller = seen.unwrap().extensions.get::<Caller>().unwrap().clone();
+    assert_eq!(caller.scope, Scope::Tenants(vec![tenant]));
+    assert_eq!(caller.audience, Audience::Operator);
+    assert_eq!(caller.role, Some(Role::Admin));
+}
+
+#[tokio::test]
+async fn a_path_without_a_rule_is_not_served() {
+    let world = World::new();
+    let peer = world.peer("admin");
+    for path in ["", "streamspace.admin.v1.TenantService/Steal", "streamspace.admin.v1.TenantService"] {
+        let (response, seen) = world.call(request(path, &peer, framed(&()))).await;
+        assert!(seen.is_none(), "{path}");
+        let (status, _) = read(response).await;
+        assert_eq!(status.code(), Code::Unimplemented, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_without_a_peer_is_refused() {
+    let world = World::new();
+    let bare = Request::post("http://daemon/grpc.health.v1.Health/Check").body(framed(&())).unwrap();
+    let (response, seen) = world.call(bare).await;
+    assert!(seen.is_none());
+    assert_eq!(read(response).await.0.code(), Code::Internal);
+}
+
+#[tokio::test]
+async fn a_reason_is_asked_for_and_blanks_are_none() {
+    let world = World::new();
+    let peer = world.peer("admin");
+    let delete = |reason: &str, validate_only| {
+        framed(&DeleteTenantRequest {
+            name: "tenants/acme".into(),
+            reason: reason.into(),
+            validate_only,
+            ..Default::default()
+        })
+    };
+    let (response, seen) = world.call(request(DELETE, &peer, delete(" \t", false))).await;
+    assert!(seen.is_none());
+    let (status, _) = read(response).await;
+    assert_eq!(status.code(), Code::InvalidArgument);
+    let details = status.get_error_details();
+    assert_eq!(details.error_info().unwrap().reason, "REASON_REQUIRED");
+    assert_eq!(details.bad_request().unwrap().field_violations[0].field, "reason");
+    let events = world.sink.events();
+    let [Event::Denied(record, ..)] = events.as_slice() else { panic!("{events:?}") };
+    assert_eq!((record.rule.as_str(), record.resource.as_str()), ("needs-reason", "tenants/acme"));
+
+    let (_, seen) = world.call(request(DELETE, &peer, delete("contract ended", false))).await;
+    let admission = seen.unwrap().extensions.get::<Admission>().cloned();
+    let Some(Admission::Mutation(record)) = admission else { panic!("{admission:?}") };
+    assert_eq!(record.reason, "contract ended");
+    assert_eq!(record.resource, "tenants/acme");
+    assert_eq!(record.request_sha256.len(), 32);
+
+    let (_, seen) = world.call(request(DELETE, &peer, delete("", true))).await;
+    let admission = seen.unwrap().extensions.get::<Admission>().cloned();
+    assert!(matches!(admission, Some(Admission::Read)), "a preview changes nothing: {admission:?}");
+}
+
+#[tokio::test]
+async fn a_peer_with_a_bad_certificate_may_still_enrol() {
+    let world = World::new();
+    let elsewhere = Region::new();
+    let peer = connection(vec![elsewhere.client("admin", &[]).0.certificate]);
+    let enrol = "streamspace.admin.v1.AccessService/Enrol";
+    let (_, seen) = world.call(request(enrol, &peer, framed(&EnrolRequest::default()))).await;
+    let seen = seen.unwrap();
+    assert!(seen.extensions.get::<Caller>().is_none(), "but it is nobody");
+    let Some(Admission::Mutation(record)) = seen.extensions.get::<Admission>() else { panic!() };
+    assert_eq!(record.actor, "");
+}
+
+#[tokio::test]
+async fn an_error_of_a_handler_names_the_call() {
+    let world = World::new();
+    let peer = world.peer("viewer");
+    let plan = "streamspace.admin.v1.PlanService/GetPlan";
+    let fails = || {
+        let details = tonic_types::ErrorDetails::with_bad_request_violation("name", "no such plan");
+        let status = Status::with_error_details(Code::NotFound, "no such plan", details);
+        crate::rpc::status::refuse(&status)
+    };
+    let (response, _) = world.call_with(request(plan, &peer, framed(&())), fails).await;
+    let header = response.headers()[&CALL_ID].to_str().unwrap().to_owned();
+    let (status, _) = read(response).await;
+    assert_eq!((status.code(), status.message()), (Code::NotFound, "no such plan"));
+    let details = status.get_error_details();
+    assert_eq!(details.request_info().unwrap().request_id, header);
+    assert_eq!(details.bad_request().unwrap().field_violations.len(), 1);
+}
+
+/// Opens a stream that never ends by itself, and sends what the other end puts in.
+async fn open_stream(
+    world: &World,
+    peer: &PeerInfo,
+) -> (tokio::sync::mpsc::UnboundedSender<Bytes>, Body) {
+    let (messages, source) = tokio::sync::mpsc::unbounded_channel::<Bytes>();
+    let source = Arc::new(Mutex::new(Some(source)));
+    let handler = service_fn(move |_: Request<Body>| {
+        let source = source.lock().unwrap().take().unwrap();
+        let frames = futures::stream::unfold(source, |mut source| async move {
+            let message = source.recv().await?;
+            Some((Ok::<_, Status>(Frame::data(message)), source))
+        });
+        let body = Body::new(StreamBody::new(frames));
+        async move { Ok::<_, Infallible>(Response::new(body)) }
+    });
+    let mut service = world.layer.layer(handler);
+    let response = service.call(request(WATCH, peer, framed(&()))).await.unwrap();
+    (messages, response.into_body())
+}
+
+async fn next_data(body: &mut Body) -> Bytes {
+    body.frame().await.unwrap().unwrap().into_data().unwrap()
+}
+
+async fn end_reason(body: &mut Body) -> String {
+    let trailers = body.frame().await.unwrap().unwrap().into_trailers().unwrap();
+    assert!(body.frame().await.is_none(), "nothing follows");
+    let status = Status::from_header_map(&trailers).unwrap();
+    assert_eq!(status.code(), Code::Unauthenticated);
+    status.get_error_details().error_info().unwrap().reason.clone()
+}
+
+#[tokio::test]
+async fn a_revocation_ends_an_open_stream_before_its_next_message() {
+    let world = World::new();
+    let (issued, _) = world.region.client("viewer", &[]);
+    let peer = connection(vec![issued.certificate.clone()]);
+    let (messages, mut body) = open_stream(&world, &peer).await;
+    messages.send(Bytes::from_static(b"first")).unwrap();
+    assert_eq!(next_data(&mut body).await, "first");
+    world.status.revoke(&issued.serial);
+    messages.send(Bytes::from_static(b"second")).unwrap();
+    assert_eq!(end_reason(&mut body).await, "CERTIFICATE_REVOKED");
+    assert!(messages.is_closed(), "the source of the stream is gone too");
+}
+
+#[tokio::test]
+async fn a_revocation_ends_a_silent_stream() {
+    let world = World::new();
+    let (issued, _) = world.region.client("viewer", &[]);
+    let peer = connection(vec![issued.certificate.clone()]);
+    let (_messages, mut body) = open_stream(&world, &peer).await;
+    let ended = tokio::spawn(async move { end_reason(&mut body).await });
+    assert!(!ended.is_finished());
+    world.status.revoke(&issued.serial);
+    let ended = tokio::time::timeout(Duration::from_secs(10), ended).await;
+    assert_eq!(ended.expect("nothing was sent on it").unwrap(), "CERTIFICATE_REVOKED");
+}
+
+#[tokio::test]
+async fn a_stream_does_not_outlive_its_certificate() {
+    let time = Arc::new(Mutex::new(now()));
+    let clock: Clock = {
+        let time = time.clone();
+        Arc::new(move || *time.lock().unwrap())
+    };
+    let world = World::with_clock(clock);
+    let peer = world.peer("viewer");
+    let (_messages, mut body) = open_stream(&world, &peer).await;
+    *time.lock().unwrap() = now() + hours(13);
+    assert_eq!(end_reason(&mut body).await, "CERTIFICATE_EXPIRED");
+}

@@ -1,0 +1,152 @@
+//! `streamspaced` as a child process.
+
+#![allow(clippy::panic, clippy::expect_used, reason = "a panic fails the story, as it should")]
+
+use std::{
+    fs::{self, OpenOptions},
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::{
+    process::{Child, Command},
+    time::timeout,
+};
+
+use crate::janitor;
+
+/// How long an orderly stop may take.
+const STOP_LIMIT: Duration = Duration::from_secs(40);
+
+/// A shipped program, beside the folder of the tests' own.
+pub fn program(name: &str) -> PathBuf {
+    let own = std::env::current_exe().expect("the tests' own program");
+    // Tests are in target/PROFILE/deps, examples in target/PROFILE/examples.
+    let folder = own.parent().and_then(Path::parent).expect("a target folder");
+    let program = folder.join(name);
+    assert!(
+        program.is_file(),
+        "{} is not there: build it with `cargo build --workspace --bins`, as `make test` does",
+        program.display()
+    );
+    program
+}
+
+/// A running daemon. It is killed when this is dropped.
+#[derive(Debug)]
+pub struct Daemon {
+    child: Child,
+    id: u32,
+}
+
+impl Daemon {
+    /// Starts `streamspaced` with these arguments, in a process group of its own. Both
+    /// outputs are added to the file.
+    pub fn start(
+        arguments: &[&str],
+        log: &Path,
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let file = OpenOptions::new().create(true).append(true).open(log).expect("a log file");
+        let output = file.try_clone().expect("a second handle");
+        let child = Command::new(program("streamspaced"))
+            .args(arguments)
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(file)
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .expect("streamspaced starts");
+        let id = child.id().expect("it was not waited for yet");
+        janitor::process(id);
+        Self { child, id }
+    }
+
+    /// The process's number.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// How it ended, where it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("its state can be asked for")
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.id).ok().and_then(Pid::from_raw).expect("a process number");
+        kill_process(id, signal).expect("it is ours and was not waited for");
+    }
+
+    /// Ends it at once, as a crash would.
+    pub async fn kill(mut self) {
+        self.child.start_kill().expect("it is ours");
+        self.child.wait().await.expect("it ends");
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub async fn stop(mut self, signal: Signal) -> ExitStatus {
+        self.signal(signal);
+        match timeout(STOP_LIMIT, self.child.wait()).await {
+            Ok(status) => status.expect("it ends"),
+            Err(_) => panic!("streamspaced did not stop within {} s", STOP_LIMIT.as_secs()),
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // Killed and reaped before its number is forgotten.
+        let _gone = self.child.start_kill();
+        for _ in 0..500 {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        janitor::ended(self.id);
+    }
+}
+
+/// A log that is shown where the story fails.
+#[derive(Debug)]
+pub struct Log {
+    path: PathBuf,
+}
+
+/// So much of a log helps; more hides it.
+const SHOWN_LINES: usize = 150;
+
+impl Log {
+    /// The log in this file.
+    pub fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// All of it.
+    pub fn text(&self) -> String {
+        fs::read_to_string(&self.path).unwrap_or_default()
+    }
+}
+
+impl Drop for Log {
+    #[expect(clippy::print_stderr, reason = "shown with the story's failure")]
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let text = self.text();
+        let lines: Vec<&str> = text.lines().collect();
+        let tail = lines.get(lines.len().saturating_sub(SHOWN_LINES)..).unwrap_or_default();
+        eprintln!("--- the end of {}\n{}\n---", self.path.display(), tail.join("\n"));
+    }
+}

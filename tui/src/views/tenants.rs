@@ -1,0 +1,316 @@
+//! The table of tenants, and beside or below it what changed lately.
+
+use ratatui::layout::Rect;
+
+use super::{View, changes};
+use crate::{
+    format::{age, count, seconds_since},
+    pen::{Pen, cells},
+    state::{Link, Sort, State, Tenant, state_word},
+    theme::{Theme, Tone},
+};
+
+/// Rows above the first tenant: the counts and the heading.
+const HEAD: u16 = 2;
+/// From this width on the changes are beside the table.
+const WIDE: u16 = 118;
+/// From this height of the page on they are below it.
+const TALL: u16 = 14;
+const CHANGES_BELOW: u16 = 5;
+
+const LONGEST_ID: u16 = 40;
+const SHORTEST_ID: u16 = 12;
+const LONGEST_NAMESPACE: u16 = 32;
+/// `provisioning`.
+const STATE: u16 = 12;
+const LONGEST_PLAN: u16 = 16;
+/// `100,000`.
+const SEATS: u16 = 7;
+const AGE: u16 = 6;
+/// Words about what is wrong need at least this to be worth reading.
+const WORDS: u16 = 24;
+
+pub(super) struct Tenants;
+
+/// How the page is divided.
+struct Layout {
+    table: Rect,
+    changes: Option<Rect>,
+}
+
+fn layout(area: Rect) -> Layout {
+    if area.width >= WIDE {
+        let width = (area.width / 3).clamp(40, 64);
+        let (table, changes) = (area.width - width, width);
+        return Layout {
+            table: Rect { width: table, ..area },
+            changes: Some(Rect { x: area.x + table, width: changes, ..area }),
+        };
+    }
+    if area.height >= TALL {
+        let height = CHANGES_BELOW.max(area.height / 4);
+        let table = area.height - height;
+        return Layout {
+            table: Rect { height: table, ..area },
+            changes: Some(Rect { y: area.y + table, height, ..area }),
+        };
+    }
+    Layout { table: area, changes: None }
+}
+
+impl View for Tenants {
+    fn crumbs(&self, _: &State) -> Vec<String> {
+        vec!["tenants".into()]
+    }
+
+    fn command(&self, state: &State) -> Option<String> {
+        let tenant = state.tenants.selected();
+        Some(tenant.map_or("ssctl tenant list".into(), |tenant| {
+            format!("ssctl tenant show {}", tenant.shell_word())
+        }))
+    }
+
+    fn table_rows(&self, area: Rect) -> usize {
+        layout(area).table.height.saturating_sub(HEAD).into()
+    }
+
+    fn draw(&self, state: &State, pen: &mut Pen<'_>) {
+        let page = Rect { x: 0, y: 0, width: pen.width(), height: pen.height() };
+        let Layout { table, changes } = layout(page);
+        let mut left = pen.part(table.x, table.y, table.width, table.height);
+        counts(state, &mut left);
+        if state.tenants.shown() == 0 {
+            nothing(state, &mut left);
+        } else {
+            rows(state, &mut left);
+        }
+        if let Some(area) = changes {
+            let beside = area.x > 0;
+            let mut pen = pen.part(area.x, area.y, area.width, area.height);
+            if beside {
+                pen.bar(0);
+                let (width, height) = (area.width.saturating_sub(2), area.height);
+                changes::draw(state, None, &mut pen.part(2, 0, width, height));
+            } else {
+                changes::draw(state, None, &mut pen.part(1, 0, area.width, area.height));
+            }
+        }
+    }
+}
+
+fn counts(state: &State, pen: &mut Pen<'_>) {
+    let list = &state.tenants;
+    let live = state.is_live();
+    let old = |tone| if live { tone } else { Tone::Dim };
+    let dot = format!(" {} ", pen.theme.glyphs.dot);
+    let mut pieces = vec![
+        (" TENANTS ".to_owned(), Tone::Dim),
+        (count(list.total()), old(Tone::Strong)),
+        ("  ".to_owned(), Tone::Dim),
+    ];
+    if !list.filter().is_empty() {
+        let shown = count(list.shown());
+        pieces.push((format!("{shown} with \"{}\"  ", list.filter()), Tone::Strong));
+    }
+    let mut first = true;
+    let mut add = |text: String, tone: Tone, pieces: &mut Vec<_>| {
+        if !std::mem::replace(&mut first, false) {
+            pieces.push((dot.clone(), Tone::Dim));
+        }
+        pieces.push((text, tone));
+    };
+    if list.attention() > 0 {
+        let text = format!("{} {} not well", pen.theme.glyphs.alarm, count(list.attention()));
+        add(text, old(Tone::Warn), &mut pieces);
+    }
+    for (state, number) in list.counts() {
+        let text = format!("{} {}", state_word(state), count(number));
+        add(text, old(Tone::Plain), &mut pieces);
+    }
+    let end = pen.width();
+    pen.pieces(0, 0, end, &pieces);
+}
+
+/// What stands there instead of rows.
+fn nothing(state: &State, pen: &mut Pen<'_>) {
+    let list = &state.tenants;
+    let (what, next) = if list.total() > 0 {
+        let total = crate::format::many(list.total(), "tenant");
+        (format!("None of {total} contains \"{}\".", list.filter()), "esc shows all of them.")
+    } else {
+        match (&state.link, state.heard) {
+            (Link::Live, _) => (
+                "No tenants yet. Create one:".into(),
+                "$ ssctl tenant create acme-corp --plan business --seats 10",
+            ),
+            (Link::Failed { .. }, _) => {
+                ("Nothing to show: the daemon refused.".into(), "The reason is above.")
+            }
+            (_, None) => (
+                format!("Nothing heard yet from {}.", state.target.endpoint),
+                "It connects by itself; q leaves.",
+            ),
+            (_, Some(_)) => ("No tenants were there.".into(), ""),
+        }
+    };
+    pen.text(3, 2, &what, Tone::Plain);
+    pen.text(3, 3, next, Tone::Dim);
+}
+
+/// Where the columns are: start and width each. A width of 0 is a column that has
+/// no room.
+#[derive(Default)]
+struct Columns {
+    id: (u16, u16),
+    state: (u16, u16),
+    plan: (u16, u16),
+    seats: (u16, u16),
+    namespace: (u16, u16),
+    age: (u16, u16),
+    words: (u16, u16),
+}
+
+impl Columns {
+    /// Marker and sign come first. Where it is narrow, namespace and words share
+    /// the last column: who is not well is looked up by its words, not by its
+    /// namespace.
+    fn new(state: &State, width: u16) -> Self {
+        let widths = state.tenants.widths();
+        let id = widths.id.clamp(4, LONGEST_ID);
+        let plan = widths.plan.clamp(6, LONGEST_PLAN);
+        let namespace = widths.namespace.clamp(9, LONGEST_NAMESPACE);
+        let rest = width.saturating_sub(3);
+
+        let all = id + STATE + plan + SEATS + namespace + AGE + WORDS + 6;
+        let shared = id.min(24) + STATE + plan + SEATS + AGE + WORDS + 5;
+        let some = id.min(20) + STATE + plan + AGE + 3;
+        let mut x = 3;
+        let mut take = |width: u16| {
+            let start = x;
+            x += width + 1;
+            (start, width)
+        };
+        let mut columns = Self::default();
+        if rest >= all {
+            columns.id = take(id);
+            columns.state = take(STATE);
+            columns.plan = take(plan);
+            columns.seats = take(SEATS);
+            columns.namespace = take(namespace);
+            columns.age = take(AGE);
+            columns.words = (x + 1, width.saturating_sub(x + 1));
+        } else if rest >= shared {
+            columns.id = take(id.min(24 + (rest - shared) / 2));
+            columns.state = take(STATE);
+            columns.plan = take(plan);
+            columns.seats = take(SEATS);
+            columns.age = take(AGE);
+            columns.words = (x + 1, width.saturating_sub(x + 1));
+            columns.namespace = columns.words;
+        } else if rest >= some {
+            columns.id = take(id.min(20 + (rest - some)));
+            columns.state = take(STATE);
+            columns.plan = take(plan);
+            columns.age = take(AGE);
+        } else {
+            let room = rest.saturating_sub(STATE + AGE + 2);
+            columns.id = take(if room >= SHORTEST_ID { room.min(id) } else { rest.min(id) });
+            if room >= SHORTEST_ID {
+                columns.state = take(STATE);
+                columns.age = take(AGE);
+            }
+        }
+        columns
+    }
+
+    fn shares_last(&self) -> bool {
+        self.namespace.1 > 0 && self.namespace.0 == self.words.0
+    }
+}
+
+fn rows(state: &State, pen: &mut Pen<'_>) {
+    let columns = Columns::new(state, pen.width());
+    heading(state, &columns, pen);
+    for (y, (tenant, selected)) in (HEAD..pen.height()).zip(state.tenants.window()) {
+        row(state, tenant, selected, &columns, y, pen);
+    }
+}
+
+fn heading(state: &State, columns: &Columns, pen: &mut Pen<'_>) {
+    let (sort, reversed) = state.tenants.sort();
+    let glyphs = pen.theme.glyphs;
+    // Seats and age begin with the most and the newest, and say so.
+    let falls = matches!(sort, Sort::Seats | Sort::Age) != reversed;
+    let arrow = if falls { glyphs.descending } else { glyphs.ascending };
+    let by = |column: Sort, text: &str| {
+        if sort == column { format!("{text}{arrow}") } else { text.to_owned() }
+    };
+    let last = if columns.shares_last() { "NAMESPACE / WHAT IS WRONG" } else { "WHAT IS WRONG" };
+    let style = pen.theme.style(Tone::Dim);
+    if sort == Sort::Worst {
+        pen.text(1, 1, arrow, Tone::Dim);
+    }
+    let mut left = |(x, width): (u16, u16), text: String| pen.clipped(x, 1, width, &text, style);
+    left(columns.id, by(Sort::Name, "NAME"));
+    left(columns.state, by(Sort::State, "STATE"));
+    left(columns.plan, by(Sort::Plan, "PLAN"));
+    if !columns.shares_last() {
+        left(columns.namespace, "NAMESPACE".into());
+    }
+    left(columns.words, last.into());
+    for ((x, width), text) in
+        [(columns.seats, by(Sort::Seats, "SEATS")), (columns.age, by(Sort::Age, "AGE"))]
+    {
+        if width > 0 {
+            pen.right(x + width, 1, &text, style);
+        }
+    }
+}
+
+fn row(
+    state: &State,
+    tenant: &Tenant,
+    selected: bool,
+    columns: &Columns,
+    y: u16,
+    pen: &mut Pen<'_>,
+) {
+    let live = state.is_live();
+    let glyphs = pen.theme.glyphs;
+    let verdict = if live { Theme::tone(tenant.wellness) } else { Tone::Dim };
+    let base = if live { Tone::Plain } else { Tone::Dim };
+    let (base, verdict, aside) = if selected {
+        let style = pen.theme.style(Tone::Selected);
+        pen.paint_row(y, style);
+        let style = style.patch(pen.theme.style(base));
+        (style, style, style)
+    } else {
+        let style = |tone| pen.theme.style(tone);
+        (style(base), style(verdict), style(Tone::Dim))
+    };
+    // What is old is not drawn as healthy.
+    let sign = match pen.theme.glyph(tenant.wellness) {
+        " " if !live => glyphs.unknown,
+        sign => sign,
+    };
+    if selected {
+        pen.clipped(0, y, 1, glyphs.marker, base);
+    }
+    pen.clipped(1, y, 1, sign, verdict);
+    let mut left = |(x, width): (u16, u16), text: &str, style| pen.clipped(x, y, width, text, style);
+    left(columns.id, &tenant.id, base);
+    left(columns.state, state_word(tenant.whole.state()), verdict);
+    left(columns.plan, &tenant.plan, base);
+    if !columns.shares_last() || tenant.words.is_empty() {
+        left(columns.namespace, &tenant.namespace, aside);
+    }
+    left(columns.words, &tenant.words, verdict);
+    let created = tenant.created.map(|created| age(seconds_since(created, state.now)));
+    for ((x, width), text) in
+        [(columns.seats, tenant.seats.as_str()), (columns.age, created.as_deref().unwrap_or("?"))]
+    {
+        if width >= cells(text) {
+            pen.right(x + width, y, text, base);
+        }
+    }
+}
