@@ -20,6 +20,7 @@ mod plan;
 mod region;
 mod tenant;
 mod token;
+mod ui;
 pub(crate) mod version;
 mod whoami;
 
@@ -48,6 +49,8 @@ pub(crate) enum Command {
     /// Work that the daemon carries on by itself
     #[command(subcommand, visible_alias = "operations")]
     Operation(operation::Command),
+    /// The live dashboard
+    Ui(ui::Args),
     /// Make tenants as files describe them
     Apply(apply::Args),
     /// The log of who did what
@@ -82,7 +85,14 @@ pub(crate) fn run(shell: &Shell, command: Command) -> Outcome {
         Command::Completion(args) => completion::run(shell, &args),
         Command::Man(args) => man::run(&args),
         Command::Context(command) => context::run(shell, command),
-        command => online(shell, run_online(shell, command)),
+        // The dashboard listens to signals itself, and draws while it waits.
+        Command::Ui(args) => {
+            let runtime = runtime(tokio::runtime::Builder::new_multi_thread().worker_threads(2))?;
+            let outcome = runtime.block_on(ui::run(shell, args));
+            runtime.shutdown_background();
+            outcome
+        }
+        command => online(run_online(shell, command)),
     }
 }
 
@@ -99,17 +109,17 @@ async fn run_online(shell: &Shell, command: Command) -> Outcome {
         Command::Access(command) => access::run(shell, command).await,
         Command::Token(command) => token::run(shell, command).await,
         // They need no daemon and never come here.
-        Command::Version | Command::Completion(_) | Command::Man(_) | Command::Context(_) => Ok(()),
+        Command::Version
+        | Command::Completion(_)
+        | Command::Man(_)
+        | Command::Context(_)
+        | Command::Ui(_) => Ok(()),
     }
 }
 
 /// Runs what needs the network, until it is done or Ctrl-C.
-fn online(_: &Shell, work: impl Future<Output = Outcome>) -> Outcome {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::Local {
-        message: format!("cannot start: {error}"),
-        next: "check the limits of this machine with `ulimit -a`".into(),
-    })?;
+fn online(work: impl Future<Output = Outcome>) -> Outcome {
+    let runtime = runtime(&mut tokio::runtime::Builder::new_current_thread())?;
     let outcome = runtime.block_on(async {
         tokio::select! {
             outcome = work => outcome,
@@ -119,4 +129,11 @@ fn online(_: &Shell, work: impl Future<Output = Outcome>) -> Outcome {
     // A keyring or a prompt that still waits must not hold up the end.
     runtime.shutdown_background();
     outcome
+}
+
+fn runtime(builder: &mut tokio::runtime::Builder) -> Outcome<tokio::runtime::Runtime> {
+    builder.enable_all().build().map_err(|error| Failure::Local {
+        message: format!("cannot start: {error}"),
+        next: "check the limits of this machine with `ulimit -a`".into(),
+    })
 }

@@ -181,6 +181,9 @@ fn client_report(report: &mut Report, doing: Option<&str>, error: &ClientError) 
     }
 }
 
+/// The longest headline, in characters.
+const HEADLINE_MAXIMUM: usize = 300;
+
 struct Report {
     text: String,
     colour: bool,
@@ -193,7 +196,10 @@ impl Report {
 
     fn headline(&mut self, message: &str) {
         let label = if self.colour { "\u{1b}[1;31merror:\u{1b}[0m" } else { "error:" };
-        self.push(label, message);
+        // It can repeat what was typed, and that can be a whole file.
+        let shown: String = message.chars().take(HEADLINE_MAXIMUM).collect();
+        let dots = if shown.len() < message.len() { "…" } else { "" };
+        self.push(label, &format!("{shown}{dots}"));
     }
 
     fn line(&mut self, label: &str, message: &str) {

@@ -41,7 +41,14 @@ pub(crate) fn print_all<N: Noun>(shell: &Shell, all: &[N]) -> Outcome {
     let text = match shell.format() {
         Format::Json => pretty(&Value::Array(values(all)?))?,
         Format::Yaml => yaml(&values(all)?)?,
-        Format::Jsonl => values(all)?.iter().map(|value| format!("{value}\n")).collect(),
+        Format::Jsonl => values(all)?
+            .iter()
+            .map(|value| {
+                value.to_string()
+                    + "
+"
+            })
+            .collect(),
         Format::Name => names(all),
         Format::Csv => csv::encode(&N::columns(), all, shell.now()),
         format => {
@@ -50,7 +57,7 @@ pub(crate) fn print_all<N: Noun>(shell: &Shell, all: &[N]) -> Outcome {
                 return Ok(());
             }
             let layout = Layout::new(shell.terminal, format == Format::Wide);
-            table::table(&N::columns(), all, &layout, shell.now())
+            table::table(&N::columns(), all, layout, shell.now())
         }
     };
     shell.print(&text)
@@ -61,7 +68,7 @@ pub(crate) fn print_one<N: Noun>(shell: &Shell, one: &N) -> Outcome {
     match shell.format() {
         Format::Table | Format::Wide => {
             let layout = Layout::new(shell.terminal, shell.format() == Format::Wide);
-            shell.print(&details(&one.details(shell.now()), &layout))
+            shell.print(&details(&one.details(shell.now()), layout))
         }
         Format::Json | Format::Yaml | Format::Jsonl => print_value(shell, &to_value(one)?),
         Format::Csv | Format::Name => print_all(shell, std::slice::from_ref(one)),
@@ -75,7 +82,7 @@ pub(crate) fn print_answer(shell: &Shell, pairs: &[(&str, Cell)], value: &Value)
         Format::Name => Err(no_name()),
         Format::Csv => shell.print(&csv::pairs(pairs)),
         Format::Table | Format::Wide => {
-            shell.print(&details(pairs, &Layout::new(shell.terminal, false)))
+            shell.print(&details(pairs, Layout::new(shell.terminal, false)))
         }
     }
 }
@@ -92,7 +99,14 @@ fn no_name() -> Failure {
 pub(crate) fn print_values(shell: &Shell, values: &[Value]) -> Outcome {
     let text = match shell.format() {
         Format::Yaml => yaml(&values)?,
-        Format::Jsonl => values.iter().map(|value| format!("{value}\n")).collect(),
+        Format::Jsonl => values
+            .iter()
+            .map(|value| {
+                value.to_string()
+                    + "
+"
+            })
+            .collect(),
         _ => pretty(&Value::Array(values.to_vec()))?,
     };
     shell.print(&text)
@@ -103,7 +117,7 @@ pub(crate) fn plain_table<T>(
     format: Format,
     columns: &[Column<T>],
     rows: &[T],
-    layout: &Layout,
+    layout: Layout,
     now: jiff::Timestamp,
 ) -> String {
     match format {
@@ -126,8 +140,14 @@ fn values<N: Noun>(all: &[N]) -> Outcome<Vec<Value>> {
 }
 
 fn names<N: Noun>(all: &[N]) -> String {
-    let line = |one: &N| format!("{}\n", streamspace_client::text::escape(one.resource_name()));
-    all.iter().map(line).collect()
+    let name = |one: &N| streamspace_client::text::escape(one.resource_name()).into_owned();
+    all.iter()
+        .map(|one| {
+            name(one)
+                + "
+"
+        })
+        .collect()
 }
 
 fn pretty(value: &Value) -> Outcome<String> {

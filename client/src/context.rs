@@ -61,7 +61,7 @@ pub enum ContextError {
         known: Vec<String>,
     },
     /// No context was named and none is current.
-    #[error("no context is chosen")]
+    #[error("{}", none_chosen(.known))]
     NoneChosen {
         /// All names that exist.
         known: Vec<String>,
@@ -80,19 +80,22 @@ pub enum ContextError {
 }
 
 fn did_you_mean(suggestion: Option<&str>) -> String {
-    suggestion
-        .map(|name| format!("; did you mean {name}?"))
-        .unwrap_or_default()
+    suggestion.map(|name| format!("; did you mean {name}?")).unwrap_or_default()
+}
+
+fn none_chosen(known: &[String]) -> &'static str {
+    if known.is_empty() {
+        "this machine is not logged in to any region"
+    } else {
+        "no context is chosen"
+    }
 }
 
 impl ContextError {
     pub(crate) fn next_step(&self) -> String {
         match self {
             Self::File { path, .. } => {
-                format!(
-                    "check who owns {}, or name another in SSCTL_CONFIG",
-                    path.display()
-                )
+                format!("check who owns {}, or name another in SSCTL_CONFIG", path.display())
             }
             Self::Broken { path, .. } => format!(
                 "mend it by hand, or move {} away and run `ssctl login` again",
@@ -200,10 +203,7 @@ impl Contexts {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(file_error(path, error)),
         };
-        let broken = |why: String| ContextError::Broken {
-            path: path.to_owned(),
-            why,
-        };
+        let broken = |why: String| ContextError::Broken { path: path.to_owned(), why };
         let stored: Stored = toml::from_str(&text).map_err(|error| broken(error.to_string()))?;
         let by_name = stored
             .contexts
@@ -215,11 +215,7 @@ impl Contexts {
                 Ok((name, context))
             })
             .collect::<Result<_, ContextError>>()?;
-        Ok(Self {
-            path: path.to_owned(),
-            current: stored.current,
-            by_name,
-        })
+        Ok(Self { path: path.to_owned(), current: stored.current, by_name })
     }
 
     /// Changes the file: reads it under a lock, lets `change` work on it, and
@@ -239,10 +235,7 @@ impl Contexts {
 
     fn write(&self) -> Result<(), ContextError> {
         let contexts = self.by_name.values().map(StoredContext::new).collect();
-        let stored = Stored {
-            current: self.current.clone(),
-            contexts,
-        };
+        let stored = Stored { current: self.current.clone(), contexts };
         let text = toml::to_string(&stored).map_err(|error| ContextError::Broken {
             path: self.path.clone(),
             why: error.to_string(),
@@ -268,13 +261,11 @@ impl Contexts {
 
     /// The context of a name.
     pub fn get(&self, name: &str) -> Result<&Context, ContextError> {
-        self.by_name
-            .get(name)
-            .ok_or_else(|| ContextError::Unknown {
-                name: name.to_owned(),
-                suggestion: nearest(name, self.by_name.keys()).map(str::to_owned),
-                known: self.names(),
-            })
+        self.by_name.get(name).ok_or_else(|| ContextError::Unknown {
+            name: name.to_owned(),
+            suggestion: nearest(name, self.by_name.keys()).map(str::to_owned),
+            known: self.names(),
+        })
     }
 
     fn names(&self) -> Vec<String> {
@@ -319,9 +310,7 @@ impl Contexts {
             return Ok(context);
         }
         let name = self.current.as_deref();
-        let name = name.ok_or_else(|| ContextError::NoneChosen {
-            known: self.names(),
-        })?;
+        let name = name.ok_or_else(|| ContextError::NoneChosen { known: self.names() })?;
         self.get(name).cloned()
     }
 }
@@ -329,10 +318,7 @@ impl Contexts {
 /// Refuses a name that could not be a file's name or a bare word.
 pub fn check_name(name: &str) -> Result<(), ContextError> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let starts = name
-        .chars()
-        .next()
-        .is_some_and(|c| c.is_ascii_alphanumeric());
+    let starts = name.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
     if starts && name.len() <= 63 && name.chars().all(fits) {
         Ok(())
     } else {
@@ -355,10 +341,7 @@ impl StoredContext {
     fn into_context(self, name: String) -> Result<Context, String> {
         Ok(Context {
             name,
-            endpoint: self
-                .endpoint
-                .parse()
-                .map_err(|error: AddressError| error.to_string())?,
+            endpoint: self.endpoint.parse().map_err(|error: AddressError| error.to_string())?,
             region: self.region,
             authorities: pem::certificates(self.authorities.as_bytes())
                 .map_err(|why| format!("authorities: {why}"))?,
@@ -369,10 +352,7 @@ impl StoredContext {
 }
 
 fn file_error(path: &Path, error: io::Error) -> ContextError {
-    ContextError::File {
-        path: path.to_owned(),
-        error: Arc::new(error),
-    }
+    ContextError::File { path: path.to_owned(), error: Arc::new(error) }
 }
 
 /// The candidate that is most probably meant, if any is near enough.

@@ -208,7 +208,10 @@ impl Following {
     pub async fn line(&mut self) -> String {
         match timeout(PATIENCE, self.lines.next_line()).await {
             Ok(Ok(Some(line))) => line,
-            Ok(Ok(None)) => panic!("{} ended: {}", self.command, self.talk().await),
+            Ok(Ok(None)) => {
+                let talk = self.talk().await;
+                panic!("{} ended: {talk}", self.command)
+            }
             Ok(Err(error)) => panic!("{}: {error}", self.command),
             Err(_) => panic!("{} printed nothing for {} s", self.command, PATIENCE.as_secs()),
         }

@@ -12,7 +12,7 @@ use streamspace_client::Connection;
 use thiserror::Error;
 use tokio::{
     sync::mpsc,
-    time::{Instant, MissedTickBehavior, interval, sleep_until},
+    time::{Instant, MissedTickBehavior, interval},
 };
 
 use crate::{
@@ -29,6 +29,8 @@ mod keys;
 mod pen;
 mod state;
 mod terminal;
+#[cfg(test)]
+mod testing;
 mod theme;
 mod update;
 mod views;

@@ -129,7 +129,7 @@ impl Screen {
         {
             return Ok(Ready(permit));
         }
-        let reason = match &mut self.drawn {
+        let reason = match self.drawn.take() {
             Some(drawn) => drawn.await.ok(),
             None => None,
         };

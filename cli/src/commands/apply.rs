@@ -41,7 +41,7 @@ pub(crate) struct Args {
 /// What became of one document.
 enum Effect {
     /// The tenant as it is now, and in a word what was done to it.
-    Applied(Tenant, &'static str),
+    Applied(Box<Tenant>, &'static str),
     /// What would change, as a diff; empty where nothing would.
     Previewed(String),
 }
@@ -62,7 +62,7 @@ pub(crate) async fn run(shell: &Shell, args: Args) -> Outcome {
             }
             Ok(Effect::Applied(tenant, what)) => {
                 shell.print(&format!("{} {what}\n", tenant.name))?;
-                applied.push(tenant);
+                applied.push(*tenant);
             }
             Err(failure) => {
                 shell.report(&failure);
@@ -123,7 +123,7 @@ async fn create(
     if change.dry_run {
         return Ok(Effect::Previewed(preview(name, &Value::Null, &value(&tenant)?, colour)));
     }
-    Ok(Effect::Applied(tenant, "created"))
+    Ok(Effect::Applied(Box::new(tenant), "created"))
 }
 
 async fn update(
@@ -138,7 +138,7 @@ async fn update(
         return Ok(if change.dry_run {
             Effect::Previewed(String::new())
         } else {
-            Effect::Applied(before, "unchanged")
+            Effect::Applied(Box::new(before), "unchanged")
         });
     }
     let request = UpdateTenantRequest {
@@ -153,7 +153,7 @@ async fn update(
         let (old, new) = (value(&before)?, value(&after)?);
         return Ok(Effect::Previewed(preview(&before.name, &old, &new, colour)));
     }
-    Ok(Effect::Applied(after, "changed"))
+    Ok(Effect::Applied(Box::new(after), "changed"))
 }
 
 fn value(tenant: &Tenant) -> Result<Value, ClientError> {

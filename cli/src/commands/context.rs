@@ -67,16 +67,23 @@ fn list(shell: &Shell) -> Outcome {
             let values: Vec<_> = rows.iter().map(|row| value(&row.context, row.in_use)).collect();
             print_values(shell, &values)
         }
-        Format::Name => {
-            shell.print(&rows.iter().map(|r| format!("{}\n", r.context.name)).collect::<String>())
-        }
+        Format::Name => shell.print(
+            &rows
+                .iter()
+                .map(|row| {
+                    row.context.name.clone()
+                        + "
+"
+                })
+                .collect::<String>(),
+        ),
         format => {
             if rows.is_empty() {
                 shell.talk("no contexts; `ssctl login HOST --token TOKEN` makes one");
                 return Ok(());
             }
             let layout = Layout::new(shell.terminal, format == Format::Wide);
-            shell.print(&plain_table(format, &columns(), &rows, &layout, shell.now()))
+            shell.print(&plain_table(format, &columns(), &rows, layout, shell.now()))
         }
     }
 }

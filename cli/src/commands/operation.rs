@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How long a wait lasts where `--timeout` does not say.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(5);
 /// How long the daemon holds one call of a wait. Below a call's deadline.
 const ONE_CALL: Duration = Duration::from_secs(10);
 

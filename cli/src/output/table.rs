@@ -1,6 +1,8 @@
 //! Tables and pages of details: within the terminal's width there, plain columns
 //! in a pipe.
 
+use std::fmt::Write as _;
+
 use comfy_table::{Attribute, Color, ContentArrangement, Table, presets};
 use jiff::Timestamp;
 use streamspace_client::text;
@@ -79,7 +81,7 @@ impl Layout {
 pub(crate) fn table<T>(
     columns: &[Column<T>],
     rows: &[T],
-    layout: &Layout,
+    layout: Layout,
     now: Timestamp,
 ) -> String {
     let shown: Vec<_> = columns.iter().filter(|column| layout.wide || !column.wide).collect();
@@ -101,7 +103,8 @@ pub(crate) fn line<T>(columns: &[Column<T>], widths: &[usize], row: &T, now: Tim
         let cell = (column.cell)(row, now);
         let width = widths.get(at).copied().unwrap_or(0);
         let text = text::escape(&cell.text);
-        line.push_str(&format!("{text:<width$}  "));
+        // Writing to a string does not fail.
+        let _ = write!(line, "{text:<width$}  ");
     }
     line.truncate(line.trim_end().len());
     line + "\n"
@@ -109,7 +112,7 @@ pub(crate) fn line<T>(columns: &[Column<T>], widths: &[usize], row: &T, now: Tim
 
 /// A page: names on the left, values on the right; lines within a value stay
 /// below each other.
-pub(crate) fn details(pairs: &[(&str, Cell)], layout: &Layout) -> String {
+pub(crate) fn details(pairs: &[(&str, Cell)], layout: Layout) -> String {
     let mut table = frame(layout);
     table.load_style(presets::NOTHING);
     for (name, cell) in pairs.iter().filter(|(_, cell)| !cell.text.is_empty()) {
@@ -122,7 +125,7 @@ pub(crate) fn details(pairs: &[(&str, Cell)], layout: &Layout) -> String {
     finish(&mut table)
 }
 
-fn frame(layout: &Layout) -> Table {
+fn frame(layout: Layout) -> Table {
     let mut table = Table::new();
     if layout.terminal {
         table.load_style(presets::UTF8_HORIZONTAL_ONLY);
@@ -150,15 +153,15 @@ fn finish(table: &mut Table) -> String {
     text
 }
 
-fn styled(cell: &Cell, layout: &Layout) -> comfy_table::Cell {
+fn styled(cell: &Cell, layout: Layout) -> comfy_table::Cell {
     toned(comfy_table::Cell::new(text::escape(&cell.text)), cell.tone, layout)
 }
 
-fn styled_lines(cell: &Cell, layout: &Layout) -> comfy_table::Cell {
+fn styled_lines(cell: &Cell, layout: Layout) -> comfy_table::Cell {
     toned(comfy_table::Cell::new(text::escape_lines(&cell.text)), cell.tone, layout)
 }
 
-fn toned(cell: comfy_table::Cell, tone: Tone, layout: &Layout) -> comfy_table::Cell {
+fn toned(cell: comfy_table::Cell, tone: Tone, layout: Layout) -> comfy_table::Cell {
     let colour = match tone {
         _ if !layout.colour => return cell,
         Tone::Plain => return cell,

@@ -26,7 +26,7 @@ fn terminal(output: bool, colour: bool) -> Terminal {
 
 fn table(output: bool, colour: bool, wide: bool) -> String {
     let layout = Layout::new(terminal(output, colour), wide);
-    table::table(&columns(), &ROWS, &layout, Timestamp::UNIX_EPOCH)
+    table::table(&columns(), &ROWS, layout, Timestamp::UNIX_EPOCH)
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn details_keep_lines_below_each_other_and_leave_out_what_is_empty() {
     let layout = Layout::new(terminal(false, false), false);
     let pairs: [(&str, Cell); 3] =
         [("Name", "acme".into()), ("Note", "".into()), ("Admins", "a\nb".into())];
-    assert_eq!(details(&pairs, &layout), "Name:    acme\nAdmins:  a\n         b\n");
+    assert_eq!(details(&pairs, layout), "Name:    acme\nAdmins:  a\n         b\n");
 }
 
 #[test]

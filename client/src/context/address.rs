@@ -35,9 +35,7 @@ impl Address {
 
     /// The name that the daemon's certificate must have.
     pub(crate) fn server_name(&self) -> Result<ServerName<'static>, AddressError> {
-        ServerName::try_from(self.host.clone()).map_err(|_| AddressError {
-            text: self.to_string(),
-        })
+        ServerName::try_from(self.host.clone()).map_err(|_| AddressError { text: self.to_string() })
     }
 }
 
@@ -55,18 +53,13 @@ impl FromStr for Address {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        let wrong = || AddressError {
-            text: text.to_owned(),
-        };
+        let wrong = || AddressError { text: text.to_owned() };
         let (host, port) = split(text).ok_or_else(wrong)?;
         let port = match port {
             Some(port) => port.parse().map_err(|_| wrong())?,
             None => DEFAULT_PORT,
         };
-        let address = Self {
-            host: host.to_ascii_lowercase(),
-            port,
-        };
+        let address = Self { host: host.to_ascii_lowercase(), port };
         if port == 0 || host.is_empty() {
             return Err(wrong());
         }
@@ -106,28 +99,15 @@ mod tests {
             ("[::1]", "[::1]:7443"),
             ("[fe80::1]:9", "[fe80::1]:9"),
         ] {
-            assert_eq!(
-                text.parse::<Address>().unwrap().to_string(),
-                written,
-                "{text}"
-            );
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), written, "{text}");
         }
     }
 
     #[test]
     fn other_texts_are_refused() {
-        for text in [
-            "",
-            ":1",
-            "a:",
-            "a:0",
-            "a:70000",
-            "a b",
-            "https://a",
-            "[::1",
-            "[::1]x",
-            "a:1:2",
-        ] {
+        for text in
+            ["", ":1", "a:", "a:0", "a:70000", "a b", "https://a", "[::1", "[::1]x", "a:1:2"]
+        {
             assert!(text.parse::<Address>().is_err(), "{text}");
         }
     }

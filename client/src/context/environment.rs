@@ -61,8 +61,7 @@ impl Environment {
     /// The context file: `SSCTL_CONFIG`, else `streamspace/contexts.toml` in the
     /// XDG configuration folder.
     pub fn contexts_file(&self) -> PathBuf {
-        self.get("SSCTL_CONFIG")
-            .map_or_else(|| self.folder().join("contexts.toml"), PathBuf::from)
+        self.get("SSCTL_CONFIG").map_or_else(|| self.folder().join("contexts.toml"), PathBuf::from)
     }
 
     /// Where keys go that no keyring takes: beside the context file, so that two
@@ -91,20 +90,14 @@ impl Environment {
         let Some(endpoint) = self.get("SSCTL_ENDPOINT") else {
             return Ok(None);
         };
-        let endpoint: Address =
-            endpoint
-                .parse()
-                .map_err(|error: super::AddressError| ContextError::Variable {
-                    variable: "SSCTL_ENDPOINT",
-                    why: error.to_string(),
-                })?;
+        let endpoint: Address = endpoint.parse().map_err(|error: super::AddressError| {
+            ContextError::Variable { variable: "SSCTL_ENDPOINT", why: error.to_string() }
+        })?;
         let file = |variable: &'static str| {
-            self.get(variable)
-                .map(PathBuf::from)
-                .ok_or_else(|| ContextError::Variable {
-                    variable,
-                    why: "it names a file and must be set with SSCTL_ENDPOINT".into(),
-                })
+            self.get(variable).map(PathBuf::from).ok_or_else(|| ContextError::Variable {
+                variable,
+                why: "it names a file and must be set with SSCTL_ENDPOINT".into(),
+            })
         };
         let authorities = file("SSCTL_CA")?;
         let authorities = std::fs::read(&authorities)

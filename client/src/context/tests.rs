@@ -3,16 +3,8 @@ use rustls::pki_types::CertificateDer;
 use super::*;
 
 fn environment(pairs: &[(&str, &str)]) -> Environment {
-    let pairs: Vec<_> = pairs
-        .iter()
-        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-        .collect();
-    Environment::new(move |name| {
-        pairs
-            .iter()
-            .find(|(k, _)| k == name)
-            .map(|(_, v)| v.clone())
-    })
+    let pairs: Vec<_> = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    Environment::new(move |name| pairs.iter().find(|(k, _)| k == name).map(|(_, v)| v.clone()))
 }
 
 fn context(name: &str) -> Context {
@@ -21,9 +13,7 @@ fn context(name: &str) -> Context {
         endpoint: "localhost:7443".parse().unwrap(),
         region: "eu-west-1".into(),
         authorities: vec![CertificateDer::from(vec![1, 2, 3])],
-        credential: CredentialReference::File {
-            path: "/keys/a.toml".into(),
-        },
+        credential: CredentialReference::File { path: "/keys/a.toml".into() },
         protected: true,
     }
 }
@@ -34,9 +24,7 @@ struct Home {
 
 impl Home {
     fn new() -> Self {
-        Self {
-            folder: tempfile::tempdir().unwrap(),
-        }
+        Self { folder: tempfile::tempdir().unwrap() }
     }
 
     fn environment(&self, more: &[(&str, &str)]) -> Environment {
@@ -61,10 +49,7 @@ fn contexts_survive_the_way_to_the_file_and_back() {
     })
     .unwrap();
     let read = Contexts::load(&environment).unwrap();
-    assert_eq!(
-        read.path(),
-        home.folder.path().join("streamspace/contexts.toml")
-    );
+    assert_eq!(read.path(), home.folder.path().join("streamspace/contexts.toml"));
     assert_eq!(read.get("eu").unwrap(), &context("eu"));
     assert_eq!(read.current(), Some("us"));
     assert_eq!(read.iter().count(), 2);
@@ -95,16 +80,9 @@ fn a_wrong_name_is_answered_with_the_near_one() {
     let mut contexts = Contexts::load(&home.environment(&[])).unwrap();
     contexts.put(context("us-east-1")).unwrap();
     let error = contexts.get("us-esat-1").unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "there is no context us-esat-1; did you mean us-east-1?"
-    );
+    assert_eq!(error.to_string(), "there is no context us-esat-1; did you mean us-east-1?");
     let error = contexts.resolve(None, &home.environment(&[])).unwrap_err();
-    assert!(
-        error.next_step().contains("us-east-1"),
-        "{}",
-        error.next_step()
-    );
+    assert!(error.next_step().contains("us-east-1"), "{}", error.next_step());
 }
 
 #[test]
@@ -125,10 +103,7 @@ fn a_broken_file_is_told_with_its_place() {
     fs::write(&path, "current = \"a\"\ncolour = 1\n").unwrap();
     let environment = home.environment(&[("SSCTL_CONFIG", path.to_str().unwrap())]);
     let error = Contexts::load(&environment).unwrap_err().to_string();
-    assert!(
-        error.contains("mine.toml") && error.contains("colour"),
-        "{error}"
-    );
+    assert!(error.contains("mine.toml") && error.contains("colour"), "{error}");
 }
 
 #[test]

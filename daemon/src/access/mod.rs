@@ -20,3 +20,6 @@ pub use service::{Access, AccessParts, TenantNames};
 pub use serving::Serving;
 pub use status::Revocations;
 pub use token::{NewToken, TokenError, create_token};
+
+#[cfg(test)]
+mod tests;

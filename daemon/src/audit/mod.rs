@@ -16,3 +16,6 @@ pub mod sweep;
 
 pub use log::AuditLog;
 pub use service::Audit;
+
+#[cfg(test)]
+mod tests;

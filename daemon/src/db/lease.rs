@@ -34,6 +34,23 @@ pub struct Leadership {
     pub leads: bool,
 }
 
+/// Whether this replica still leads in this term, by the database. Held until the
+/// transaction ends, so that a leader that was replaced writes nothing after it.
+pub async fn still_leads(
+    connection: &mut PgConnection,
+    leadership: &Leadership,
+) -> Result<bool, DbError> {
+    let query = sqlx::query_scalar::<_, bool>(
+        "SELECT true FROM leader WHERE leader_term = $1 AND replica = $2 FOR SHARE",
+    );
+    let leads = query
+        .bind(leadership.leader_term)
+        .bind(&leadership.replica)
+        .fetch_optional(connection)
+        .await?;
+    Ok(leads.is_some())
+}
+
 /// The times of the lease.
 #[derive(Clone, Copy, Debug)]
 pub struct LeaseTiming {

@@ -12,7 +12,8 @@ use uuid::Uuid;
 
 use super::{Database, DbError};
 
-const PURGE_PERIOD: Duration = Duration::from_secs(3600);
+/// How often old replies are looked for.
+const PURGE_PERIOD: Duration = Duration::from_hours(1);
 
 /// Why a request id was not accepted.
 #[derive(Debug, thiserror::Error)]

@@ -11,6 +11,8 @@ use crate::{
 };
 
 const PERIOD: Duration = Duration::from_secs(1);
+/// While something is wrong, the way back is looked for more often.
+const PERIOD_WHILE_UNWELL: Duration = Duration::from_millis(200);
 const LIMIT: Duration = Duration::from_secs(3);
 
 /// Probes until it is stopped. Each part has a loop of its own, so that one that
@@ -26,19 +28,24 @@ pub async fn run(
         loop {
             database(&board, &db).await;
             leader(&board, &leadership);
-            tokio::time::sleep(PERIOD).await;
+            pause(&board).await;
         }
     };
     let cluster = async {
         loop {
             self::cluster(&board, &cluster).await;
-            tokio::time::sleep(PERIOD).await;
+            pause(&board).await;
         }
     };
     tokio::select! {
         () = stop.cancelled() => {}
         () = async { tokio::join!(database, cluster); } => {}
     }
+}
+
+async fn pause(board: &HealthBoard) {
+    let period = if board.worst() == Health::Ok { PERIOD } else { PERIOD_WHILE_UNWELL };
+    tokio::time::sleep(period).await;
 }
 
 async fn database(board: &HealthBoard, db: &Database) {

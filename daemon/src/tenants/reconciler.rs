@@ -28,6 +28,7 @@ use crate::{
     db::{
         Database, DbError, Leadership, Scope,
         changes::{self, ChangeKind, ChangeLog, ChangeType},
+        lease,
     },
     kube::{Cluster, ClusterError, Observed, TENANT_UID_LABEL, queue::WorkQueue, watch_managed},
     operations,
@@ -288,7 +289,7 @@ impl TenantReconciler {
 
     async fn require_lead(&self, leadership: &Leadership) -> Result<(), StepError> {
         let mut tx = self.db.begin(&Scope::Region).await?;
-        if store::still_leads(&mut tx, leadership).await? {
+        if lease::still_leads(&mut tx, leadership).await? {
             Ok(())
         } else {
             Err(StepError::NotLeader)
@@ -326,7 +327,7 @@ impl TenantReconciler {
         leadership: &Leadership,
     ) -> Result<(), StepError> {
         let mut tx = self.db.begin(&Scope::Region).await?;
-        if !store::still_leads(&mut tx, leadership).await? {
+        if !lease::still_leads(&mut tx, leadership).await? {
             return Err(StepError::NotLeader);
         }
         let Some(current) = store::lock_by_uid(&mut tx, read.uid).await? else { return Ok(()) };

@@ -11,7 +11,7 @@ use streamspace_core::{
     tenant::{Subject, TenantSpec, TenantState},
 };
 
-use crate::db::{DbError, Leadership};
+use crate::db::DbError;
 
 /// A tenant as the database holds it.
 #[derive(Clone, Debug, PartialEq)]
@@ -232,23 +232,6 @@ pub(super) async fn subscribe(
     .execute(connection)
     .await?;
     Ok(())
-}
-
-/// Whether this replica still leads in this term, by the database. Held until the
-/// transaction ends, so that a leader that was replaced writes nothing after it.
-pub(super) async fn still_leads(
-    connection: &mut PgConnection,
-    leadership: &Leadership,
-) -> Result<bool, DbError> {
-    let query = sqlx::query_scalar::<_, bool>(
-        "SELECT true FROM leader WHERE leader_term = $1 AND replica = $2 FOR SHARE",
-    );
-    let leads = query
-        .bind(leadership.leader_term)
-        .bind(&leadership.replica)
-        .fetch_optional(connection)
-        .await?;
-    Ok(leads.is_some())
 }
 
 fn region_names(spec: &TenantSpec) -> Vec<String> {

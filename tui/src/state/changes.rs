@@ -90,8 +90,9 @@ fn differences(before: &v1::Tenant, after: &v1::Tenant) -> Vec<String> {
     compare("seats", &before.seats.to_string(), &after.seats.to_string());
     compare("name", &before.display_name, &after.display_name);
     compare("billing", &before.billing_account, &after.billing_account);
-    let yes = |flag: bool| if flag { "yes" } else { "no" };
-    compare("protected", yes(before.protected), yes(after.protected));
+    if before.protected != after.protected {
+        parts.push(if after.protected { "protected" } else { "not protected" }.into());
+    }
     if before.labels != after.labels {
         parts.push("labels".into());
     }

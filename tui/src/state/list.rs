@@ -7,7 +7,8 @@ use std::{
 
 use streamspace_proto::v1::TenantState;
 
-use super::{Tenant, TenantKey};
+use super::{Tenant, TenantKey, state_word};
+use crate::pen::cells;
 
 /// What the table is sorted by. Names decide between equals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,7 +57,9 @@ impl Sort {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Widths {
     pub(crate) id: u16,
+    pub(crate) state: u16,
     pub(crate) plan: u16,
+    pub(crate) seats: u16,
     pub(crate) namespace: u16,
 }
 
@@ -128,11 +131,6 @@ impl TenantList {
         self.by_key.get(self.visible.get(self.selected)?)
     }
 
-    /// The index of the first row in view.
-    pub(crate) fn first(&self) -> usize {
-        self.first
-    }
-
     /// The rows in view, and whether each is the selected one.
     pub(crate) fn window(&self) -> impl Iterator<Item = (&Tenant, bool)> {
         let end = self.first.saturating_add(self.height);
@@ -190,7 +188,9 @@ impl TenantList {
         });
         self.widths = rows.iter().fold(Widths::default(), |widths, row| Widths {
             id: widths.id.max(row.id_width),
+            state: widths.state.max(cells(state_word(row.whole.state()))),
             plan: widths.plan.max(row.plan_width),
+            seats: widths.seats.max(cells(&row.seats)),
             namespace: widths.namespace.max(row.namespace_width),
         });
         let visible: Vec<_> = rows.into_iter().map(|row| row.key.clone()).collect();
@@ -355,7 +355,7 @@ mod tests {
         assert_eq!(ids(&list), ["a", "b"]);
         list.select_by(-1);
         assert_eq!(ids(&list), ["a", "b"], "it moves only where it must");
-        list.set_filter("C".into());
+        list.set_filter("PROV".into());
         assert_eq!(ids(&list), ["c"]);
     }
 }

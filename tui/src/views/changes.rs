@@ -19,35 +19,39 @@ pub(super) fn entries<'a>(
     })
 }
 
-pub(super) fn draw(state: &State, about: Option<&TenantKey>, pen: &mut Pen<'_>) {
-    pen.text(0, 0, "CHANGED  since this was opened, newest first", Tone::Dim);
-    let mut any = false;
-    for (y, entry) in (1..pen.height()).zip(entries(state, about)) {
-        draw_entry(entry, y, pen);
-        any = true;
+pub(super) fn draw(state: &State, pen: &mut Pen<'_>) {
+    let shown: Vec<_> = entries(state, None).take(pen.height().into()).collect();
+    if shown.is_empty() {
+        pen.text(0, 0, "nothing", Tone::Dim);
     }
-    if !any {
-        pen.text(0, 1, "nothing", Tone::Dim);
+    // A long name must not push away what happened.
+    let most = pen.width() / 5;
+    let (actors, tenants) = shown.iter().fold((0, 0), |widths, entry| match &entry.kind {
+        EntryKind::Change { actor, tenant, .. } => {
+            (cells(actor).clamp(widths.0, most.max(widths.0)), cells(tenant).max(widths.1))
+        }
+        EntryKind::Connection(_) => widths,
+    });
+    let columns = (actors, tenants.min(most * 3 / 2));
+    for (y, entry) in (0..).zip(shown) {
+        draw_entry(entry, columns, y, pen);
     }
 }
 
-fn draw_entry(entry: &Entry, y: u16, pen: &mut Pen<'_>) {
-    let width = pen.width();
+fn draw_entry(entry: &Entry, (actors, tenants): (u16, u16), y: u16, pen: &mut Pen<'_>) {
     let x = pen.text(0, y, &time_of_day(entry.at), Tone::Dim) + 1;
     match &entry.kind {
         EntryKind::Change { actor, tenant, what, .. } => {
-            // A long name must not push away what happened.
-            let room = width.saturating_sub(x);
             let plain = pen.theme.style(Tone::Plain);
-            let x = pen.clipped(x, y, (room / 4).max(6).min(cells(actor)), actor, plain) + 1;
-            let strong = pen.theme.style(Tone::Strong);
-            let x = pen.clipped(x, y, (room / 3).max(6).min(cells(tenant)), tenant, strong) + 1;
-            pen.text(x, y, what, Tone::Plain);
+            pen.clipped(x, y, actors, actor, plain);
+            let x = x + actors + 1;
+            pen.clipped(x, y, tenants, tenant, pen.theme.style(Tone::Strong));
+            pen.text(x + tenants + 1, y, what, Tone::Plain);
         }
         EntryKind::Connection(text) => {
             let line = pen.theme.glyphs.rule.repeat(2);
             let x = pen.text(x, y, &format!("{line} {text} "), Tone::Dim);
-            let rest = pen.theme.glyphs.rule.repeat(width.saturating_sub(x).into());
+            let rest = pen.theme.glyphs.rule.repeat(pen.width().saturating_sub(x).into());
             pen.text(x, y, &rest, Tone::Dim);
         }
     }

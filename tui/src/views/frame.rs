@@ -21,7 +21,7 @@ const HEAD: u16 = 2;
 /// Something wrong, above all tables.
 struct Alert {
     tone: Tone,
-    /// Sign and name of what is wrong.
+    /// What is wrong.
     subject: String,
     /// How it is and since when.
     state: String,
@@ -32,7 +32,7 @@ struct Alert {
 /// Where the page is.
 pub(super) fn body(state: &State) -> Rect {
     let area = state.area();
-    let alerts = shown_alerts(area.height, alert_count(state));
+    let alerts = shown_alerts(area.height, alerts(state).len());
     let rules = if area.height >= ROOMY { 2 } else { 0 };
     let top = HEAD + alerts + rules / 2;
     let bottom = 2 + rules / 2;
@@ -58,16 +58,16 @@ pub(super) fn draw(state: &State, view: &dyn View, pen: &mut Pen<'_>) {
     let body = body(state);
     banner(state, view, pen);
     health(state, pen);
-    for (y, alert) in (HEAD..body.y).zip(alerts(state, pen)) {
-        draw_alert(&alert, y, pen);
+    let alerts = alerts(state);
+    let shown = shown_alerts(height, alerts.len());
+    for (y, alert) in (HEAD..HEAD + shown).zip(&alerts) {
+        draw_alert(alert, y, pen);
     }
-    let hidden = alert_count(state).saturating_sub(usize::from(body.y.saturating_sub(HEAD)));
     if height >= ROOMY {
-        pen.rule(body.y.saturating_sub(1));
-        let hidden = hidden.saturating_add(1);
-        if alert_count(state) >= hidden && hidden > 1 {
-            let text = format!(" {} more ", count(hidden - 1));
-            pen.text(2, body.y.saturating_sub(1), &text, Tone::Dim);
+        pen.rule(HEAD + shown);
+        let hidden = alerts.len().saturating_sub(shown.into());
+        if hidden > 0 {
+            pen.text(2, HEAD + shown, &format!(" {} more ", count(hidden)), Tone::Dim);
         }
         pen.rule(height.saturating_sub(2));
     }
@@ -96,9 +96,11 @@ fn banner(state: &State, view: &dyn View, pen: &mut Pen<'_>) {
         place.push((part, Tone::Plain));
     }
 
-    let long = clock(state.now);
-    let short = time_of_day(state.now);
-    let clock = if width >= 76 { long } else { short };
+    let clock = match width {
+        100.. => clock(state.now),
+        50.. => format!("{} UTC", time_of_day(state.now)),
+        _ => format!("{}Z", time_of_day(state.now)),
+    };
     let clock_at = width.saturating_sub(cells(&clock) + 1);
     let who = state.identity.as_ref().map(|identity| {
         let reach = identity.tenants.map_or(String::new(), |reach| {
@@ -117,8 +119,8 @@ fn banner(state: &State, view: &dyn View, pen: &mut Pen<'_>) {
 /// One line: how the region is as a whole, and how old all of it is.
 fn health(state: &State, pen: &mut Pen<'_>) {
     let glyphs = pen.theme.glyphs;
-    let (tone, sign, word) = freshness(state, pen);
-    let label = format!("{sign} {word}");
+    let (tone, glyph, word) = freshness(state, pen);
+    let label = format!("{glyph} {word}");
     let end = pen.width().saturating_sub(1);
     let start = pen.right(end, 1, &label, pen.theme.style(tone)).saturating_sub(2);
 
@@ -133,8 +135,9 @@ fn health(state: &State, pen: &mut Pen<'_>) {
         pen.pieces(0, 1, start, &pieces);
         return;
     };
-    let (tone, sign) = health_sign(region.health(), pen);
-    pieces.push((format!("{sign}{}", health_word(region.health())), tone));
+    let tone = health_tone(region.health());
+    let verdict = format!("{} {}", sign(tone, pen), health_word(region.health()));
+    pieces.push((verdict.trim_start().to_owned(), tone));
     let well: Vec<_> = region
         .components
         .iter()
@@ -177,23 +180,22 @@ fn health_word(health: Health) -> &'static str {
     }
 }
 
-fn health_sign(health: Health, pen: &Pen<'_>) -> (Tone, String) {
-    let glyphs = pen.theme.glyphs;
+fn health_tone(health: Health) -> Tone {
     match health {
-        Health::Ok => (Tone::Plain, String::new()),
-        Health::Degraded => (Tone::Warn, format!("{} ", glyphs.alarm)),
-        Health::Unavailable => (Tone::Hurt, format!("{} ", glyphs.alarm)),
-        Health::Unspecified => (Tone::Dim, format!("{} ", glyphs.unknown)),
+        Health::Ok => Tone::Plain,
+        Health::Degraded => Tone::Warn,
+        Health::Unavailable => Tone::Hurt,
+        Health::Unspecified => Tone::Dim,
     }
 }
 
-fn alert_count(state: &State) -> usize {
-    let sick = state.fresh_region().map_or(0, |region| {
-        let components = region.components.iter();
-        components.filter(|component| component.health != Health::Ok).count()
-    });
-    let away = matches!(state.link, Link::Lost { .. } | Link::Failed { .. });
-    usize::from(away) + usize::from(!away && region_silent(state)) + sick
+/// What says without colour what the tone says with it.
+fn sign(tone: Tone, pen: &Pen<'_>) -> &'static str {
+    match tone {
+        Tone::Warn | Tone::Hurt => pen.theme.glyphs.alarm,
+        Tone::Dim => pen.theme.glyphs.unknown,
+        _ => "",
+    }
 }
 
 /// The watch works and the region does not answer.
@@ -201,28 +203,27 @@ fn region_silent(state: &State) -> bool {
     state.region_error.is_some() && state.fresh_region().is_none()
 }
 
-/// What is wrong, the worst first. As many as [`alert_count`] says.
-fn alerts(state: &State, pen: &Pen<'_>) -> Vec<Alert> {
-    let glyphs = pen.theme.glyphs;
+/// What is wrong, the worst first.
+fn alerts(state: &State) -> Vec<Alert> {
     let mut alerts = Vec::new();
     match &state.link {
         Link::Failed { error } => alerts.push(Alert {
             tone: Tone::Hurt,
-            subject: format!("{} refused", glyphs.alarm),
+            subject: "refused".into(),
             state: String::new(),
             words: error.clone(),
         }),
         Link::Lost { error, since } => alerts.push(Alert {
             tone: Tone::Warn,
-            subject: format!("{} no connection", glyphs.alarm),
+            subject: "no connection".into(),
             state: age(seconds_since(*since, state.now)),
-            words: format!("{error}; connects by itself"),
+            words: error.clone(),
         }),
         Link::Connecting | Link::Loading | Link::Live => {
             if let Some(error) = state.region_error.clone().filter(|_| region_silent(state)) {
                 alerts.push(Alert {
                     tone: Tone::Dim,
-                    subject: format!("{} region", glyphs.unknown),
+                    subject: "region".into(),
                     state: "unknown".into(),
                     words: error,
                 });
@@ -231,12 +232,11 @@ fn alerts(state: &State, pen: &Pen<'_>) -> Vec<Alert> {
     }
     let components = state.fresh_region().into_iter().flat_map(|region| &region.components);
     for component in components.filter(|component| component.health != Health::Ok) {
-        let (tone, sign) = health_sign(component.health, pen);
         let since = component.since.map(|since| age(seconds_since(since, state.now)));
         let word = health_word(component.health);
         alerts.push(Alert {
-            tone,
-            subject: format!("{sign}{}", component.name),
+            tone: health_tone(component.health),
+            subject: component.name.clone(),
             state: format!("{word} {}", since.unwrap_or_default()).trim_end().to_owned(),
             words: component.message.clone(),
         });
@@ -246,7 +246,8 @@ fn alerts(state: &State, pen: &Pen<'_>) -> Vec<Alert> {
 
 fn draw_alert(alert: &Alert, y: u16, pen: &mut Pen<'_>) {
     let end = pen.width();
-    let mut pieces = vec![(format!(" {}", alert.subject), alert.tone)];
+    let sign = sign(alert.tone, pen);
+    let mut pieces = vec![(format!(" {sign} {}", alert.subject), alert.tone)];
     if !alert.state.is_empty() {
         pieces.push((format!(" {}", alert.state), alert.tone));
     }
@@ -262,7 +263,7 @@ fn command(state: &State, view: &dyn View, y: u16, pen: &mut Pen<'_>) {
     }
 }
 
-/// The keys, as many as fit; the last one is always there, for it shows the rest.
+/// The keys, as many as fit.
 fn help(state: &State, y: u16, pen: &mut Pen<'_>) {
     let mode = state.mode();
     let mut x = 0;

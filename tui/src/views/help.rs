@@ -8,8 +8,6 @@ use crate::{
     theme::Tone,
 };
 
-const KEYS: u16 = 20;
-
 pub(super) struct Help;
 
 fn lines(state: &State) -> impl Iterator<Item = (String, String)> {
@@ -26,7 +24,7 @@ impl View for Help {
     }
 
     fn command(&self, _: &State) -> Option<String> {
-        Some("ssctl help".into())
+        None
     }
 
     fn lines(&self, state: &State, _: u16) -> usize {
@@ -34,10 +32,11 @@ impl View for Help {
     }
 
     fn draw(&self, state: &State, pen: &mut Pen<'_>) {
+        let column = (pen.width() / 3).clamp(14, 24);
+        let style = pen.theme.style(Tone::Key);
         for (y, (keys, label)) in (0..pen.height()).zip(lines(state).skip(state.scroll)) {
-            let style = pen.theme.style(Tone::Key);
-            pen.clipped(1, y, KEYS - 2, &keys, style);
-            pen.text(KEYS, y, &label, Tone::Plain);
+            pen.clipped(1, y, column - 2, &keys, style);
+            pen.text(column, y, &label, Tone::Plain);
         }
     }
 }

@@ -13,22 +13,21 @@ use crate::{
 /// Rows above the first tenant: the counts and the heading.
 const HEAD: u16 = 2;
 /// From this width on the changes are beside the table.
-const WIDE: u16 = 118;
+const WIDE: u16 = 150;
 /// From this height of the page on they are below it.
 const TALL: u16 = 14;
+/// Their heading and the least that is worth a look.
 const CHANGES_BELOW: u16 = 5;
 
 const LONGEST_ID: u16 = 40;
-const SHORTEST_ID: u16 = 12;
 const LONGEST_NAMESPACE: u16 = 32;
-/// `provisioning`.
-const STATE: u16 = 12;
 const LONGEST_PLAN: u16 = 16;
-/// `100,000`.
-const SEATS: u16 = 7;
+/// `23h59m`.
 const AGE: u16 = 6;
 /// Words about what is wrong need at least this to be worth reading.
-const WORDS: u16 = 24;
+const WORDS: u16 = 18;
+/// Marker and sign.
+const MARGIN: u16 = 3;
 
 pub(super) struct Tenants;
 
@@ -87,13 +86,17 @@ impl View for Tenants {
         if let Some(area) = changes {
             let beside = area.x > 0;
             let mut pen = pen.part(area.x, area.y, area.width, area.height);
+            let title = "CHANGED since this was opened, newest first";
             if beside {
                 pen.bar(0);
-                let (width, height) = (area.width.saturating_sub(2), area.height);
-                changes::draw(state, None, &mut pen.part(2, 0, width, height));
+                pen.text(2, 0, title, Tone::Dim);
             } else {
-                changes::draw(state, None, &mut pen.part(1, 0, area.width, area.height));
+                pen.rule(0);
+                pen.text(2, 0, &format!(" {title} "), Tone::Dim);
             }
+            let margin = 1 + u16::from(beside);
+            let (width, height) = (area.width.saturating_sub(margin), area.height);
+            changes::draw(state, &mut pen.part(margin, 1, width, height.saturating_sub(1)));
         }
     }
 }
@@ -127,7 +130,19 @@ fn counts(state: &State, pen: &mut Pen<'_>) {
         let text = format!("{} {}", state_word(state), count(number));
         add(text, old(Tone::Plain), &mut pieces);
     }
-    let end = pen.width();
+    let order = match list.sort().0 {
+        Sort::Worst if list.sort().1 => "worst last",
+        Sort::Worst => "worst first",
+        Sort::Name => "by name",
+        Sort::State => "by state",
+        Sort::Plan => "by plan",
+        Sort::Seats => "by seats",
+        Sort::Age => "by age",
+    };
+    let mut end = pen.width();
+    if end >= 60 {
+        end = pen.right(end - 1, 0, order, pen.theme.style(Tone::Dim)) - 2;
+    }
     pen.pieces(0, 0, end, &pieces);
 }
 
@@ -170,54 +185,87 @@ struct Columns {
     words: (u16, u16),
 }
 
+/// Which columns there are besides the name.
+#[derive(Clone, Copy)]
+struct Choice {
+    state: bool,
+    plan: bool,
+    seats: bool,
+    namespace: bool,
+    age: bool,
+    words: bool,
+}
+
 impl Columns {
-    /// Marker and sign come first. Where it is narrow, namespace and words share
-    /// the last column: who is not well is looked up by its words, not by its
-    /// namespace.
+    /// The richest choice of columns that fits. Where the namespace has no column
+    /// of its own it shares one with the words: who is not well is looked up by
+    /// its words, not by its namespace.
     fn new(state: &State, width: u16) -> Self {
         let widths = state.tenants.widths();
         let id = widths.id.clamp(4, LONGEST_ID);
-        let plan = widths.plan.clamp(6, LONGEST_PLAN);
+        let plan = widths.plan.clamp(4, LONGEST_PLAN);
         let namespace = widths.namespace.clamp(9, LONGEST_NAMESPACE);
-        let rest = width.saturating_sub(3);
+        // The headings need their room, with the arrow that shows the order.
+        let (seats, life) = (widths.seats.max(6), widths.state.max(6));
+        let rest = width.saturating_sub(MARGIN);
 
-        let all = id + STATE + plan + SEATS + namespace + AGE + WORDS + 6;
-        let shared = id.min(24) + STATE + plan + SEATS + AGE + WORDS + 5;
-        let some = id.min(20) + STATE + plan + AGE + 3;
-        let mut x = 3;
-        let mut take = |width: u16| {
+        let all = Choice {
+            state: true,
+            plan: true,
+            seats: true,
+            namespace: true,
+            age: true,
+            words: true,
+        };
+        let shared = Choice { namespace: false, ..all };
+        let choices = [
+            (id, all),
+            (id.min(24), shared),
+            (id.min(24), Choice { seats: false, ..shared }),
+            (id.min(20), Choice { seats: false, plan: false, ..shared }),
+            (id.min(20), Choice { seats: false, words: false, ..shared }),
+            (id.min(12), Choice { seats: false, plan: false, words: false, ..shared }),
+        ];
+        let needs = |id: u16, choice: Choice| {
+            let optional = [
+                (choice.state, life),
+                (choice.plan, plan),
+                (choice.seats, seats),
+                (choice.namespace, namespace),
+                (choice.age, AGE),
+                (choice.words, WORDS),
+            ];
+            optional.into_iter().filter(|(there, _)| *there).fold(id, |sum, (_, w)| sum + w + 1)
+        };
+        let found = choices.into_iter().find(|(id, choice)| needs(*id, *choice) <= rest);
+        let Some((least, choice)) = found else {
+            return Self { id: (MARGIN, rest.min(id)), ..Self::default() };
+        };
+        let spare = rest - needs(least, choice);
+        let id = id.min(least + if choice.words { spare / 2 } else { spare });
+
+        let mut x = MARGIN;
+        let mut take = |there: bool, width: u16| {
+            if !there {
+                return (0, 0);
+            }
             let start = x;
             x += width + 1;
             (start, width)
         };
-        let mut columns = Self::default();
-        if rest >= all {
-            columns.id = take(id);
-            columns.state = take(STATE);
-            columns.plan = take(plan);
-            columns.seats = take(SEATS);
-            columns.namespace = take(namespace);
-            columns.age = take(AGE);
+        let mut columns = Self {
+            id: take(true, id),
+            state: take(choice.state, life),
+            plan: take(choice.plan, plan),
+            seats: take(choice.seats, seats),
+            namespace: take(choice.namespace, namespace),
+            age: take(choice.age, AGE),
+            words: (0, 0),
+        };
+        if choice.words {
             columns.words = (x + 1, width.saturating_sub(x + 1));
-        } else if rest >= shared {
-            columns.id = take(id.min(24 + (rest - shared) / 2));
-            columns.state = take(STATE);
-            columns.plan = take(plan);
-            columns.seats = take(SEATS);
-            columns.age = take(AGE);
-            columns.words = (x + 1, width.saturating_sub(x + 1));
-            columns.namespace = columns.words;
-        } else if rest >= some {
-            columns.id = take(id.min(20 + (rest - some)));
-            columns.state = take(STATE);
-            columns.plan = take(plan);
-            columns.age = take(AGE);
-        } else {
-            let room = rest.saturating_sub(STATE + AGE + 2);
-            columns.id = take(if room >= SHORTEST_ID { room.min(id) } else { rest.min(id) });
-            if room >= SHORTEST_ID {
-                columns.state = take(STATE);
-                columns.age = take(AGE);
+            if !choice.namespace {
+                columns.namespace = columns.words;
             }
         }
         columns
@@ -247,9 +295,6 @@ fn heading(state: &State, columns: &Columns, pen: &mut Pen<'_>) {
     };
     let last = if columns.shares_last() { "NAMESPACE / WHAT IS WRONG" } else { "WHAT IS WRONG" };
     let style = pen.theme.style(Tone::Dim);
-    if sort == Sort::Worst {
-        pen.text(1, 1, arrow, Tone::Dim);
-    }
     let mut left = |(x, width): (u16, u16), text: String| pen.clipped(x, 1, width, &text, style);
     left(columns.id, by(Sort::Name, "NAME"));
     left(columns.state, by(Sort::State, "STATE"));
@@ -280,9 +325,8 @@ fn row(
     let verdict = if live { Theme::tone(tenant.wellness) } else { Tone::Dim };
     let base = if live { Tone::Plain } else { Tone::Dim };
     let (base, verdict, aside) = if selected {
-        let style = pen.theme.style(Tone::Selected);
+        let style = pen.theme.style(Tone::Selected).patch(pen.theme.style(base));
         pen.paint_row(y, style);
-        let style = style.patch(pen.theme.style(base));
         (style, style, style)
     } else {
         let style = |tone| pen.theme.style(tone);

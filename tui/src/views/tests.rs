@@ -1,0 +1,301 @@
+//! Frames as committed text. `UPDATE_SNAPSHOTS=1 cargo test -p streamspace-tui`
+//! writes them anew; look at what changed before it is committed.
+
+use std::{fmt::Write as _, fs, path::Path};
+
+use crossterm::event::KeyCode;
+use ratatui::{
+    Terminal,
+    backend::TestBackend,
+    style::{Color, Modifier},
+    widgets::Widget,
+};
+use streamspace_client::{ClientError, WatchEvent};
+use streamspace_proto::v1::{ChangeType, ConditionStatus, Health, Tenant, TenantState};
+
+use super::*;
+use crate::{
+    Options,
+    keys::Key,
+    testing::{NOW, broken, change, component, feed, fresh, live, lost, region, tenant, well},
+    update::EventKind,
+};
+
+const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (40, 12)];
+
+/// Draws a ready-made buffer, so that what a terminal would show is looked at.
+struct Frame(Buffer);
+
+impl Widget for Frame {
+    fn render(self, area: Rect, buffer: &mut Buffer) {
+        assert_eq!(area, self.0.area);
+        buffer.clone_from(&self.0);
+    }
+}
+
+/// The screen's text, and below it for each row the looks that are not plain:
+/// `12-20 bold red`.
+fn picture(state: &State, options: Options) -> String {
+    let buffer = draw(state, &Theme::new(options));
+    let mut terminal =
+        Terminal::new(TestBackend::new(state.size.width, state.size.height)).unwrap();
+    terminal.draw(|frame| frame.render_widget(Frame(buffer), frame.area())).unwrap();
+    let buffer = terminal.backend().buffer();
+    let mut text = String::new();
+    let mut looks = String::new();
+    for y in 0..buffer.area.height {
+        let mut line = String::new();
+        let mut spans: Vec<(u16, u16, String)> = Vec::new();
+        let mut covered = 0;
+        for x in 0..buffer.area.width {
+            let cell = &buffer[(x, y)];
+            if covered > 0 {
+                covered -= 1;
+            } else {
+                line.push_str(cell.symbol());
+                covered = crate::pen::cells(cell.symbol()).saturating_sub(1);
+            }
+            let mut look = Vec::new();
+            if cell.fg != Color::Reset {
+                look.push(cell.fg.to_string().to_lowercase());
+            }
+            if cell.bg != Color::Reset {
+                look.push(format!("on {}", cell.bg.to_string().to_lowercase()));
+            }
+            if cell.modifier != Modifier::empty() {
+                look.push(format!("{:?}", cell.modifier).to_lowercase());
+            }
+            let look = look.join(" ");
+            match spans.last_mut() {
+                Some((_, end, last)) if *last == look => *end = x,
+                _ => spans.push((x, x, look)),
+            }
+        }
+        writeln!(text, "{}", line.trim_end()).unwrap();
+        spans.retain(|(_, _, look)| !look.is_empty());
+        if !spans.is_empty() {
+            let spans = spans.iter().map(|(a, b, look)| format!("{a}-{b} {look}"));
+            writeln!(looks, "{y:>2}: {}", spans.collect::<Vec<_>>().join(", ")).unwrap();
+        }
+    }
+    format!("{text}\n{looks}")
+}
+
+fn check(name: &str, state: &State) {
+    check_as(name, state, Options::default());
+}
+
+fn check_as(name: &str, state: &State, options: Options) {
+    let size = state.size;
+    let file = format!("{name}-{}x{}.txt", size.width, size.height);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/views/snapshots").join(file);
+    let frame = picture(state, options);
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, &frame).unwrap();
+    }
+    let committed = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == frame,
+        "{} is not what is drawn now:\n{frame}",
+        path.display()
+    );
+}
+
+/// A day with some of everything.
+fn tenants() -> Vec<Tenant> {
+    use TenantState::{Active, Cordoned, Provisioning, Purging, Suspended};
+    let mut tenants = vec![
+        tenant("acme-corp", "business", 10, Active),
+        tenant("beta-inc", "professional", 25, Active),
+        tenant("charlie-llc", "free", 1, Active),
+        tenant("fjord-media", "business", 1200, Active),
+        tenant("hollow-pines", "professional", 40, Cordoned),
+        tenant("island-air", "business", 80, Suspended),
+        broken(
+            "kestrel-bank",
+            Active,
+            ConditionStatus::False,
+            "Forbidden",
+            "namespaces \"tenant-kestrel-bank\" is forbidden: User \"streamspaced\" cannot patch",
+        ),
+        broken(
+            "northwind",
+            Provisioning,
+            ConditionStatus::False,
+            "NamespaceExists",
+            "namespace tenant-northwind exists and does not belong to this tenant",
+        ),
+        broken(
+            "old-harbour",
+            Purging,
+            ConditionStatus::False,
+            "NamespaceTerminating",
+            "Some resources are remaining: pods. has 3 resource instances",
+        ),
+        broken("quiet-bay", Active, ConditionStatus::Unknown, "NoAnswer", "the cluster is away"),
+    ];
+    for number in 1..=23 {
+        tenants.push(tenant(&format!("tenant-{number:02}"), "free", number, Active));
+    }
+    let fresh = &mut tenants[2];
+    fresh.create_time = crate::testing::time(NOW - 18_360);
+    tenants
+}
+
+fn busy(width: u16, height: u16) -> State {
+    let mut state = live(width, height, tenants());
+    let mut acme = tenant("acme-corp", "business", 12, TenantState::Active);
+    let resized = change(ChangeType::Updated, acme.clone(), "ops-2", NOW - 34);
+    acme.protected = true;
+    acme.display_name = "Acme Corporation".into();
+    acme.labels = [("tier".to_owned(), "gold".to_owned())].into();
+    let shielded = change(ChangeType::Updated, acme, "ops-1", NOW - 12);
+    let zebra = tenant("zebra-works", "free", 3, TenantState::Provisioning);
+    let created = change(ChangeType::Created, zebra.clone(), "ops-1", NOW - 5);
+    let active = Tenant { state: TenantState::Active.into(), ..zebra };
+    let active = change(ChangeType::Updated, active, "streamspaced", NOW - 4);
+    feed(&mut state, NOW, EventKind::Watch(vec![resized, shielded, created, active]));
+    state
+}
+
+fn key(state: &mut State, code: KeyCode) {
+    feed(state, NOW, EventKind::Key(Key::plain(code)));
+}
+
+#[test]
+fn live_at_every_size() {
+    for (width, height) in SIZES {
+        let mut state = busy(width, height);
+        key(&mut state, KeyCode::Down);
+        check("live", &state);
+    }
+}
+
+#[test]
+fn stale_is_dim_and_says_how_old_it_is() {
+    for (width, height) in SIZES {
+        let mut state = busy(width, height);
+        feed(&mut state, NOW + 1, EventKind::Watch(vec![lost()]));
+        feed(&mut state, NOW + 41, EventKind::Tick);
+        check("stale", &state);
+    }
+}
+
+#[test]
+fn no_healthy_looking_row_is_in_a_stale_table() {
+    let mut state = live(80, 24, vec![tenant("acme-corp", "free", 1, TenantState::Active)]);
+    feed(&mut state, NOW + 1, EventKind::Watch(vec![lost()]));
+    let frame = picture(&state, Options::default());
+    let row = frame.lines().find(|line| line.contains("acme-corp")).unwrap();
+    assert!(row.starts_with("▌?"), "{row}");
+}
+
+#[test]
+fn empty_tells_what_to_do() {
+    for (width, height) in SIZES {
+        check("empty", &live(width, height, vec![]));
+        check("waiting", &fresh(width, height));
+    }
+}
+
+#[test]
+fn a_sick_region_is_told_the_worst_first() {
+    let mut state = busy(80, 24);
+    let mut parts = well();
+    parts[3] = component("change-log", Health::Degraded, "7 changes wait for their revision");
+    parts[1] = component("cluster", Health::Unavailable, "connection refused (os error 111)");
+    parts[0] = component("database", Health::Degraded, "slow");
+    feed(&mut state, NOW, region(parts));
+    check("sick", &state);
+    let frame = picture(&state, Options::default());
+    let place = |text: &str| frame.find(text).unwrap_or_else(|| panic!("no {text}:\n{frame}"));
+    assert!(place("cluster unavailable") < place("database degraded"));
+}
+
+#[test]
+fn a_refusal_says_so() {
+    let mut state = fresh(80, 24);
+    let refused = ClientError::Broken("your role, billing, may not watch".into());
+    feed(&mut state, NOW, EventKind::Watch(vec![WatchEvent::Failed(refused)]));
+    check("denied", &state);
+}
+
+#[test]
+fn details_and_help() {
+    for (width, height) in SIZES {
+        let mut state = busy(width, height);
+        key(&mut state, KeyCode::Enter);
+        check("details", &state);
+        key(&mut state, KeyCode::Char('?'));
+        check("help", &state);
+    }
+}
+
+#[test]
+fn the_filter_is_shown_while_it_is_typed() {
+    for (width, height) in SIZES {
+        let mut state = busy(width, height);
+        for c in "/har".chars() {
+            key(&mut state, KeyCode::Char(c));
+        }
+        check("filter", &state);
+    }
+}
+
+#[test]
+fn without_colours_and_in_ascii_everything_is_still_told() {
+    let state = busy(80, 24);
+    let options = Options { color: false, ascii: true };
+    check_as("ascii", &state, options);
+    let buffer = draw(&state, &Theme::new(options));
+    for cell in &buffer.content {
+        assert!(cell.symbol().is_ascii(), "{:?}", cell.symbol());
+        assert_eq!((cell.fg, cell.bg), (Color::Reset, Color::Reset));
+    }
+}
+
+#[test]
+fn hostile_names_keep_the_columns_and_the_terminal() {
+    let hostile = [
+        "\u{1b}[2J\u{1b}[31mred",
+        "tab\there\r\nline",
+        "\u{202e}gnp.exe",
+        "株式会社ストリーム",
+        "👩‍👩‍👧‍👦 family",
+        "z\u{0336}a\u{0336}l\u{0336}g\u{0336}o\u{0336}",
+        "ｶﾞﾊﾞﾅﾝｽ",
+        &"x".repeat(300),
+        "",
+    ];
+    for (width, height) in SIZES {
+        let tenants = hostile.iter().enumerate().map(|(number, name)| {
+            let mut tenant = tenant(name, name, 7, TenantState::Active);
+            tenant.uid = number.to_string();
+            tenant.namespace = (*name).into();
+            tenant
+        });
+        let state = live(width, height, tenants.collect());
+        let buffer = draw(&state, &Theme::new(Options::default()));
+        let row_of = |y: u16| -> Vec<String> {
+            (0..width).map(|x| buffer[(x, y)].symbol().to_owned()).collect()
+        };
+        let rows: Vec<_> = (0..height).map(row_of).collect();
+        let starts = |row: &[String], word: &str| {
+            (0..row.len()).find(|x| row[*x..].concat().starts_with(word))
+        };
+        let column = rows.iter().find_map(|row| starts(row, "STATE")).unwrap();
+        let mut seen = 0;
+        for row in &rows {
+            if row[1..].iter().any(|cell| cell.contains('\u{1b}')) {
+                panic!("an escape sequence came through: {row:?}");
+            }
+            if row[column..].concat().starts_with("active") {
+                seen += 1;
+            }
+        }
+        let expected = hostile.len().min(table_rows(&state));
+        assert_eq!(seen, expected, "{width}x{height}:\n{}", picture(&state, Options::default()));
+        check("hostile", &state);
+    }
+}

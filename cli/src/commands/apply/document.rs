@@ -322,12 +322,11 @@ spec:
 
     #[test]
     fn a_bomb_of_aliases_is_refused() {
-        let mut text = String::from("a: &a [x, x, x, x, x, x, x, x, x, x]\n");
+        let mut body = String::from("    a: &a [x, x, x, x, x, x, x, x, x, x]\n");
         for (name, of) in ["b", "c", "d", "e", "f", "g", "h"].into_iter().zip("abcdefg".chars()) {
             let all = vec![format!("*{of}"); 10].join(", ");
-            text.push_str(&format!("{name}: &{name} [{all}]\n"));
+            body += &format!("    {name}: &{name} [{all}]\n");
         }
-        let body: String = text.lines().map(|line| format!("    {line}\n")).collect();
         let message = refused(&format!("kind: Tenant\nname: a\nspec:\n  labels:\n{body}"));
         assert!(message.len() < 1000, "{message}");
     }

@@ -29,12 +29,12 @@ pub(crate) struct Args {
     #[arg(long)]
     seats: i32,
     #[command(flatten)]
-    flags: TenantFlags,
-    #[command(flatten)]
     change: ChangeArgs,
     /// Wait until the cluster has the tenant
     #[arg(long)]
     wait: bool,
+    #[command(flatten)]
+    flags: TenantFlags,
 }
 
 pub(crate) async fn run(shell: &Shell, args: Args) -> Outcome {

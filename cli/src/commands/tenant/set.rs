@@ -27,8 +27,6 @@ pub(crate) struct Args {
     /// How many users the customer pays for
     #[arg(long)]
     seats: Option<i32>,
-    #[command(flatten)]
-    flags: TenantFlags,
     /// A label to take away; repeat it
     #[arg(long = "remove-label", value_name = "KEY")]
     removed_labels: Vec<String>,
@@ -40,6 +38,8 @@ pub(crate) struct Args {
     /// Wait until the cluster has the change
     #[arg(long)]
     wait: bool,
+    #[command(flatten)]
+    flags: TenantFlags,
 }
 
 pub(crate) async fn run(shell: &Shell, args: Args) -> Outcome {

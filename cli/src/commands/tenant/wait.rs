@@ -34,9 +34,8 @@ pub(crate) async fn until_active(
     let mut last = tenant;
     let mut told = Told::default();
     loop {
-        let event = match timeout_at(end, watch.next()).await {
-            Ok(Some(event)) => event,
-            Ok(None) | Err(_) => return Err(waited(&last)),
+        let Ok(Some(event)) = timeout_at(end, watch.next()).await else {
+            return Err(waited(&last));
         };
         let resource = match event {
             WatchEvent::Item(resource) => *resource,

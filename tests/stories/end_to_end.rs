@@ -1,0 +1,14 @@
+//! The shipped binaries, started as a user starts them. One program for all stories, so
+//! that they share one cluster and one PostgreSQL.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::too_many_lines,
+    reason = "a panic fails the story, as it should; a story is told in one piece"
+)]
+
+mod tenant;
