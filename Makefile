@@ -1,24 +1,32 @@
 # StreamSpace control plane. `make` alone says what there is.
 
 SHELL := /bin/bash
+# Where the toolchains put themselves, also before the next login.
+export PATH := $(PATH):$(HOME)/.cargo/bin:/usr/local/go/bin
 CARGO ?= cargo
 DEV := packaging/dev
+# Where cargo puts what it builds.
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench needs needs-tests format man
+.PHONY: help run cluster test lint bench format man needs needs-tests needs-cluster needs-lint
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: needs ## Build, and start a development region with sample tenants
 	$(CARGO) build -p streamspaced -p ssctl
-	exec target/debug/streamspaced dev $(ARGS)
+	exec $(TARGET)/debug/streamspaced dev $(ARGS)
+
+cluster: needs-cluster ## Run a real kube-apiserver on loopback, to give to `make run`
+	cd tests/cluster && go build -o $(TARGET)/cluster/cluster .
+	exec $(TARGET)/cluster/cluster start --dir $(TARGET)/cluster/run
 
 test: needs-tests ## Run everything that CI tests, on a real PostgreSQL and a real kube-apiserver
 	$(CARGO) build --workspace --bins
 	$(CARGO) test --workspace
 
-lint: ## Check format, lints, bans and the contract
+lint: needs-lint ## Check format, lints, bans and the contract
 	$(DEV)/lint
 
 bench: needs ## Measure, as ratios within one run
@@ -36,3 +44,9 @@ needs:
 
 needs-tests:
 	@$(DEV)/needs postgresql go
+
+needs-cluster:
+	@$(DEV)/needs go
+
+needs-lint:
+	@$(DEV)/needs go npm

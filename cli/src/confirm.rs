@@ -68,7 +68,7 @@ pub(crate) async fn confirm(shell: &Shell, args: &ConfirmArgs, question: &Questi
         message,
         next: format!("repeat it with --confirm {name}"),
     };
-    match judge(args, question, shell.terminal.input && shell.terminal.talk) {
+    match judge(args, question, shell.terminal.can_ask()) {
         Verdict::Go => Ok(()),
         Verdict::Refuse(message) => Err(refused(message)),
         Verdict::Ask => {

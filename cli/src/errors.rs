@@ -142,7 +142,9 @@ impl Failure {
                 report.headline(&format!("{done} done, {failed} not; see above"));
             }
             Self::Interrupted => {
-                report.headline("interrupted; what the daemon accepted goes on");
+                return "interrupted; what the daemon accepted goes on
+"
+                .into();
             }
         }
         report.text

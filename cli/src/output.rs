@@ -8,8 +8,9 @@ use clap::ValueEnum;
 use serde_json::Value;
 use streamspace_proto::json::to_value;
 
+pub(crate) use csv::{csv_line, csv_titles};
 pub(crate) use diff::preview;
-pub(crate) use table::{Cell, Column, Layout, Tone, details, line};
+pub(crate) use table::{Cell, Column, Layout, Tone, details, line, titles};
 
 use crate::{
     errors::{Failure, Outcome},
@@ -50,14 +51,14 @@ pub(crate) fn print_all<N: Noun>(shell: &Shell, all: &[N]) -> Outcome {
             })
             .collect(),
         Format::Name => names(all),
-        Format::Csv => csv::encode(&N::columns(), all, shell.now()),
+        Format::Csv => csv::encode(&N::columns(), all, shell.now),
         format => {
             if all.is_empty() {
                 shell.talk(&format!("no {}", N::PLURAL));
                 return Ok(());
             }
             let layout = Layout::new(shell.terminal, format == Format::Wide);
-            table::table(&N::columns(), all, layout, shell.now())
+            table::table(&N::columns(), all, layout, shell.now)
         }
     };
     shell.print(&text)
@@ -68,7 +69,7 @@ pub(crate) fn print_one<N: Noun>(shell: &Shell, one: &N) -> Outcome {
     match shell.format() {
         Format::Table | Format::Wide => {
             let layout = Layout::new(shell.terminal, shell.format() == Format::Wide);
-            shell.print(&details(&one.details(shell.now()), layout))
+            shell.print(&details(&one.details(shell.now), layout))
         }
         Format::Json | Format::Yaml | Format::Jsonl => print_value(shell, &to_value(one)?),
         Format::Csv | Format::Name => print_all(shell, std::slice::from_ref(one)),

@@ -38,39 +38,46 @@ pub(crate) struct Global {
     pub(crate) no_color: bool,
 }
 
+/// Where an output stream goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stream {
+    /// Whether it is a terminal.
+    pub(crate) terminal: bool,
+    /// Whether it may have colour.
+    pub(crate) colour: bool,
+}
+
 /// What the three standard streams are.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terminal {
     /// Whether somebody can type.
     pub(crate) input: bool,
-    /// Whether data goes to a terminal.
-    pub(crate) output: bool,
-    /// Whether talk goes to a terminal.
-    pub(crate) talk: bool,
-    /// Whether data may have colour.
-    pub(crate) output_colour: bool,
-    /// Whether talk may have colour.
-    pub(crate) talk_colour: bool,
+    /// Where data goes.
+    pub(crate) output: Stream,
+    /// Where talk goes.
+    pub(crate) talk: Stream,
 }
 
 impl Terminal {
     /// The process's own, by the conventions of `NO_COLOR`, `CLICOLOR_FORCE` and
     /// dumb terminals.
     fn detect(no_color: bool) -> Self {
-        let output = io::stdout().is_terminal();
-        let talk = io::stderr().is_terminal();
         let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
         let dumb = env::var_os("TERM").is_none_or(|term| term == "dumb");
         let forced = set("CLICOLOR_FORCE");
         let never = no_color || env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let colour = |terminal: bool| !never && (forced || (terminal && !dumb));
+        let stream =
+            |terminal: bool| Stream { terminal, colour: !never && (forced || (terminal && !dumb)) };
         Self {
             input: io::stdin().is_terminal(),
-            output,
-            talk,
-            output_colour: colour(output),
-            talk_colour: colour(talk),
+            output: stream(io::stdout().is_terminal()),
+            talk: stream(io::stderr().is_terminal()),
         }
+    }
+
+    /// Whether a question can be asked and answered.
+    pub(crate) fn can_ask(self) -> bool {
+        self.input && self.talk.terminal
     }
 }
 
@@ -80,13 +87,15 @@ pub(crate) struct Shell {
     pub(crate) global: Global,
     pub(crate) environment: Environment,
     pub(crate) terminal: Terminal,
+    /// The instant of the command, from which ages are told.
+    pub(crate) now: Timestamp,
 }
 
 impl Shell {
     /// The process's own.
     pub(crate) fn new(global: Global) -> Self {
         let terminal = Terminal::detect(global.no_color);
-        Self { global, environment: Environment::from_process(), terminal }
+        Self { global, environment: Environment::from_process(), terminal, now: Timestamp::now() }
     }
 
     /// The format that was asked for, or the table.
@@ -125,12 +134,8 @@ impl Shell {
         Ok(Connection::open(&self.context()?, &options)?)
     }
 
-    /// The instant of this machine's clock.
-    pub(crate) fn now(&self) -> Timestamp {
-        Timestamp::now()
-    }
-
     /// Prints data.
+    #[expect(clippy::unused_self, reason = "data has one way out, and a command has that one")]
     pub(crate) fn print(&self, data: &str) -> Outcome {
         let mut stdout = io::stdout().lock();
         stdout.write_all(data.as_bytes())?;
@@ -147,7 +152,7 @@ impl Shell {
 
     /// Tells about a failure that does not end the command.
     pub(crate) fn report(&self, failure: &Failure) {
-        report(failure, self.terminal.talk_colour);
+        report(failure, self.terminal.talk.colour);
     }
 }
 

@@ -72,10 +72,7 @@ impl ConnectFault {
 #[derive(Clone, Debug, Error)]
 pub(crate) enum ConnectError {
     #[error("cannot reach {address}: {fault}")]
-    Fault {
-        address: Address,
-        fault: ConnectFault,
-    },
+    Fault { address: Address, fault: ConnectFault },
     #[error(transparent)]
     Credential(Arc<ClientError>),
 }
@@ -100,15 +97,11 @@ impl Connector {
     async fn connect(self) -> Result<TlsStream<TcpStream>, ConnectError> {
         let config = match &self.proof {
             Proof::Fixed(config) => Arc::clone(config),
-            Proof::Renewing(renewer) => renewer
-                .tls()
-                .await
-                .map_err(|error| ConnectError::Credential(Arc::new(error)))?,
+            Proof::Renewing(renewer) => {
+                renewer.tls().await.map_err(|error| ConnectError::Credential(Arc::new(error)))?
+            }
         };
-        let fault = |fault| ConnectError::Fault {
-            address: self.address.clone(),
-            fault,
-        };
+        let fault = |fault| ConnectError::Fault { address: self.address.clone(), fault };
         match timeout(self.patience, self.reach(config)).await {
             Ok(result) => result.map_err(fault),
             Err(_) => Err(fault(ConnectFault::TimedOut(self.patience))),
@@ -121,17 +114,12 @@ impl Connector {
             .await
             .map_err(|error| ConnectFault::Resolve(error.to_string()))?
             .collect();
-        let stream = TcpStream::connect(addresses.as_slice())
-            .await
-            .map_err(|error| tcp_fault(&error))?;
+        let stream =
+            TcpStream::connect(addresses.as_slice()).await.map_err(|error| tcp_fault(&error))?;
         // Small messages must not wait for more of their kind.
-        stream
-            .set_nodelay(true)
-            .map_err(|error| tcp_fault(&error))?;
-        let name = self
-            .address
-            .server_name()
-            .map_err(|error| ConnectFault::Resolve(error.to_string()))?;
+        stream.set_nodelay(true).map_err(|error| tcp_fault(&error))?;
+        let name =
+            self.address.server_name().map_err(|error| ConnectFault::Resolve(error.to_string()))?;
         TlsConnector::from(config)
             .connect(name, stream)
             .await
@@ -147,9 +135,7 @@ fn tcp_fault(error: &io::Error) -> ConnectFault {
 }
 
 fn tls_fault(error: &io::Error, host: &str) -> ConnectFault {
-    let inner = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match inner {
         Some(rustls::Error::InvalidCertificate(certificate)) => {
             ConnectFault::Untrusted(certificate_fault(certificate, host))
@@ -232,10 +218,7 @@ fn parts(
         .keep_alive_while_idle(true)
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(1 << 22);
-    let connector = Connector {
-        address: address.clone(),
-        proof,
-        patience: options.connect_timeout,
-    };
+    let connector =
+        Connector { address: address.clone(), proof, patience: options.connect_timeout };
     Ok((endpoint, connector))
 }

@@ -65,12 +65,7 @@ impl Connection {
         let renewer = Renewer::new(context.clone(), &options.environment, options.clone());
         let proof = Proof::Renewing(Arc::new(renewer));
         let channel = channel::lazy(&context.endpoint, proof.clone(), options)?;
-        Ok(Self {
-            context: context.clone(),
-            options: options.clone(),
-            proof,
-            channel,
-        })
+        Ok(Self { context: context.clone(), options: options.clone(), proof, channel })
     }
 
     /// The context that it speaks to.

@@ -116,11 +116,7 @@ impl Identity {
     ) -> Result<Self, String> {
         let first = certificates.first().ok_or("there is no certificate")?;
         let validity = validity(first)?;
-        Ok(Self {
-            certificates,
-            key,
-            validity,
-        })
+        Ok(Self { certificates, key, validity })
     }
 
     /// When the certificate begins and ends.
@@ -156,19 +152,13 @@ impl Identity {
 impl Clone for Identity {
     fn clone(&self) -> Self {
         let certificates = self.certificates.clone();
-        Self {
-            certificates,
-            key: self.key.clone_key(),
-            validity: self.validity,
-        }
+        Self { certificates, key: self.key.clone_key(), validity: self.validity }
     }
 }
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity")
-            .field("validity", &self.validity)
-            .finish_non_exhaustive()
+        f.debug_struct("Identity").field("validity", &self.validity).finish_non_exhaustive()
     }
 }
 
@@ -179,10 +169,7 @@ fn validity(certificate: &CertificateDer<'_>) -> Result<Validity, String> {
         Timestamp::from_second(time.timestamp()).map_err(|error| error.to_string())
     };
     let validity = parsed.validity();
-    Ok(Validity {
-        from: instant(validity.not_before)?,
-        until: instant(validity.not_after)?,
-    })
+    Ok(Validity { from: instant(validity.not_before)?, until: instant(validity.not_after)? })
 }
 
 /// What a login leaves on this machine.
@@ -238,9 +225,7 @@ impl Credential {
                 return Ok(reference);
             }
         }
-        let path = environment
-            .credentials_folder()
-            .join(format!("{context}.toml"));
+        let path = environment.credentials_folder().join(format!("{context}.toml"));
         let reference = CredentialReference::File { path };
         self.replace(&reference)?;
         Ok(reference)
@@ -286,30 +271,17 @@ impl Credential {
     }
 
     fn encode(&self, place: &str) -> Result<String, CredentialError> {
-        let broken = |why: &str| CredentialError::Broken {
-            place: place.into(),
-            why: why.into(),
-        };
-        let device = self
-            .device
-            .as_ref()
-            .ok_or_else(|| broken("there is no device certificate"))?;
+        let broken = |why: &str| CredentialError::Broken { place: place.into(), why: why.into() };
+        let device =
+            self.device.as_ref().ok_or_else(|| broken("there is no device certificate"))?;
         let (device_certificate, device_key) = device.to_pem();
         let (client_certificate, client_key) = self.client.to_pem();
-        let stored = Stored {
-            device_certificate,
-            device_key,
-            client_certificate,
-            client_key,
-        };
+        let stored = Stored { device_certificate, device_key, client_certificate, client_key };
         toml::to_string(&stored).map_err(|error| broken(&error.to_string()))
     }
 
     fn decode(blob: &[u8], place: &str) -> Result<Self, CredentialError> {
-        let broken = |why: String| CredentialError::Broken {
-            place: place.into(),
-            why,
-        };
+        let broken = |why: String| CredentialError::Broken { place: place.into(), why };
         let text = std::str::from_utf8(blob).map_err(|error| broken(error.to_string()))?;
         // The parser's message quotes the line that it stumbles over, which can
         // be one of a key.
@@ -319,28 +291,17 @@ impl Credential {
             .map_err(|why| broken(format!("device: {why}")))?;
         let client = Identity::from_pem(&stored.client_certificate, &stored.client_key)
             .map_err(|why| broken(format!("client: {why}")))?;
-        Ok(Self {
-            device: Some(device),
-            client,
-        })
+        Ok(Self { device: Some(device), client })
     }
 }
 
 fn plain(certificate: &Path, key: &Path) -> Result<Credential, CredentialError> {
     let certificates = fs::read(certificate).map_err(|error| file_error(certificate, error))?;
-    let certificates = pem::certificates(&certificates).map_err(|why| CredentialError::Broken {
-        place: certificate.display().to_string(),
-        why,
-    })?;
-    let broken = |why| CredentialError::Broken {
-        place: key.display().to_string(),
-        why,
-    };
+    let certificates = pem::certificates(&certificates)
+        .map_err(|why| CredentialError::Broken { place: certificate.display().to_string(), why })?;
+    let broken = |why| CredentialError::Broken { place: key.display().to_string(), why };
     let key = pem::private_key(&read_private(key)?).map_err(broken)?;
-    Ok(Credential {
-        device: None,
-        client: Identity::new(certificates, key).map_err(broken)?,
-    })
+    Ok(Credential { device: None, client: Identity::new(certificates, key).map_err(broken)? })
 }
 
 fn read_private(path: &Path) -> Result<Vec<u8>, CredentialError> {
@@ -351,10 +312,7 @@ fn read_private(path: &Path) -> Result<Vec<u8>, CredentialError> {
 }
 
 fn file_error(path: &Path, error: io::Error) -> CredentialError {
-    CredentialError::File {
-        path: path.to_owned(),
-        error: Arc::new(error),
-    }
+    CredentialError::File { path: path.to_owned(), error: Arc::new(error) }
 }
 
 /// Two context files can have a context of the same name; their keys must not
@@ -375,10 +333,7 @@ fn keyring_error(entry: &str, error: &keyring::Error) -> CredentialError {
         }
         other => other.to_string(),
     };
-    CredentialError::Keyring {
-        entry: entry.to_owned(),
-        why,
-    }
+    CredentialError::Keyring { entry: entry.to_owned(), why }
 }
 
 #[cfg(test)]

@@ -46,12 +46,7 @@ impl NewKeys {
     pub(crate) fn make() -> Result<Self, ClientError> {
         let (device, device_csr) = key_and_request()?;
         let (client, client_csr) = key_and_request()?;
-        Ok(Self {
-            device,
-            client,
-            device_csr,
-            client_csr,
-        })
+        Ok(Self { device, client, device_csr, client_csr })
     }
 }
 
@@ -94,24 +89,14 @@ pub async fn enrol(
         client_csr: keys.client_csr.clone(),
         device_name: enrolment.device_name.chars().take(63).collect(),
     };
-    let reply = AccessServiceClient::new(channel)
-        .enrol(request)
-        .await?
-        .into_inner();
+    let reply = AccessServiceClient::new(channel).enrol(request).await?.into_inner();
     let (credential, authorities) = credential_of(reply.credential, &keys)?;
-    if !authorities
-        .iter()
-        .any(|authority| tls::fingerprint(authority) == fingerprint)
-    {
+    if !authorities.iter().any(|authority| tls::fingerprint(authority) == fingerprint) {
         return Err(ClientError::Unexpected(
             "it does not trust the authority that the token names".into(),
         ));
     }
-    let region = reply
-        .region
-        .strip_prefix("regions/")
-        .unwrap_or(&reply.region)
-        .to_owned();
+    let region = reply.region.strip_prefix("regions/").unwrap_or(&reply.region).to_owned();
     let name = enrolment.context.unwrap_or_else(|| region.clone());
     check_name(&name)?;
     let environment = environment.clone();
@@ -132,10 +117,7 @@ pub async fn enrol(
 
 fn keep_context(context: Context, environment: &Environment) -> Result<Context, ClientError> {
     let replaced = Contexts::change(environment, |contexts| {
-        let replaced = contexts
-            .get(&context.name)
-            .ok()
-            .map(|old| old.credential.clone());
+        let replaced = contexts.get(&context.name).ok().map(|old| old.credential.clone());
         contexts.put(context.clone())?;
         contexts.choose(&context.name)?;
         Ok(replaced)
@@ -164,21 +146,11 @@ pub(crate) fn credential_of(
     };
     let device = join("device", answer.device_certificate, &keys.device)?;
     let client = join("client", answer.client_certificate, &keys.client)?;
-    let authorities: Vec<_> = answer
-        .authorities
-        .into_iter()
-        .map(CertificateDer::from)
-        .collect();
+    let authorities: Vec<_> = answer.authorities.into_iter().map(CertificateDer::from).collect();
     // Nothing is kept that could not be used: a certificate for another key, say.
     for identity in [&device, &client] {
         tls::mutual(&authorities, identity)
             .map_err(|error| ClientError::Unexpected(error.to_string()))?;
     }
-    Ok((
-        Credential {
-            device: Some(device),
-            client,
-        },
-        authorities,
-    ))
+    Ok((Credential { device: Some(device), client }, authorities))
 }

@@ -86,16 +86,12 @@ impl Refusal {
             code: status.code(),
             message: status.message().to_owned(),
             reason: info.map(|info| info.reason.clone()),
-            metadata: info
-                .map(|i| i.metadata.clone().into_iter().collect())
-                .unwrap_or_default(),
+            metadata: info.map(|i| i.metadata.clone().into_iter().collect()).unwrap_or_default(),
             violations: details
                 .bad_request()
                 .map(|bad| {
                     let fields = bad.field_violations.iter();
-                    fields
-                        .map(|v| (v.field.clone(), v.description.clone()))
-                        .collect()
+                    fields.map(|v| (v.field.clone(), v.description.clone())).collect()
                 })
                 .unwrap_or_default(),
             request_id: details.request_info().map(|info| info.request_id.clone()),
@@ -167,7 +163,11 @@ impl ClientError {
 
 impl Refusal {
     fn next_step(&self) -> Option<String> {
+        let of_token = self.reason.as_deref().is_some_and(|reason| reason.starts_with("TOKEN_"));
         let step = match self.code {
+            Code::Unauthenticated | Code::PermissionDenied if of_token => {
+                "an administrator makes another token with `ssctl token create`"
+            }
             Code::Unauthenticated => {
                 "`ssctl whoami` tells who you are; `ssctl login HOST --token TOKEN` logs in again"
             }
@@ -274,13 +274,8 @@ mod tests {
         assert_eq!(error.reason(), Some("ROLE_MISSING"));
         assert_eq!(error.request_id(), Some("018f"));
         assert_eq!(error.to_string(), "not yours");
-        let ClientError::Refused(refusal) = error else {
-            panic!("not a refusal")
-        };
-        assert_eq!(
-            refusal.violations,
-            [("tenant.seats".into(), "must be 1 or more".into())]
-        );
+        let ClientError::Refused(refusal) = error else { panic!("not a refusal") };
+        assert_eq!(refusal.violations, [("tenant.seats".into(), "must be 1 or more".into())]);
         assert_eq!(refusal.metadata["rule"], "least-role");
     }
 
@@ -293,18 +288,12 @@ mod tests {
         let status = Status::from_error(Box::new(tonic::ConnectError(Box::new(fault))));
         let error = ClientError::from(status);
         assert!(error.is_transient());
-        assert_eq!(
-            error.to_string(),
-            "cannot reach 127.0.0.1:1: no answer within 5 s"
-        );
+        assert_eq!(error.to_string(), "cannot reach 127.0.0.1:1: no answer within 5 s");
     }
 
     #[test]
     fn a_deadline_is_told_apart_from_a_cancellation() {
         let status = Status::from_error(Box::new(tonic::TimeoutExpired(())));
-        assert!(matches!(
-            ClientError::from(status),
-            ClientError::TimedOut(_)
-        ));
+        assert!(matches!(ClientError::from(status), ClientError::TimedOut(_)));
     }
 }

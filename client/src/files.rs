@@ -20,9 +20,7 @@ pub enum Privacy {
 /// Writes a file through a neighbour and a rename, so that a reader and a crash
 /// see the old content or the new, never a part.
 pub fn write_atomically(path: &Path, content: &[u8], privacy: Privacy) -> io::Result<()> {
-    let folder = path
-        .parent()
-        .ok_or_else(|| io::Error::other("the path has no folder"))?;
+    let folder = path.parent().ok_or_else(|| io::Error::other("the path has no folder"))?;
     make_folder(folder, privacy)?;
     let mut neighbour = path.as_os_str().to_owned();
     neighbour.push(format!(".{}.new", std::process::id()));
@@ -46,11 +44,7 @@ fn write_and_rename(
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(if privacy == Privacy::Owner {
-            0o600
-        } else {
-            0o644
-        });
+        options.mode(if privacy == Privacy::Owner { 0o600 } else { 0o644 });
     }
     let mut file = options.open(neighbour)?;
     file.write_all(content)?;
@@ -115,11 +109,7 @@ impl Lock {
         if let Some(folder) = path.parent() {
             make_folder(folder, Privacy::Open)?;
         }
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path)?;
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
         let begin = Instant::now();
         loop {
             match file.try_lock() {

@@ -17,10 +17,7 @@ pub(crate) fn encode(label: &str, der: &[u8]) -> String {
 }
 
 pub(crate) fn encode_certificates(certificates: &[CertificateDer<'_>]) -> String {
-    certificates
-        .iter()
-        .map(|c| encode("CERTIFICATE", c))
-        .collect()
+    certificates.iter().map(|c| encode("CERTIFICATE", c)).collect()
 }
 
 /// All certificates of a text; at least one.

@@ -44,15 +44,8 @@ struct Held {
 
 impl Renewer {
     pub(crate) fn new(context: Context, environment: &Environment, options: Options) -> Self {
-        let lock = environment
-            .credentials_folder()
-            .join(format!("{}.lock", context.name));
-        Self {
-            context,
-            options,
-            lock,
-            held: Mutex::new(None),
-        }
+        let lock = environment.credentials_folder().join(format!("{}.lock", context.name));
+        Self { context, options, lock, held: Mutex::new(None) }
     }
 
     /// TLS as the current client certificate, renewed first where that is due.
@@ -65,10 +58,7 @@ impl Renewer {
         let credential = self.load().await?;
         let credential = self.fresh(credential, now).await?;
         let tls = self.config(&credential)?;
-        *held = Some(Held {
-            credential,
-            tls: Arc::clone(&tls),
-        });
+        *held = Some(Held { credential, tls: Arc::clone(&tls) });
         Ok(tls)
     }
 
@@ -130,12 +120,8 @@ impl Renewer {
             device_csr: keys.device_csr.clone(),
             client_csr: keys.client_csr.clone(),
         };
-        let reply = AccessServiceClient::new(channel)
-            .renew_credential(request)
-            .await;
-        let reply = reply
-            .map_err(|status| self.judge(status.into()))?
-            .into_inner();
+        let reply = AccessServiceClient::new(channel).renew_credential(request).await;
+        let reply = reply.map_err(|status| self.judge(status.into()))?.into_inner();
         let (credential, _) = credential_of(reply.credential, &keys)?;
         let (reference, stored) = (self.context.credential.clone(), credential.clone());
         blocking(move || stored.replace(&reference)).await??;
@@ -151,10 +137,7 @@ impl Renewer {
     }
 
     fn over(&self, why: String) -> ClientError {
-        ClientError::DeviceOver {
-            context: self.context.name.clone(),
-            why,
-        }
+        ClientError::DeviceOver { context: self.context.name.clone(), why }
     }
 }
 
@@ -166,7 +149,5 @@ fn is_due(credential: &Credential, now: Timestamp) -> bool {
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ClientError> {
-    spawn_blocking(work)
-        .await
-        .map_err(|error| ClientError::Unexpected(error.to_string()))
+    spawn_blocking(work).await.map_err(|error| ClientError::Unexpected(error.to_string()))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tonic::{Response, Status};
 
-use crate::ClientError;
+use crate::{ClientError, ConnectFault};
 
 const ATTEMPTS: u32 = 4;
 
@@ -19,10 +19,7 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     pub(crate) fn new(first: Duration, cap: Duration) -> Self {
-        Self {
-            next: first.min(cap),
-            cap,
-        }
+        Self { next: first.min(cap), cap }
     }
 
     /// The next delay.
@@ -57,12 +54,21 @@ where
             Err(status) => with_deadline(status.into(), deadline),
         };
         let delay = backoff.delay();
-        if attempt >= ATTEMPTS || !error.is_transient() || Instant::now() + delay >= end {
+        if attempt >= ATTEMPTS || !is_worth_repeating(&error) || Instant::now() + delay >= end {
             return Err(error);
         }
         attempt += 1;
         sleep(delay).await;
     }
+}
+
+/// Who did not answer for seconds will not a moment later, and somebody waits.
+fn is_worth_repeating(error: &ClientError) -> bool {
+    let silent = matches!(
+        error,
+        ClientError::Connect { fault: ConnectFault::TimedOut(_) | ConnectFault::Resolve(_), .. }
+    );
+    error.is_transient() && !silent
 }
 
 fn with_deadline(error: ClientError, deadline: Duration) -> ClientError {
@@ -84,16 +90,10 @@ mod tests {
         for whole in [100, 200, 300, 300] {
             let delay = backoff.delay();
             let whole = Duration::from_millis(whole);
-            assert!(
-                delay >= whole / 2 && delay <= whole,
-                "{delay:?} of {whole:?}"
-            );
+            assert!(delay >= whole / 2 && delay <= whole, "{delay:?} of {whole:?}");
         }
         let delays: Vec<_> = (0..20).map(|_| backoff.delay()).collect();
-        assert!(
-            delays.iter().any(|delay| *delay != delays[0]),
-            "no jitter: {delays:?}"
-        );
+        assert!(delays.iter().any(|delay| *delay != delays[0]), "no jitter: {delays:?}");
     }
 
     #[tokio::test(start_paused = true)]

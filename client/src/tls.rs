@@ -49,10 +49,7 @@ pub(crate) fn mutual(
 
 /// TLS to a daemon of which only its authority's fingerprint is known, as nobody.
 pub(crate) fn pinned(fingerprint: [u8; 32]) -> Result<Arc<ClientConfig>, rustls::Error> {
-    let verifier = Arc::new(Pinned {
-        fingerprint,
-        provider: provider(),
-    });
+    let verifier = Arc::new(Pinned { fingerprint, provider: provider() });
     let config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
@@ -72,10 +69,7 @@ fn finish(mut config: ClientConfig) -> Arc<ClientConfig> {
 pub(crate) fn fingerprint(certificate: &CertificateDer<'_>) -> [u8; 32] {
     let digest = aws_lc_rs_digest(certificate);
     let mut bytes = [0; 32];
-    bytes
-        .iter_mut()
-        .zip(digest.as_ref())
-        .for_each(|(to, from)| *to = *from);
+    bytes.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
     bytes
 }
 
@@ -138,9 +132,7 @@ impl ServerCertVerifier for Pinned {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 

@@ -85,16 +85,8 @@ impl Watch {
     pub(crate) fn start(connection: Connection, request: WatchRequest) -> Self {
         let (sender, events) = mpsc::channel(BUFFER);
         let revision = request.after_revision;
-        let watcher = Watcher {
-            connection,
-            request,
-            revision,
-            sender,
-        };
-        Self {
-            events,
-            task: tokio::spawn(watcher.run()),
-        }
+        let watcher = Watcher { connection, request, revision, sender };
+        Self { events, task: tokio::spawn(watcher.run()) }
     }
 
     /// The next event; none after [`WatchEvent::Failed`].
@@ -154,11 +146,7 @@ impl Watcher {
             }
             denied_before = unauthenticated;
             let retry_in = backoff.delay();
-            if self
-                .send(WatchEvent::Lost { error, retry_in })
-                .await
-                .is_err()
-            {
+            if self.send(WatchEvent::Lost { error, retry_in }).await.is_err() {
                 return;
             }
             sleep(retry_in).await;
@@ -193,10 +181,7 @@ impl Watcher {
         // A connection of its own each time, so that each begins with a
         // certificate of that moment.
         let mut client = WatchServiceClient::new(self.connection.another_channel()?);
-        let request = WatchRequest {
-            after_revision: self.revision,
-            ..self.request.clone()
-        };
+        let request = WatchRequest { after_revision: self.revision, ..self.request.clone() };
         Ok(client.watch(request).await?.into_inner())
     }
 

@@ -1,6 +1,13 @@
 //! A machine's life with a region: it logs in, renews, is locked out; it watches,
 //! and is back after every loss.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::unnecessary_wraps,
+    reason = "a test that cannot go on must stop"
+)]
+
 #[allow(unreachable_pub, missing_docs, clippy::result_large_err, reason = "a part of the test")]
 mod region;
 

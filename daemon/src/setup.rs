@@ -60,13 +60,15 @@ pub async fn init(options: &InitOptions) -> anyhow::Result<String> {
          out. `streamspaced token create` makes another way in",
         files.key.display()
     );
-    let made = match &options.database_superuser {
-        Some(url) => Some(migrate::setup(url, &options.database).await?),
-        None => None,
-    };
-    let (database, access) = match (existing, made) {
-        (Some(config), _) => (config.database, config.access),
-        (None, Some(made)) => {
+    let (database, access) = match (existing, &options.database_superuser) {
+        (Some(config), None) => (config.database, config.access),
+        (Some(_), Some(_)) => anyhow::bail!(
+            "{} exists and names the database's logins. Leave --database-superuser out to use \
+             them, or move the file away to have new ones made",
+            options.config.display()
+        ),
+        (None, Some(superuser)) => {
+            let made = migrate::setup_with_passwords(superuser, &options.database).await?;
             write_config(options, &made, &directory)?;
             let config = Config::read(&options.config)?;
             (config.database, config.access)

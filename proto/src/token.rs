@@ -88,10 +88,7 @@ impl EnrolmentToken {
         let body = text.trim().strip_prefix(PREFIX).ok_or(TokenError::Prefix)?;
         // A cut leaves a number of characters that base64 itself refuses.
         let found = body.len() * 3 / 4;
-        if body
-            .bytes()
-            .any(|b| !(b.is_ascii_alphanumeric() || b == b'-' || b == b'_'))
-        {
+        if body.bytes().any(|b| !(b.is_ascii_alphanumeric() || b == b'-' || b == b'_')) {
             return Err(TokenError::Alphabet);
         }
         if found < WHOLE {
@@ -100,9 +97,7 @@ impl EnrolmentToken {
         if found > WHOLE {
             return Err(TokenError::TooLong { found });
         }
-        let bytes = URL_SAFE_NO_PAD
-            .decode(body)
-            .map_err(|_| TokenError::Check)?;
+        let bytes = URL_SAFE_NO_PAD.decode(body).map_err(|_| TokenError::Check)?;
         let (checked, check) = bytes.split_at_checked(CHECKED).ok_or(TokenError::Check)?;
         if check != crc16(checked).to_be_bytes() {
             return Err(TokenError::Check);
@@ -128,11 +123,7 @@ impl FromStr for EnrolmentToken {
 fn crc16(bytes: &[u8]) -> u16 {
     bytes.iter().fold(0xFFFF, |crc, byte| {
         (0..8).fold(crc ^ (u16::from(*byte) << 8), |crc, _| {
-            if crc & 0x8000 == 0 {
-                crc << 1
-            } else {
-                (crc << 1) ^ 0x1021
-            }
+            if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 }
         })
     })
 }
@@ -143,10 +134,7 @@ mod tests {
 
     fn token() -> EnrolmentToken {
         let secret = Secret::new(std::array::from_fn(|i| u8::try_from(200 - i).unwrap()));
-        EnrolmentToken {
-            authority: std::array::from_fn(|i| u8::try_from(i).unwrap()),
-            secret,
-        }
+        EnrolmentToken { authority: std::array::from_fn(|i| u8::try_from(i).unwrap()), secret }
     }
 
     #[test]
@@ -168,10 +156,7 @@ mod tests {
         for length in 5..text.len() {
             let cut = text.get(..length).unwrap();
             assert!(
-                matches!(
-                    EnrolmentToken::parse(cut),
-                    Err(TokenError::Truncated { .. })
-                ),
+                matches!(EnrolmentToken::parse(cut), Err(TokenError::Truncated { .. })),
                 "{length}"
             );
         }
@@ -185,11 +170,7 @@ mod tests {
             let mut other = text.clone().into_bytes();
             other[at] = if other[at] == b'A' { b'B' } else { b'A' };
             let other = String::from_utf8(other).unwrap();
-            assert_eq!(
-                EnrolmentToken::parse(&other),
-                Err(TokenError::Check),
-                "{at}"
-            );
+            assert_eq!(EnrolmentToken::parse(&other), Err(TokenError::Check), "{at}");
         }
     }
 
@@ -198,10 +179,7 @@ mod tests {
         assert_eq!(EnrolmentToken::parse(""), Err(TokenError::Prefix));
         assert_eq!(EnrolmentToken::parse("sst1_a b"), Err(TokenError::Alphabet));
         let long = format!("{}AAAA", token().encode());
-        assert_eq!(
-            EnrolmentToken::parse(&long),
-            Err(TokenError::TooLong { found: 69 })
-        );
+        assert_eq!(EnrolmentToken::parse(&long), Err(TokenError::TooLong { found: 69 }));
     }
 
     #[test]

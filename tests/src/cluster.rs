@@ -53,7 +53,9 @@ pub enum ClusterError {
     #[error("no client for the cluster")]
     Client(#[source] Box<kube::Error>),
     /// The cluster is not ours to stop.
-    #[error("the cluster of {KUBECONFIG_VARIABLE} cannot be stopped or started by a test; unset it")]
+    #[error(
+        "the cluster of {KUBECONFIG_VARIABLE} cannot be stopped or started by a test; unset it"
+    )]
     NotOurs,
 }
 
@@ -88,12 +90,16 @@ impl Cluster {
     /// Starts a control plane, building the program first if its sources are
     /// newer (some 8 minutes without Go's build cache, 20 s with it).
     pub async fn start() -> Result<Self, ClusterError> {
-        if let Some(kubeconfig) = std::env::var_os(KUBECONFIG_VARIABLE).filter(|value| !value.is_empty()) {
+        if let Some(kubeconfig) =
+            std::env::var_os(KUBECONFIG_VARIABLE).filter(|value| !value.is_empty())
+        {
             return Ok(Self { kubeconfig: PathBuf::from(kubeconfig), ours: None });
         }
         let binary = build().await?;
-        let folder = TempDir::with_prefix("streamspace-cluster-").map_err(failed("a temporary folder"))?;
-        let log = File::create(folder.path().join("cluster.log")).map_err(failed("the cluster's log"))?;
+        let folder =
+            TempDir::with_prefix("streamspace-cluster-").map_err(failed("a temporary folder"))?;
+        let log =
+            File::create(folder.path().join("cluster.log")).map_err(failed("the cluster's log"))?;
         let mut child = Command::new(&binary)
             .args([OsString::from("start"), OsString::from("--dir"), folder.path().into()])
             .stdin(Stdio::piped())
@@ -103,7 +109,10 @@ impl Cluster {
             .spawn()
             .map_err(failed(binary.display().to_string()))?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(ClusterError::Io("the cluster's pipes".to_owned(), io::ErrorKind::BrokenPipe.into()));
+            return Err(ClusterError::Io(
+                "the cluster's pipes".to_owned(),
+                io::ErrorKind::BrokenPipe.into(),
+            ));
         };
         let mut control = Control { input, output: BufReader::new(output).lines() };
         let said = control.read().await?;
@@ -124,10 +133,13 @@ impl Cluster {
         self.ours.is_some()
     }
 
-    /// A client as the administrator.
+    /// A client as the administrator, which retries nothing by itself.
     pub async fn client(&self) -> Result<Client, ClusterError> {
         let kubeconfig = Kubeconfig::read_from(&self.kubeconfig)?;
-        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+        let mut config =
+            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+        // A test looks at the server's first answer.
+        config.default_retry = false;
         Client::try_from(config).map_err(|error| ClusterError::Client(Box::new(error)))
     }
 
@@ -142,7 +154,8 @@ impl Cluster {
     }
 
     async fn command(&self, line: &str) -> Result<(), ClusterError> {
-        let Some(Own { program: Program { control: Some(control), .. }, folder }) = &self.ours else {
+        let Some(Own { program: Program { control: Some(control), .. }, folder }) = &self.ours
+        else {
             return Err(ClusterError::NotOurs);
         };
         let mut control = control.lock().await;
@@ -181,7 +194,9 @@ fn protocol(said: String, expected: &'static str, folder: &Path) -> ClusterError
         let lines: Vec<&str> = text.lines().collect();
         lines.get(lines.len().saturating_sub(20)..).unwrap_or_default().join("\n")
     };
-    let logs = ["cluster.log", "apiserver.log"].map(|name| format!("\n--- {name}\n{}", tail(name))).concat();
+    let logs = ["cluster.log", "apiserver.log"]
+        .map(|name| format!("\n--- {name}\n{}", tail(name)))
+        .concat();
     ClusterError::Protocol { said, expected, logs }
 }
 
@@ -224,7 +239,9 @@ async fn build() -> Result<PathBuf, ClusterError> {
 }
 
 fn is_stale(binary: &Path, sources: &Path) -> io::Result<bool> {
-    let Ok(built) = fs::metadata(binary).and_then(|metadata| metadata.modified()) else { return Ok(true) };
+    let Ok(built) = fs::metadata(binary).and_then(|metadata| metadata.modified()) else {
+        return Ok(true);
+    };
     let mut newest = SystemTime::UNIX_EPOCH;
     for entry in fs::read_dir(sources)? {
         let entry = entry?;

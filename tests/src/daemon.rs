@@ -6,7 +6,7 @@ use std::{
     fs::{self, OpenOptions},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -34,21 +34,21 @@ pub fn program(name: &str) -> PathBuf {
     program
 }
 
+/// How long a dropped daemon that has children of its own may take to end them.
+const FAREWELL: Duration = Duration::from_secs(15);
+
 /// A running daemon. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Daemon {
     child: Child,
     id: u32,
+    gently: bool,
 }
 
 impl Daemon {
     /// Starts `streamspaced` with these arguments, in a process group of its own. Both
     /// outputs are added to the file.
-    pub fn start(
-        arguments: &[&str],
-        log: &Path,
-        variables: &[(&str, &str)],
-    ) -> Self {
+    pub fn start(arguments: &[&str], log: &Path, variables: &[(&str, &str)]) -> Self {
         let file = OpenOptions::new().create(true).append(true).open(log).expect("a log file");
         let output = file.try_clone().expect("a second handle");
         let child = Command::new(program("streamspaced"))
@@ -63,7 +63,14 @@ impl Daemon {
             .expect("streamspaced starts");
         let id = child.id().expect("it was not waited for yet");
         janitor::process(id);
-        Self { child, id }
+        Self { child, id, gently: false }
+    }
+
+    /// It has children of its own, so when this is dropped it is asked to stop first.
+    #[must_use]
+    pub fn gently(mut self) -> Self {
+        self.gently = true;
+        self
     }
 
     /// The process's number.
@@ -98,16 +105,25 @@ impl Daemon {
     }
 }
 
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        // Killed and reaped before its number is forgotten.
-        let _gone = self.child.start_kill();
-        for _ in 0..500 {
-            if !matches!(self.child.try_wait(), Ok(None)) {
-                break;
-            }
+impl Daemon {
+    /// Waits for its end, but not for ever.
+    fn reap(&mut self, limit: Duration) {
+        let end = Instant::now() + limit;
+        while Instant::now() < end && matches!(self.child.try_wait(), Ok(None)) {
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if self.gently && matches!(self.child.try_wait(), Ok(None)) {
+            self.signal(Signal::TERM);
+            self.reap(FAREWELL);
+        }
+        // Killed and reaped before its number is forgotten.
+        let _gone = self.child.start_kill();
+        self.reap(Duration::from_secs(5));
         janitor::ended(self.id);
     }
 }

@@ -11,6 +11,7 @@ pub mod database;
 pub mod http;
 pub mod janitor;
 pub mod ports;
+pub mod random;
 pub mod region;
 pub mod rpc;
 pub mod runtime;

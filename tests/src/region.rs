@@ -168,7 +168,8 @@ impl Region {
     /// Waits until every part is well.
     pub async fn is_well(&self) {
         until("every part of the region is well", async || {
-            let (code, body) = http::get(self.http(), "/readyz").await.map_err(|e| e.to_string())?;
+            let (code, body) =
+                http::get(self.http(), "/readyz").await.map_err(|e| e.to_string())?;
             let well = body.lines().all(|line| line.split(' ').nth(1) == Some("Ok:"));
             holds(code == 200 && well, || format!("{code}: {body}"))
         })

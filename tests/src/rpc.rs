@@ -9,7 +9,7 @@ use hyper_util::rt::TokioIo;
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::aws_lc_rs,
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
 };
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -30,6 +30,18 @@ pub struct Identity {
     pub key: PrivateKeyDer<'static>,
     /// Both as PEM, for files.
     pub pem: (String, String),
+}
+
+impl Identity {
+    /// One that is kept as PEM.
+    pub fn from_pem(certificate: &str, key: &str) -> Self {
+        Self {
+            certificate: CertificateDer::from_pem_slice(certificate.as_bytes())
+                .expect("a certificate"),
+            key: PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key"),
+            pem: (certificate.to_owned(), key.to_owned()),
+        }
+    }
 }
 
 /// A connected channel that trusts this authority and shows this certificate.

@@ -18,87 +18,84 @@ fn cargo(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The arrows between crates: who may use whom.
-const CRATE_ARROWS: [(&str, &[&str]); 8] = [
-    ("streamspace-core", &[]),
-    ("streamspace-proto", &[]),
-    ("streamspace-client", &["streamspace-proto"]),
-    ("streamspace-sim", &[]),
-    ("streamspaced", &["streamspace-core", "streamspace-proto", "streamspace-sim"]),
-    ("streamspace-tui", &["streamspace-client", "streamspace-proto"]),
-    ("ssctl", &["streamspace-client", "streamspace-proto", "streamspace-tui"]),
-    (
-        "streamspace-tests",
-        &["streamspace-client", "streamspace-proto", "streamspace-sim", "streamspaced"],
-    ),
-];
+/// The arrows that `docs/architecture.md` draws, in the block with this name: who uses
+/// whom.
+type Arrows = BTreeMap<String, BTreeSet<String>>;
 
-#[test]
-fn crates_use_only_what_stands_below_them() {
-    let metadata: serde_json::Value =
-        serde_json::from_str(&cargo(&["metadata", "--no-deps", "--format-version", "1"])).unwrap();
-    let allowed: BTreeMap<&str, &[&str]> = CRATE_ARROWS.into_iter().collect();
-    let mut seen = BTreeSet::new();
-    for package in metadata["packages"].as_array().unwrap() {
-        let name = package["name"].as_str().unwrap();
-        let below = allowed.get(name).unwrap_or_else(|| panic!("{name} is not in the picture"));
-        seen.insert(name.to_owned());
-        for dependency in package["dependencies"].as_array().unwrap() {
-            let other = dependency["name"].as_str().unwrap();
-            // What only tests use does not make an arrow.
-            if dependency["path"].is_string() && dependency["kind"].is_null() {
-                assert!(below.contains(&other), "{name} must not use {other}");
-            }
-        }
+fn drawn(name: &str) -> Arrows {
+    let mut arrows = Arrows::new();
+    for line in block(name).lines() {
+        let (from, to) = line.split_once("->").unwrap_or_else(|| panic!("no arrow: {line}"));
+        let to = to.split(',').map(str::trim).filter(|other| !other.is_empty());
+        let to = to.map(str::to_owned).collect();
+        assert!(arrows.insert(from.trim().to_owned(), to).is_none(), "twice: {from}");
     }
-    assert_eq!(seen.len(), allowed.len(), "{seen:?}");
+    arrows
 }
 
-/// The floors of the daemon, from the ground up. A folder uses only those named here.
-const DAEMON_ARROWS: [(&str, &[&str]); 16] = [
-    ("db", &[]),
-    ("kube", &[]),
-    ("rpc", &["db"]),
-    ("access", &["db", "rpc"]),
-    ("audit", &["db", "rpc"]),
-    ("operations", &["db", "rpc"]),
-    ("plans", &["db", "rpc"]),
-    ("regions", &["db", "kube", "rpc"]),
-    ("tenants", &["access", "db", "kube", "operations", "plans", "rpc"]),
-    ("watch", &["db", "operations", "rpc", "tenants"]),
-    ("telemetry", &["db", "regions", "rpc"]),
-    ("config", &["db", "kube", "telemetry"]),
-    ("setup", &["access", "config", "db"]),
-    (
-        "region",
-        &[
-            "access", "audit", "config", "db", "kube", "operations", "plans", "regions", "rpc",
-            "telemetry", "tenants", "watch",
-        ],
-    ),
-    ("dev", &["access", "config", "db", "kube", "region", "telemetry"]),
-    ("main", &["config", "dev", "kube", "region", "setup", "telemetry"]),
-];
+/// The fenced block of the document that begins with this line.
+fn block(name: &str) -> String {
+    let document = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    let fence = format!("```{name}\n");
+    let start = document.find(&fence).unwrap_or_else(|| panic!("no block {name}")) + fence.len();
+    let length = document[start..].find("\n```").expect("the block ends");
+    document[start..start + length].to_owned()
+}
 
 #[test]
-fn the_daemons_folders_use_only_what_stands_below_them() {
+fn crates_use_exactly_what_the_document_says() {
+    let metadata: serde_json::Value =
+        serde_json::from_str(&cargo(&["metadata", "--no-deps", "--format-version", "1"])).unwrap();
+    let mut used = Arrows::new();
+    for package in metadata["packages"].as_array().unwrap() {
+        // What only tests use does not make an arrow.
+        let ours = package["dependencies"].as_array().unwrap().iter().filter(|dependency| {
+            dependency["path"].is_string() && dependency["kind"].is_null()
+        });
+        let names = ours.map(|dependency| dependency["name"].as_str().unwrap().to_owned());
+        used.insert(package["name"].as_str().unwrap().to_owned(), names.collect());
+    }
+    assert_eq!(used, drawn("arrows-of-crates"));
+}
+
+#[test]
+fn the_daemons_folders_use_exactly_what_the_document_says() {
     let source = root().join("daemon/src");
-    let floors: BTreeMap<&str, &[&str]> = DAEMON_ARROWS.into_iter().collect();
-    let mut wrong = Vec::new();
+    let mut used = Arrows::new();
     for file in rust_files(&source) {
         let relative = file.strip_prefix(&source).unwrap();
         let floor = relative.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs");
         if floor == "lib" || is_test_code(relative) {
             continue;
         }
-        let below = floors.get(floor).unwrap_or_else(|| panic!("{floor} is not in the picture"));
-        for used in used_modules(&production_code(&file)) {
-            if used != floor && !below.contains(&used.as_str()) {
-                wrong.push(format!("{}: {floor} must not use {used}", relative.display()));
+        let mut others = used_modules(&production_code(&file));
+        others.remove(floor);
+        used.entry(floor.to_owned()).or_default().extend(others);
+    }
+    assert_eq!(used, drawn("arrows-of-the-daemon"));
+}
+
+/// The pictures show floors: whoever uses another stands on a floor above it.
+#[test]
+fn the_pictures_stand_on_the_arrows() {
+    for (picture, arrows) in
+        [("house", "arrows-of-crates"), ("house-of-the-daemon", "arrows-of-the-daemon")]
+    {
+        let picture = block(picture);
+        let floor = |name: &str| {
+            let is_there = |line: &str| {
+                let outside = |c: char| !c.is_ascii_alphanumeric() && c != '-';
+                line.split(outside).any(|word| word == name)
+            };
+            let found = picture.lines().position(is_there);
+            found.unwrap_or_else(|| panic!("{name} is not in the picture"))
+        };
+        for (name, others) in drawn(arrows) {
+            for other in others {
+                assert!(floor(&name) < floor(&other), "{name} does not stand above {other}");
             }
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

@@ -11,4 +11,9 @@
     reason = "a panic fails the story, as it should; a story is told in one piece"
 )]
 
+mod access;
+mod dev;
+mod kills;
+mod outages;
 mod tenant;
+mod watch;

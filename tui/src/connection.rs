@@ -32,10 +32,8 @@ pub(crate) fn spawn(
 }
 
 async fn watch(connection: Connection, news: mpsc::Sender<EventKind>) {
-    let request = WatchRequest {
-        kinds: vec![ResourceKind::Tenant.into()],
-        ..WatchRequest::default()
-    };
+    let request =
+        WatchRequest { kinds: vec![ResourceKind::Tenant.into()], ..WatchRequest::default() };
     let mut batches = connection.watch(request).ready_chunks(BATCH);
     while let Some(batch) = batches.next().await {
         if news.send(EventKind::Watch(batch)).await.is_err() {
@@ -62,9 +60,7 @@ async fn ask(connection: Connection, news: mpsc::Sender<EventKind>) {
             }
         }
         let mut regions = connection.regions();
-        let request = GetRegionRequest {
-            name: "regions/-".into(),
-        };
+        let request = GetRegionRequest { name: "regions/-".into() };
         let reply = within(regions.get_region(request)).await;
         known &= reply.is_ok();
         if news.send(EventKind::Region(reply.map(Box::new))).await.is_err() {

@@ -68,12 +68,7 @@ mod tests {
 
     #[test]
     fn numbers_have_their_thousands_apart() {
-        for (number, text) in [
-            (0, "0"),
-            (999, "999"),
-            (1284, "1,284"),
-            (1_000_000, "1,000,000"),
-        ] {
+        for (number, text) in [(0, "0"), (999, "999"), (1284, "1,284"), (1_000_000, "1,000,000")] {
             assert_eq!(count(number), text);
         }
         assert_eq!(many(1, "tenant"), "1 tenant");
@@ -82,14 +77,9 @@ mod tests {
 
     #[test]
     fn ages_are_brief() {
-        for (seconds, text) in [
-            (0, "0s"),
-            (59, "59s"),
-            (61, "1m"),
-            (7200, "2h"),
-            (18_360, "5h06m"),
-            (90_000, "1d"),
-        ] {
+        for (seconds, text) in
+            [(0, "0s"), (59, "59s"), (61, "1m"), (7200, "2h"), (18_360, "5h06m"), (90_000, "1d")]
+        {
             assert_eq!(age(seconds), text);
         }
     }

@@ -58,19 +58,13 @@ impl Key {
     }
 
     const fn control(c: char) -> Self {
-        Self {
-            code: KeyCode::Char(c),
-            control: true,
-        }
+        Self { code: KeyCode::Char(c), control: true }
     }
 }
 
 impl From<KeyEvent> for Key {
     fn from(event: KeyEvent) -> Self {
-        Self {
-            code: event.code,
-            control: event.modifiers.contains(KeyModifiers::CONTROL),
-        }
+        Self { code: event.code, control: event.modifiers.contains(KeyModifiers::CONTROL) }
     }
 }
 
@@ -159,9 +153,7 @@ impl KeyMap {
     }
 
     pub(crate) fn lookup(&self, mode: Mode, key: Key) -> Option<Action> {
-        self.in_mode(mode)
-            .find(|binding| binding.keys.contains(&key))
-            .map(|binding| binding.action)
+        self.in_mode(mode).find(|binding| binding.keys.contains(&key)).map(|binding| binding.action)
     }
 
     pub(crate) fn in_mode(&self, mode: Mode) -> impl Iterator<Item = &Binding> {
@@ -202,20 +194,14 @@ mod tests {
         let map = KeyMap::standard();
         assert_eq!(map.lookup(Mode::Table, Key::char('q')), Some(Action::Quit));
         assert_eq!(map.lookup(Mode::Prompt, Key::char('q')), None);
-        assert_eq!(
-            map.lookup(Mode::Prompt, Key::control('c')),
-            Some(Action::Quit)
-        );
+        assert_eq!(map.lookup(Mode::Prompt, Key::control('c')), Some(Action::Quit));
     }
 
     #[test]
     fn capital_letters_come_with_and_without_the_shift_flag() {
         for modifiers in [KeyModifiers::SHIFT, KeyModifiers::NONE] {
             let key = KeyEvent::new(KeyCode::Char('G'), modifiers).into();
-            assert_eq!(
-                KeyMap::standard().lookup(Mode::Table, key),
-                Some(Action::Last)
-            );
+            assert_eq!(KeyMap::standard().lookup(Mode::Table, key), Some(Action::Last));
         }
     }
 }

@@ -54,10 +54,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            color: true,
-            ascii: false,
-        }
+        Self { color: true, ascii: false }
     }
 }
 
@@ -65,10 +62,7 @@ impl Default for Options {
 #[derive(Debug, Error)]
 pub enum UiError {
     /// Input or output is not a terminal that can be drawn on.
-    #[error(
-        "the dashboard needs a terminal, and {0}; run it in one, or use `ssctl tenant list` and \
-         `ssctl tenant watch`"
-    )]
+    #[error("the dashboard needs a terminal, and {0}: run it in one")]
     NotATerminal(&'static str),
     /// The terminal refused something.
     #[error("the terminal does not work: {0}; try `reset`, or another terminal")]
@@ -97,7 +91,7 @@ async fn follow(
 ) -> Result<(), UiError> {
     let theme = Theme::new(options);
     let target = Target::new(connection.context());
-    let mut state = State::new(target, KeyMap::standard(), screen.size()?, Timestamp::now());
+    let mut state = State::new(target, KeyMap::standard(), terminal::size()?, Timestamp::now());
 
     let (input_sender, mut input) = mpsc::channel(QUEUE);
     let (news_sender, mut news) = mpsc::channel(QUEUE);

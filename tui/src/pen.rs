@@ -15,11 +15,7 @@ pub(crate) struct Pen<'a> {
 impl<'a> Pen<'a> {
     pub(crate) fn new(buffer: &'a mut Buffer, area: Rect, theme: &'a Theme) -> Self {
         let area = area.intersection(buffer.area);
-        Self {
-            buffer,
-            area,
-            theme,
-        }
+        Self { buffer, area, theme }
     }
 
     pub(crate) fn width(&self) -> u16 {
@@ -38,11 +34,7 @@ impl<'a> Pen<'a> {
             width,
             height,
         };
-        Pen {
-            area: part.intersection(self.area),
-            buffer: self.buffer,
-            theme: self.theme,
-        }
+        Pen { area: part.intersection(self.area), buffer: self.buffer, theme: self.theme }
     }
 
     /// Writes text and returns the column after it.
@@ -87,11 +79,7 @@ impl<'a> Pen<'a> {
     /// Gives a whole row a style.
     pub(crate) fn paint_row(&mut self, y: u16, style: Style) {
         if y < self.area.height {
-            let row = Rect {
-                y: self.area.y + y,
-                height: 1,
-                ..self.area
-            };
+            let row = Rect { y: self.area.y + y, height: 1, ..self.area };
             self.buffer.set_style(row, style);
         }
     }
@@ -153,10 +141,7 @@ mod tests {
 
     #[test]
     fn words_stay_whole_where_they_fit() {
-        assert_eq!(
-            wrap("namespaces is forbidden", 12),
-            ["namespaces", "is forbidden"]
-        );
+        assert_eq!(wrap("namespaces is forbidden", 12), ["namespaces", "is forbidden"]);
         assert_eq!(wrap("abcdefgh", 3), ["abc", "def", "gh"]);
         assert!(wrap("  ", 3).is_empty());
     }

@@ -134,18 +134,12 @@ impl RegionReport {
             Health::Unspecified => 2,
             Health::Ok => 3,
         });
-        Self {
-            at,
-            components,
-            daemon_version: escape(&region.daemon_version).into_owned(),
-        }
+        Self { at, components, daemon_version: escape(&region.daemon_version).into_owned() }
     }
 
     /// The worst among the components.
     pub(crate) fn health(&self) -> Health {
-        self.components
-            .first()
-            .map_or(Health::Unspecified, |component| component.health)
+        self.components.first().map_or(Health::Unspecified, |component| component.health)
     }
 }
 
@@ -230,8 +224,8 @@ impl State {
 
     /// What is known about the region, where it is fresh enough to be believed.
     pub(crate) fn fresh_region(&self) -> Option<&RegionReport> {
-        self.region
-            .as_ref()
-            .filter(|report| seconds_since(report.at, self.now) <= REGION_OLD)
+        self.region.as_ref().filter(|report| {
+            self.region_error.is_none() && seconds_since(report.at, self.now) <= REGION_OLD
+        })
     }
 }

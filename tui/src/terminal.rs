@@ -14,14 +14,12 @@ use std::{
 
 use crossterm::{
     cursor::{Hide, Show},
-    event::{
-        DisableBracketedPaste, EnableBracketedPaste, Event, EventStream, KeyEventKind,
-    },
+    event::{DisableBracketedPaste, EnableBracketedPaste, Event, EventStream, KeyEventKind},
     execute, queue,
     style::force_color_output,
     terminal::{
-        BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen,
-        LeaveAlternateScreen, SetTitle, disable_raw_mode, enable_raw_mode,
+        BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+        SetTitle, disable_raw_mode, enable_raw_mode,
     },
 };
 use futures::StreamExt as _;
@@ -57,6 +55,12 @@ pub(crate) fn require() -> Result<(), UiError> {
     Ok(())
 }
 
+/// How large the terminal is.
+pub(crate) fn size() -> io::Result<Size> {
+    let (width, height) = crossterm::terminal::size()?;
+    Ok(Size { width, height })
+}
+
 /// A frame to draw.
 #[derive(Debug)]
 pub(crate) struct Picture {
@@ -90,34 +94,16 @@ impl Screen {
         enable_raw_mode()?;
         // Whether there are colours is the theme's to say.
         force_color_output(true);
-        execute!(
-            stdout(),
-            EnterAlternateScreen,
-            EnableBracketedPaste,
-            SetTitle("ssctl ui"),
-            Hide
-        )?;
+        execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste, SetTitle("ssctl ui"), Hide)?;
         let (pictures, receiver) = mpsc::channel(1);
         let (failed, drawn) = oneshot::channel();
-        thread::Builder::new()
-            .name("draw".into())
-            .spawn(move || {
-                if let Err(error) = draw(receiver) {
-                    // Nobody listens any more where the screen is closed already.
-                    let _ = failed.send(error);
-                }
-            })?;
-        Ok(Self {
-            restorer,
-            pictures: Some(pictures),
-            drawn: Some(drawn),
-        })
-    }
-
-    /// How large it is.
-    pub(crate) fn size(&self) -> io::Result<Size> {
-        let (width, height) = crossterm::terminal::size()?;
-        Ok(Size { width, height })
+        thread::Builder::new().name("draw".into()).spawn(move || {
+            if let Err(error) = draw(receiver) {
+                // Nobody listens any more where the screen is closed already.
+                let _ = failed.send(error);
+            }
+        })?;
+        Ok(Self { restorer, pictures: Some(pictures), drawn: Some(drawn) })
     }
 
     /// Waits until the time has come and the terminal takes a frame. Safe to drop
@@ -165,10 +151,7 @@ fn draw(mut pictures: mpsc::Receiver<Picture>) -> io::Result<()> {
         if anew {
             // Not the backend's `clear`, which flushes: the screen would be empty
             // for a moment.
-            queue!(
-                backend,
-                crossterm::terminal::Clear(crossterm::terminal::ClearType::All)
-            )?;
+            queue!(backend, crossterm::terminal::Clear(crossterm::terminal::ClearType::All))?;
         }
         backend.draw(cells.into_iter())?;
         queue!(backend, EndSynchronizedUpdate)?;

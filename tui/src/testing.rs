@@ -17,11 +17,9 @@ use crate::{
 /// `2026-11-24T03:12:07Z`.
 pub(crate) const NOW: i64 = 1_795_489_927;
 
+#[allow(clippy::unnecessary_wraps, reason = "the messages have optional times")]
 pub(crate) fn time(second: i64) -> Option<prost_types::Timestamp> {
-    Some(prost_types::Timestamp {
-        seconds: second,
-        nanos: 0,
-    })
+    Some(prost_types::Timestamp { seconds: second, nanos: 0 })
 }
 
 pub(crate) fn tenant(id: &str, plan: &str, seats: i32, state: TenantState) -> Tenant {
@@ -70,9 +68,7 @@ pub(crate) fn broken(
 }
 
 pub(crate) fn resource(tenant: Tenant) -> Resource {
-    Resource {
-        resource: Some(resource::Resource::Tenant(tenant)),
-    }
+    Resource { resource: Some(resource::Resource::Tenant(tenant)) }
 }
 
 pub(crate) fn item(tenant: Tenant) -> WatchEvent {

@@ -85,10 +85,7 @@ pub(crate) struct Theme {
 
 impl Theme {
     pub(crate) fn new(options: Options) -> Self {
-        Self {
-            color: options.color,
-            glyphs: if options.ascii { ASCII } else { UNICODE },
-        }
+        Self { color: options.color, glyphs: if options.ascii { ASCII } else { UNICODE } }
     }
 
     pub(crate) fn style(&self, tone: Tone) -> Style {
@@ -101,10 +98,9 @@ impl Theme {
             Tone::Hurt => colored(Color::Red).add_modifier(Modifier::BOLD),
             Tone::Warn => colored(Color::Yellow),
             Tone::Selected if self.color => style.fg(Color::White).bg(Color::Blue),
-            Tone::Protected if self.color => style
-                .fg(Color::White)
-                .bg(Color::Magenta)
-                .add_modifier(Modifier::BOLD),
+            Tone::Protected if self.color => {
+                style.fg(Color::White).bg(Color::Magenta).add_modifier(Modifier::BOLD)
+            }
             Tone::Selected | Tone::Protected => style.add_modifier(Modifier::REVERSED),
         }
     }

@@ -59,12 +59,9 @@ pub(crate) fn update(state: &mut State, event: Event) -> Vec<Effect> {
     state.now = event.at;
     let mut effects = Vec::new();
     match event.kind {
-        EventKind::Tick => {}
         EventKind::Resize(size) => state.size = size,
         EventKind::Key(key) => effects.extend(press(state, key)),
         EventKind::Paste(text) if state.typing => text.chars().for_each(|c| type_in(state, c)),
-        // Pasted into a table it would be a row of commands that nobody meant.
-        EventKind::Paste(_) => {}
         EventKind::Watch(events) => {
             for event in events {
                 watched(state, event);
@@ -83,8 +80,10 @@ pub(crate) fn update(state: &mut State, event: Event) -> Vec<Effect> {
                 state.target.region = escape(region).into_owned();
             }
         }
-        // The watch or the region tell the same, and go on asking.
-        EventKind::Identity(Err(_)) => {}
+        // The time is taken already. What is pasted into a table would be a row of
+        // commands that nobody meant. What keeps the identity back, watch and region
+        // tell as well.
+        EventKind::Tick | EventKind::Paste(_) | EventKind::Identity(Err(_)) => {}
     }
     settle(state);
     effects
@@ -201,13 +200,19 @@ fn watched(state: &mut State, event: WatchEvent) {
     match event {
         WatchEvent::Lost { error, .. } => {
             if matches!(state.link, Link::Live | Link::Loading) {
-                note(state, "connection lost".into());
+                note(state, "no longer live".into());
             }
             let since = match state.link {
                 Link::Lost { since, .. } => since,
                 _ => state.now,
             };
+            // A refusal comes from a daemon that is there; all else says the same of
+            // the region as of the watch, and sooner than the next question would.
+            let answered = matches!(error, ClientError::Refused(_));
             let error = told(&error);
+            if !answered {
+                state.region_error = Some(error.clone());
+            }
             state.link = Link::Lost { error, since };
             return;
         }
@@ -237,14 +242,14 @@ fn connected(state: &mut State, resumed: bool) {
     if resumed {
         if let Some(heard) = state.heard {
             let away = age(seconds_since(heard, state.now));
-            note(state, format!("connected after {away}, nothing missed"));
+            note(state, format!("live again after {away}, nothing missed"));
         }
         state.link = Link::Live;
         return;
     }
     if let Some(heard) = state.heard {
         let from = time_of_day(heard);
-        note(state, format!("connected; changes since {from} are not listed"));
+        note(state, format!("live again; changes since {from} are not listed"));
     }
     state.tenants.begin_snapshot();
     state.link = Link::Loading;
@@ -291,10 +296,16 @@ fn tenant_of(resource: Resource) -> Option<Tenant> {
     }
 }
 
-/// An error with what to do about it.
+/// An error with what to do about it, where that is more than to wait: the
+/// dashboard tries again by itself.
 fn told(error: &ClientError) -> String {
     let text = error.to_string();
-    let text = match error.next_step() {
+    let waiting_helps = match error {
+        ClientError::Broken(_) | ClientError::TimedOut(_) => true,
+        ClientError::Refused(_) => error.is_transient(),
+        _ => false,
+    };
+    let text = match error.next_step().filter(|_| !waiting_helps) {
         Some(step) => format!("{text}; {step}"),
         None => text,
     };

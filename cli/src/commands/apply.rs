@@ -26,7 +26,24 @@ mod source;
 
 use document::Document;
 
+/// What `--help` and the manual show of a file's form.
+const FORM: &str = "\
+A file holds YAML documents of this form, separated by ---. Under spec stand the
+fields of a tenant as `ssctl tenant show -o yaml` prints them; what is left out
+stays as it is.
+
+  kind: Tenant
+  name: acme-corp
+  spec:
+    plan: business
+    seats: 10
+    displayName: Acme Corporation
+    labels: {tier: gold}
+    adminSubjects:
+      - {kind: user, name: a@acme.com}";
+
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = FORM)]
 pub(crate) struct Args {
     /// A YAML file, a folder of them, or - for standard input; repeat it
     #[arg(short = 'f', long = "file", required = true, value_name = "FILE|DIR|-")]
@@ -55,7 +72,7 @@ pub(crate) async fn run(shell: &Shell, args: Args) -> Outcome {
     let mut failures = Vec::new();
     let mut would_change = false;
     for document in &documents {
-        match apply(&connection, document, &args.change, shell.terminal.output_colour).await {
+        match apply(&connection, document, &args.change, shell.terminal.output.colour).await {
             Ok(Effect::Previewed(diff)) => {
                 would_change |= !diff.is_empty();
                 shell.print(&diff)?;

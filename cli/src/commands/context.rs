@@ -83,7 +83,7 @@ fn list(shell: &Shell) -> Outcome {
                 return Ok(());
             }
             let layout = Layout::new(shell.terminal, format == Format::Wide);
-            shell.print(&plain_table(format, &columns(), &rows, layout, shell.now()))
+            shell.print(&plain_table(format, &columns(), &rows, layout, shell.now))
         }
     }
 }
@@ -125,7 +125,7 @@ fn show(shell: &Shell, name: Option<&str>) -> Outcome {
     let named = name.or(shell.global.context.as_deref());
     let context = contexts.resolve(named, &shell.environment).map_err(ClientError::from)?;
     let credential = Credential::load(&context.credential);
-    let now = shell.now();
+    let now = shell.now;
     let (device, client) = match &credential {
         Ok(credential) => {
             let ends = |until: jiff::Timestamp| {

@@ -87,7 +87,7 @@ impl Noun for Region {
             ("Cluster", self.cluster_endpoint.clone().into()),
         ];
         for (at, component) in self.components.iter().enumerate() {
-            let title = if at == 0 { "Parts" } else { " " };
+            let title = if at == 0 { "Parts" } else { "" };
             let state = health(component.health());
             let since = age(component.last_transition_time.as_ref(), now);
             let text =

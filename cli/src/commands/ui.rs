@@ -17,7 +17,7 @@ pub(crate) struct Args {
 /// Shows the dashboard until its user leaves it.
 pub(crate) async fn run(shell: &Shell, args: Args) -> Outcome {
     let connection = shell.connect()?;
-    let options = Options { color: shell.terminal.output_colour, ascii: args.ascii };
+    let options = Options { color: shell.terminal.output.colour, ascii: args.ascii };
     streamspace_tui::run(connection, options).await.map_err(|error| {
         let message = error.to_string();
         match error {

@@ -21,7 +21,7 @@ pub(crate) async fn run(shell: &Shell) -> Outcome {
     let ends = format!(
         "{} (in {})",
         local(who.expire_time.as_ref()),
-        remaining(who.expire_time.as_ref(), shell.now())
+        remaining(who.expire_time.as_ref(), shell.now)
     );
     let pairs: [(&str, Cell); 7] = [
         ("Operator", who.operator.clone().into()),

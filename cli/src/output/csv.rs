@@ -6,24 +6,28 @@ use super::{Cell, Column};
 
 /// All columns of a noun, with titles.
 pub(super) fn encode<T>(columns: &[Column<T>], rows: &[T], now: Timestamp) -> String {
-    let titles = columns.iter().map(|column| field(column.title)).collect::<Vec<_>>();
-    let rows = rows.iter().map(|row| {
-        let cells = columns.iter().map(|column| field(&(column.cell)(row, now).text));
-        cells.collect::<Vec<_>>().join(",")
-    });
-    let mut text = titles.join(",") + "\r\n";
-    for row in rows {
-        text.push_str(&row);
-        text.push_str("\r\n");
-    }
-    text
+    let rows = rows.iter().map(|row| csv_line(columns, row, now));
+    csv_titles(columns) + &rows.collect::<String>()
+}
+
+/// The titles of a noun's columns.
+pub(crate) fn csv_titles<T>(columns: &[Column<T>]) -> String {
+    record(columns.iter().map(|column| field(column.title)))
+}
+
+/// One row.
+pub(crate) fn csv_line<T>(columns: &[Column<T>], row: &T, now: Timestamp) -> String {
+    record(columns.iter().map(|column| field(&(column.cell)(row, now).text)))
+}
+
+fn record(fields: impl Iterator<Item = String>) -> String {
+    fields.collect::<Vec<_>>().join(",") + "\r\n"
 }
 
 /// One answer: its names, then its values.
 pub(super) fn pairs(pairs: &[(&str, Cell)]) -> String {
-    let names: Vec<_> = pairs.iter().map(|(name, _)| field(name)).collect();
-    let values: Vec<_> = pairs.iter().map(|(_, cell)| field(&cell.text)).collect();
-    format!("{}\r\n{}\r\n", names.join(","), values.join(","))
+    let names = record(pairs.iter().map(|(name, _)| field(name)));
+    names + &record(pairs.iter().map(|(_, cell)| field(&cell.text)))
 }
 
 fn field(text: &str) -> String {

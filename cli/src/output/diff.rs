@@ -7,7 +7,9 @@ use serde_json::Value;
 use streamspace_client::text::escape;
 
 /// Fields that follow from others or from time; they would only hide the change.
-const CONSEQUENCES: [&str; 9] = [
+const CONSEQUENCES: [&str; 11] = [
+    "name",
+    "state",
     "etag",
     "generation",
     "observedGeneration",

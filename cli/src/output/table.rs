@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use comfy_table::{Attribute, Color, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Color, ContentArrangement, LineStyle, Table, TableStyle, presets};
 use jiff::Timestamp;
 use streamspace_client::text;
 
@@ -73,7 +73,7 @@ pub(crate) struct Layout {
 impl Layout {
     /// For a terminal or a pipe.
     pub(crate) fn new(terminal: Terminal, wide: bool) -> Self {
-        Self { terminal: terminal.output, colour: terminal.output_colour, wide }
+        Self { terminal: terminal.output.terminal, colour: terminal.output.colour, wide }
     }
 }
 
@@ -96,15 +96,21 @@ pub(crate) fn table<T>(
     finish(&mut table)
 }
 
-/// One row without titles or borders, for streams.
+/// The titles above [`line`]s.
+pub(crate) fn titles<T>(columns: &[Column<T>], widths: &[usize]) -> String {
+    padded(columns.iter().map(|column| column.title.to_owned()), widths)
+}
+
+/// One row without borders, for streams, where the widest cell is not known yet.
 pub(crate) fn line<T>(columns: &[Column<T>], widths: &[usize], row: &T, now: Timestamp) -> String {
+    padded(columns.iter().map(|column| (column.cell)(row, now).text), widths)
+}
+
+fn padded(cells: impl Iterator<Item = String>, widths: &[usize]) -> String {
     let mut line = String::new();
-    for (at, column) in columns.iter().enumerate() {
-        let cell = (column.cell)(row, now);
-        let width = widths.get(at).copied().unwrap_or(0);
-        let text = text::escape(&cell.text);
+    for (cell, width) in cells.zip(widths.iter().copied().chain(std::iter::repeat(0))) {
         // Writing to a string does not fail.
-        let _ = write!(line, "{text:<width$}  ");
+        let _ = write!(line, "{:<width$}  ", text::escape(&cell));
     }
     line.truncate(line.trim_end().len());
     line + "\n"
@@ -116,7 +122,9 @@ pub(crate) fn details(pairs: &[(&str, Cell)], layout: Layout) -> String {
     let mut table = frame(layout);
     table.load_style(presets::NOTHING);
     for (name, cell) in pairs.iter().filter(|(_, cell)| !cell.text.is_empty()) {
-        let mut name = comfy_table::Cell::new(format!("{name}:"));
+        // A row without a name goes on with what the one above began.
+        let name = if name.is_empty() { String::new() } else { format!("{name}:") };
+        let mut name = comfy_table::Cell::new(name);
         if layout.colour {
             name = name.add_attribute(Attribute::Bold);
         }
@@ -128,7 +136,9 @@ pub(crate) fn details(pairs: &[(&str, Cell)], layout: Layout) -> String {
 fn frame(layout: Layout) -> Table {
     let mut table = Table::new();
     if layout.terminal {
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+        // One line under the titles; more would take rows from the screen.
+        let under = LineStyle::none().fill('─').junction('─');
+        table.load_style(TableStyle::new().header_separator(under));
         table.set_content_arrangement(ContentArrangement::Dynamic);
     } else {
         table.load_style(presets::NOTHING);

@@ -2,7 +2,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::*;
-use crate::shell::Terminal;
+use crate::shell::{Stream, Terminal};
 
 struct Row {
     name: &'static str,
@@ -20,8 +20,9 @@ fn columns() -> Vec<Column<Row>> {
 const ROWS: [Row; 2] =
     [Row { name: "acme-corp", note: "=1+1" }, Row { name: "b", note: "a \"b\",\u{1b}[2J" }];
 
-fn terminal(output: bool, colour: bool) -> Terminal {
-    Terminal { input: output, output, talk: output, output_colour: colour, talk_colour: colour }
+fn terminal(terminal: bool, colour: bool) -> Terminal {
+    let stream = Stream { terminal, colour };
+    Terminal { input: terminal, output: stream, talk: stream }
 }
 
 fn table(output: bool, colour: bool, wide: bool) -> String {

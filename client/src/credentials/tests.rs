@@ -14,10 +14,7 @@ fn identity() -> Identity {
 }
 
 fn credential() -> Credential {
-    Credential {
-        device: Some(identity()),
-        client: identity(),
-    }
+    Credential { device: Some(identity()), client: identity() }
 }
 
 /// An environment without a keyring.
@@ -50,11 +47,7 @@ fn keys_are_kept_in_a_file_that_only_the_owner_may_read() {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
     let error = Credential::load(&reference).unwrap_err();
     assert!(matches!(error, CredentialError::OpenToOthers(_)), "{error}");
-    assert!(
-        error.next_step().contains("chmod 600"),
-        "{}",
-        error.next_step()
-    );
+    assert!(error.next_step().contains("chmod 600"), "{}", error.next_step());
 
     Credential::forget(&reference).unwrap();
     Credential::forget(&reference).unwrap();
@@ -72,15 +65,9 @@ fn plain_files_are_read_when_the_key_is_private() {
     let key = folder.path().join("k.pem");
     fs::write(&certificate, certificate_text).unwrap();
     fs::write(&key, key_text).unwrap();
-    let reference = CredentialReference::Plain {
-        certificate,
-        key: key.clone(),
-    };
+    let reference = CredentialReference::Plain { certificate, key: key.clone() };
     fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).unwrap();
-    assert!(matches!(
-        Credential::load(&reference),
-        Err(CredentialError::OpenToOthers(_))
-    ));
+    assert!(matches!(Credential::load(&reference), Err(CredentialError::OpenToOthers(_))));
     fs::set_permissions(&key, fs::Permissions::from_mode(0o400)).unwrap();
     let read = Credential::load(&reference).unwrap();
     assert_eq!(read.client.key(), made.key());
@@ -97,9 +84,7 @@ fn nothing_prints_a_key() {
 
     let folder = tempfile::tempdir().unwrap();
     let reference = made.keep("dev", &environment(folder.path())).unwrap();
-    let CredentialReference::File { path } = &reference else {
-        panic!("not a file")
-    };
+    let CredentialReference::File { path } = &reference else { panic!("not a file") };
     let text = fs::read_to_string(path).unwrap();
     let broken = text.replace("client_key", "client key");
     files::write_atomically(path, broken.as_bytes(), Privacy::Owner).unwrap();

@@ -11,19 +11,14 @@ type Authority = CertifiedIssuer<'static, KeyPair>;
 fn authority(name: &str) -> Authority {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params
-        .distinguished_name
-        .push(rcgen::DnType::CommonName, name);
+    params.distinguished_name.push(rcgen::DnType::CommonName, name);
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
 fn leaf(authority: &Authority, names: &[&str]) -> Identity {
     let key = KeyPair::generate().unwrap();
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let certificate = CertificateParams::new(names)
-        .unwrap()
-        .signed_by(&key, authority)
-        .unwrap();
+    let certificate = CertificateParams::new(names).unwrap().signed_by(&key, authority).unwrap();
     Identity::new(vec![certificate.der().clone()], pem::pkcs8(&key)).unwrap()
 }
 
@@ -59,12 +54,7 @@ async fn shake(
 
 fn why(result: std::io::Result<TlsStream<TcpStream>>) -> rustls::Error {
     let error = result.expect_err("the handshake must fail");
-    error
-        .get_ref()
-        .unwrap()
-        .downcast_ref::<rustls::Error>()
-        .unwrap()
-        .clone()
+    error.get_ref().unwrap().downcast_ref::<rustls::Error>().unwrap().clone()
 }
 
 #[tokio::test]
@@ -74,19 +64,14 @@ async fn a_token_trusts_the_authority_that_it_names_and_no_other() {
 
     let good = leaf(&ours, &["region.example"]);
     shake(pinned_to(&ours), &good, &[&ours]).await.unwrap();
-    shake(pinned_to(&ours), &good, &[&other, &ours])
-        .await
-        .unwrap();
+    shake(pinned_to(&ours), &good, &[&other, &ours]).await.unwrap();
 
     let error = why(shake(pinned_to(&other), &good, &[&ours]).await);
     assert_eq!(error, rustls::Error::General(OTHER_AUTHORITY.into()));
     // The authority's certificate is public: to show it proves nothing.
     let forged = leaf(&other, &["region.example"]);
     let error = why(shake(pinned_to(&ours), &forged, &[&other, &ours]).await);
-    assert!(
-        matches!(error, rustls::Error::InvalidCertificate(_)),
-        "{error}"
-    );
+    assert!(matches!(error, rustls::Error::InvalidCertificate(_)), "{error}");
     // Nor does another host of the same region.
     let elsewhere = leaf(&ours, &["elsewhere.example"]);
     let error = why(shake(pinned_to(&ours), &elsewhere, &[&ours]).await);
@@ -121,10 +106,7 @@ async fn a_daemon_of_another_authority_is_not_trusted() {
     let client = mutual(&[ours.der().clone()], &leaf(&ours, &["client"])).unwrap();
     let server = leaf(&other, &["region.example"]);
     let error = why(shake(client, &server, &[&other]).await);
-    assert_eq!(
-        error,
-        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)
-    );
+    assert_eq!(error, rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer));
 }
 
 #[test]

@@ -27,22 +27,13 @@ pub(crate) fn apply(
 ) -> Result<Object, Failure> {
     let mut managers = Managers::of(live);
     if managers.0.is_empty() && !crate::schema::metadata_text(live, "uid").is_empty() {
-        let before = Writer {
-            manager: "before-first-apply".to_owned(),
-            time: writer.time.clone(),
-        };
+        let before = Writer { manager: "before-first-apply".to_owned(), time: writer.time.clone() };
         record_update(resource, &Object::new(), live, &mut managers, &before);
     }
     let own = (Manner::Apply, writer.manager.clone());
     let last = managers.0.remove(&own).unwrap_or_default();
     let named = fields::named_fields(configuration, &resource.schema);
-    managers.0.insert(
-        own.clone(),
-        Entry {
-            fields: named,
-            time: last.time.clone(),
-        },
-    );
+    managers.0.insert(own.clone(), Entry { fields: named, time: last.time.clone() });
 
     let mut merged = live.clone();
     merge(&mut merged, configuration, &resource.schema);
@@ -98,8 +89,7 @@ fn record_update(
     managers.release(&written, None);
     managers.release(&comparison.removed, None);
     if !written.is_empty() {
-        kept.fields
-            .retain(|field| !comparison.removed.contains(field));
+        kept.fields.retain(|field| !comparison.removed.contains(field));
         kept.fields.extend(written);
         kept.time = Some(writer.time.clone());
         managers.0.insert(own, kept);
@@ -111,10 +101,7 @@ fn store(resource: &Resource, object: &mut Object, managers: &Managers) {
         if managers.0.is_empty() {
             metadata.remove("managedFields");
         } else {
-            metadata.insert(
-                "managedFields".to_owned(),
-                managers.to_json(resource.api_version),
-            );
+            metadata.insert("managedFields".to_owned(), managers.to_json(resource.api_version));
         }
     });
 }
@@ -157,15 +144,10 @@ fn merge(into: &mut Object, from: &Object, schema: &Schema) {
                 });
             }
             (Schema::TextSet, Value::Array(items)) => {
-                let slot = into
-                    .entry(*name)
-                    .or_insert_with(|| Value::Array(Vec::new()));
+                let slot = into.entry(*name).or_insert_with(|| Value::Array(Vec::new()));
                 if let Value::Array(present) = slot {
-                    let missing: Vec<Value> = items
-                        .iter()
-                        .filter(|item| !present.contains(item))
-                        .cloned()
-                        .collect();
+                    let missing: Vec<Value> =
+                        items.iter().filter(|item| !present.contains(item)).cloned().collect();
                     present.extend(missing);
                 }
             }

@@ -12,9 +12,7 @@ pub(crate) struct Faults {
 
 impl Faults {
     pub(crate) fn none() -> Self {
-        Self {
-            available: watch::channel(true).0,
-        }
+        Self { available: watch::channel(true).0 }
     }
 
     pub(crate) fn set_available(&self, available: bool) {

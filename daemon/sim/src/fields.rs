@@ -87,13 +87,7 @@ pub(crate) fn compare(old: &Object, new: &Object, schema: &Schema) -> Comparison
     if let Schema::Fields(fields) = schema {
         for (name, schema) in *fields {
             let path = vec![format!("f:{name}")];
-            compare_values(
-                old.get(*name),
-                new.get(*name),
-                schema,
-                &path,
-                &mut comparison,
-            );
+            compare_values(old.get(*name), new.get(*name), schema, &path, &mut comparison);
         }
     }
     comparison
@@ -113,13 +107,7 @@ fn compare_values(
                 let child =
                     |value: Option<&'_ Value>| value.and_then(|value| value.get(*name)).cloned();
                 let (old, new) = (child(old), child(new));
-                compare_values(
-                    old.as_ref(),
-                    new.as_ref(),
-                    schema,
-                    &field_step(path, name),
-                    into,
-                );
+                compare_values(old.as_ref(), new.as_ref(), schema, &field_step(path, name), into);
             }
         }
         Schema::TextMap => {
@@ -138,14 +126,10 @@ fn compare_values(
             let old = old.and_then(Value::as_array).unwrap_or(&empty);
             let new = new.and_then(Value::as_array).unwrap_or(&empty);
             into.added.extend(
-                new.iter()
-                    .filter(|item| !old.contains(item))
-                    .map(|item| item_step(path, item)),
+                new.iter().filter(|item| !old.contains(item)).map(|item| item_step(path, item)),
             );
             into.removed.extend(
-                old.iter()
-                    .filter(|item| !new.contains(item))
-                    .map(|item| item_step(path, item)),
+                old.iter().filter(|item| !new.contains(item)).map(|item| item_step(path, item)),
             );
         }
         Schema::TextList | Schema::Text => compare_leaves(old, new, path.clone(), into),
@@ -178,17 +162,15 @@ pub(crate) fn remove(object: &mut Object, path: &[String]) {
             }
         }
         [name, item] if item.starts_with("v:") => {
-            if let Some(Value::Array(items)) = name
-                .strip_prefix("f:")
-                .and_then(|name| object.get_mut(name))
+            if let Some(Value::Array(items)) =
+                name.strip_prefix("f:").and_then(|name| object.get_mut(name))
             {
                 items.retain(|kept| format!("v:{kept}") != *item);
             }
         }
         [name, rest @ ..] => {
-            if let Some(Value::Object(inner)) = name
-                .strip_prefix("f:")
-                .and_then(|name| object.get_mut(name))
+            if let Some(Value::Object(inner)) =
+                name.strip_prefix("f:").and_then(|name| object.get_mut(name))
             {
                 remove(inner, rest);
             }
@@ -246,11 +228,8 @@ impl Managers {
         let mut managers = BTreeMap::new();
         for entry in entries.into_iter().flatten() {
             let text = |field: &str| entry.get(field).and_then(Value::as_str);
-            let manner = if text("operation") == Some("Apply") {
-                Manner::Apply
-            } else {
-                Manner::Update
-            };
+            let manner =
+                if text("operation") == Some("Apply") { Manner::Apply } else { Manner::Update };
             let mut fields = FieldSet::new();
             if let Some(Value::Object(tree)) = entry.get("fieldsV1") {
                 read_tree(tree, &Vec::new(), &mut fields);
@@ -327,10 +306,7 @@ fn write_tree(fields: &FieldSet) -> Value {
 fn plant(node: &mut Object, path: &[String]) {
     if let [step, rest @ ..] = path {
         let owned_leaf = !rest.is_empty()
-            && node
-                .get(step)
-                .and_then(Value::as_object)
-                .is_some_and(Map::is_empty);
+            && node.get(step).and_then(Value::as_object).is_some_and(Map::is_empty);
         edit(node, step, |child| {
             if owned_leaf {
                 child.insert(".".to_owned(), json!({}));

@@ -69,10 +69,7 @@ impl Journal {
     /// Opens or makes the folder and reads what it holds. A last line that was
     /// cut short is dropped: its change was never acknowledged.
     pub(crate) fn open(folder: &Path) -> Result<(Self, Vec<Record>), OpenError> {
-        let failed = |path: &Path, source| OpenError::Io {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = |path: &Path, source| OpenError::Io { path: path.to_owned(), source };
         std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
         let lock_path = folder.join(LOCK_FILE);
         let lock = OpenOptions::new()
@@ -97,23 +94,12 @@ impl Journal {
             .create(true)
             .append(true)
             .open(&path)
-            .and_then(|file| {
-                file.set_len(length)
-                    .and_then(|()| file.sync_all())
-                    .map(|()| file)
-            })
+            .and_then(|file| file.set_len(length).and_then(|()| file.sync_all()).map(|()| file))
             .and_then(|file| sync_folder(folder).map(|()| file))
             .map_err(|error| failed(&path, error))?;
         let lines = records.len();
         Ok((
-            Self {
-                folder: folder.to_owned(),
-                file,
-                length,
-                lines,
-                broken: false,
-                _lock: lock,
-            },
+            Self { folder: folder.to_owned(), file, length, lines, broken: false, _lock: lock },
             records,
         ))
     }
@@ -121,21 +107,13 @@ impl Journal {
     /// Appends one change and flushes it to the disk.
     pub(crate) fn append(&mut self, record: &Record) -> io::Result<()> {
         if self.broken {
-            return Err(io::Error::other(
-                "an earlier write failed and could not be undone",
-            ));
+            return Err(io::Error::other("an earlier write failed and could not be undone"));
         }
         let line = line(record)?;
-        let written = self
-            .file
-            .write_all(&line)
-            .and_then(|()| self.file.sync_data());
+        let written = self.file.write_all(&line).and_then(|()| self.file.sync_data());
         if let Err(error) = written {
-            self.broken = self
-                .file
-                .set_len(self.length)
-                .and_then(|()| self.file.sync_data())
-                .is_err();
+            self.broken =
+                self.file.set_len(self.length).and_then(|()| self.file.sync_data()).is_err();
             return Err(error);
         }
         self.length += u64::try_from(line.len()).unwrap_or(u64::MAX);
@@ -160,10 +138,7 @@ impl Journal {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut new = OpenOptions::new()
-            .create_new(true)
-            .append(true)
-            .open(&new_path)?;
+        let mut new = OpenOptions::new().create_new(true).append(true).open(&new_path)?;
         new.write_all(&content)?;
         new.sync_all()?;
         std::fs::rename(&new_path, self.folder.join(FILE))?;
@@ -187,10 +162,7 @@ fn line(record: &Record) -> io::Result<Vec<u8>> {
 fn parse(path: &Path, content: &[u8]) -> Result<(Vec<Record>, u64), OpenError> {
     let mut records = Vec::new();
     let mut length = 0;
-    let mut lines = content
-        .split_inclusive(|byte| *byte == b'\n')
-        .enumerate()
-        .peekable();
+    let mut lines = content.split_inclusive(|byte| *byte == b'\n').enumerate().peekable();
     while let Some((index, bytes)) = lines.next() {
         let is_last = lines.peek().is_none();
         let whole = bytes.ends_with(b"\n");
@@ -206,11 +178,7 @@ fn parse(path: &Path, content: &[u8]) -> Result<(Vec<Record>, u64), OpenError> {
                 let why = parsed
                     .err()
                     .map_or_else(|| "no end of line".to_owned(), |error| error.to_string());
-                return Err(OpenError::Corrupt {
-                    path: path.to_owned(),
-                    line: index + 1,
-                    why,
-                });
+                return Err(OpenError::Corrupt { path: path.to_owned(), line: index + 1, why });
             }
         }
     }
@@ -224,11 +192,7 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 
 /// The line that carries a revision and no object.
 pub(crate) fn revision_only(revision: u64) -> Record {
-    Record {
-        revision,
-        key: String::new(),
-        object: None,
-    }
+    Record { revision, key: String::new(), object: None }
 }
 
 /// The revision that an object was written at.

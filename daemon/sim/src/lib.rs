@@ -16,11 +16,14 @@
 //! ```
 
 mod apply;
+mod body;
+mod counts;
 mod faults;
 mod fields;
 mod journal;
 mod namespaces;
 mod options;
+mod reply;
 mod schema;
 mod select;
 mod service;
@@ -33,8 +36,8 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use service::Service;
 
+pub use counts::Verb;
 pub use journal::OpenError;
-pub use service::Verb;
 
 /// How long a namespace stays terminating.
 const TERMINATION: Duration = Duration::from_millis(250);
@@ -70,9 +73,7 @@ impl Simulator {
 
     fn over(store: store::Store) -> Self {
         store.compact();
-        Self {
-            service: Service::new(Arc::new(store), faults::Faults::none(), TERMINATION),
-        }
+        Self { service: Service::new(Arc::new(store), faults::Faults::none(), TERMINATION) }
     }
 
     /// A client of this cluster, in the namespace `default`. Call it inside a

@@ -44,10 +44,7 @@ pub(crate) fn create_defaults(store: &Store) -> Result<(), Failure> {
             edit(&mut object, "metadata", |metadata| {
                 metadata.insert("name".to_owned(), name.into())
             });
-            let writer = Writer {
-                manager: "kube-apiserver".to_owned(),
-                time: now(),
-            };
+            let writer = Writer { manager: "kube-apiserver".to_owned(), time: now() };
             create(store, object, &writer, false)?;
         }
     }
@@ -72,20 +69,14 @@ pub(crate) fn create(
     apply::update(&NAMESPACES, None, &mut object, writer);
     if metadata_text(&object, "name").is_empty() && !generate.is_empty() {
         let name = format!("{generate}{}", random_suffix());
-        edit(&mut object, "metadata", |metadata| {
-            metadata.insert("name".to_owned(), name.into())
-        });
+        edit(&mut object, "metadata", |metadata| metadata.insert("name".to_owned(), name.into()));
         label_with_name(&mut object);
     }
     finish_new(&mut object, &writer.time);
     let name = metadata_text(&object, "name").to_owned();
     check(&object, &name)?;
     store.commit(&NAMESPACES.key(&name), |present| match present {
-        Some(present) => Err(Failure::already_exists(
-            &NAMESPACES,
-            &name,
-            is_terminating(present),
-        )),
+        Some(present) => Err(Failure::already_exists(&NAMESPACES, &name, is_terminating(present))),
         None if dry_run => Ok(Decision::Answer(object)),
         None => Ok(Decision::Put(object)),
     })
@@ -113,11 +104,7 @@ pub(crate) fn apply(
                 return Err(immutable_uid(name, wanted));
             }
             check(&object, name)?;
-            return Ok(if dry_run {
-                Decision::Answer(object)
-            } else {
-                Decision::Put(object)
-            });
+            return Ok(if dry_run { Decision::Answer(object) } else { Decision::Put(object) });
         };
         let object = apply::apply(&NAMESPACES, live, configuration, writer, force)?;
         check_versions(live, configuration, name)?;
@@ -153,11 +140,7 @@ pub(crate) fn delete(
     dry_run: bool,
 ) -> Result<Object, Failure> {
     if IMMORTAL.contains(&name) {
-        return Err(Failure::forbidden(
-            &NAMESPACES,
-            name,
-            "this namespace may not be deleted",
-        ));
+        return Err(Failure::forbidden(&NAMESPACES, name, "this namespace may not be deleted"));
     }
     store.commit(&NAMESPACES.key(name), |live| {
         let live = live.ok_or_else(|| Failure::not_found(&NAMESPACES, name))?;
@@ -198,11 +181,7 @@ pub(crate) fn finalize(store: &Store, name: &str, uid: &str) -> Result<(), Failu
             return Ok(Decision::Remove(object));
         }
         edit(&mut object, "spec", |_| {});
-        Ok(if object == *live {
-            Decision::Answer(object)
-        } else {
-            Decision::Put(object)
-        })
+        Ok(if object == *live { Decision::Answer(object) } else { Decision::Put(object) })
     })?;
     Ok(())
 }
@@ -228,10 +207,7 @@ fn settle_update(
             "deletionTimestamp",
             "generateName",
         ] {
-            match live
-                .get("metadata")
-                .and_then(|metadata| metadata.get(field))
-            {
+            match live.get("metadata").and_then(|metadata| metadata.get(field)) {
                 Some(value) => metadata.insert(field.to_owned(), value.clone()),
                 None => metadata.remove(field),
             };
@@ -271,10 +247,7 @@ fn settle_update(
         return Ok(Decision::Answer(object));
     }
     let held = validation::finalizers(&object).next().is_some()
-        || object
-            .get("spec")
-            .and_then(|spec| spec.get("finalizers"))
-            .is_some();
+        || object.get("spec").and_then(|spec| spec.get("finalizers")).is_some();
     Ok(if is_terminating(&object) && !held {
         Decision::Remove(object)
     } else {
@@ -283,11 +256,7 @@ fn settle_update(
 }
 
 fn quoted(names: &[&str]) -> String {
-    names
-        .iter()
-        .map(|name| format!("{name:?}"))
-        .collect::<Vec<_>>()
-        .join(", ")
+    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
 }
 
 /// A client's uid or version that is not the object's.
@@ -324,9 +293,7 @@ fn check(object: &Object, name: &str) -> Result<(), Failure> {
 
 fn new_base(name: &str) -> Object {
     let mut base = Object::new();
-    edit(&mut base, "metadata", |metadata| {
-        metadata.insert("name".to_owned(), name.into())
-    });
+    edit(&mut base, "metadata", |metadata| metadata.insert("name".to_owned(), name.into()));
     base
 }
 
@@ -371,9 +338,7 @@ fn label_with_name(object: &mut Object) {
     let name = metadata_text(object, "name").to_owned();
     if !name.is_empty() {
         edit(object, "metadata", |metadata| {
-            edit(metadata, "labels", |labels| {
-                labels.insert(NAME_LABEL.to_owned(), name.into())
-            });
+            edit(metadata, "labels", |labels| labels.insert(NAME_LABEL.to_owned(), name.into()));
         });
     }
 }

@@ -23,19 +23,12 @@ pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
     pub(crate) fn parse(text: &str) -> Self {
-        Self(
-            form_urlencoded::parse(text.as_bytes())
-                .into_owned()
-                .collect(),
-        )
+        Self(form_urlencoded::parse(text.as_bytes()).into_owned().collect())
     }
 
     /// The value, empty when absent.
     pub(crate) fn text(&self, name: &str) -> &str {
-        self.0
-            .iter()
-            .find(|(key, _)| key == name)
-            .map_or("", |(_, value)| value)
+        self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
     }
 
     pub(crate) fn flag(&self, name: &str) -> bool {
@@ -46,9 +39,7 @@ impl Query {
         match self.text(name) {
             "" => Ok(None),
             text => text.parse().map(Some).map_err(|_| {
-                Failure::bad_request(format!(
-                    "strconv.ParseInt: parsing {text:?}: invalid syntax"
-                ))
+                Failure::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
             }),
         }
     }
@@ -62,10 +53,7 @@ impl Query {
     pub(crate) fn field_manager(&self, kind: &str) -> Result<&str, Failure> {
         let manager = self.text("fieldManager");
         if manager.len() > MANAGER_LENGTH {
-            return Err(invalid_options(
-                kind,
-                Fault::too_long("fieldManager", MANAGER_LENGTH),
-            ));
+            return Err(invalid_options(kind, Fault::too_long("fieldManager", MANAGER_LENGTH)));
         }
         Ok(manager)
     }
@@ -98,10 +86,7 @@ impl Query {
             .filter(|limit| *limit > 0);
         let version_match = self.text("resourceVersionMatch");
         let refused = |why| {
-            Err(invalid_options(
-                "ListOptions",
-                Fault::forbidden("resourceVersionMatch", why),
-            ))
+            Err(invalid_options("ListOptions", Fault::forbidden("resourceVersionMatch", why)))
         };
         if !version_match.is_empty() && self.text("resourceVersion").is_empty() {
             return refused("resourceVersionMatch is forbidden unless resourceVersion is provided");
@@ -112,22 +97,13 @@ impl Query {
             token => Some(Continuation::parse(token)?),
         };
         let exact = version_match == "Exact";
-        Ok(ListRequest {
-            selector,
-            limit,
-            continuation,
-            version,
-            exact,
-        })
+        Ok(ListRequest { selector, limit, continuation, version, exact })
     }
 
     pub(crate) fn watch(&self) -> Result<WatchRequest, Failure> {
         let selector = self.selector()?;
         let refused = |why| {
-            Err(invalid_options(
-                "ListOptions",
-                Fault::forbidden("resourceVersionMatch", why),
-            ))
+            Err(invalid_options("ListOptions", Fault::forbidden("resourceVersionMatch", why)))
         };
         let initial = self.text("sendInitialEvents");
         let version_match = self.text("resourceVersionMatch");
@@ -144,22 +120,13 @@ impl Query {
         let bookmarks = self.flag("allowWatchBookmarks");
         let version = self.version().map_err(Failure::internal)?;
         let start = match (initial, version) {
-            ("true" | "1", _) => Start::Everything {
-                mark_end: bookmarks,
-            },
+            ("true" | "1", _) => Start::Everything { mark_end: bookmarks },
             ("", None | Some(0)) => Start::Everything { mark_end: false },
             (_, None | Some(0)) => Start::Now,
             (_, Some(version)) => Start::After(version),
         };
-        let timeout = self
-            .number("timeoutSeconds")?
-            .map_or(WATCH_TIMEOUT, Duration::from_secs);
-        Ok(WatchRequest {
-            selector,
-            start,
-            bookmarks,
-            timeout,
-        })
+        let timeout = self.number("timeoutSeconds")?.map_or(WATCH_TIMEOUT, Duration::from_secs);
+        Ok(WatchRequest { selector, start, bookmarks, timeout })
     }
 }
 
@@ -192,10 +159,7 @@ impl Continuation {
         token
             .split_once(':')
             .and_then(|(revision, after)| {
-                Some(Self {
-                    revision: revision.parse().ok()?,
-                    after: after.to_owned(),
-                })
+                Some(Self { revision: revision.parse().ok()?, after: after.to_owned() })
             })
             .ok_or_else(|| {
                 Failure::bad_request(
@@ -213,10 +177,7 @@ fn dry_run_value(value: &str, kind: &str) -> Result<bool, Failure> {
     match value {
         "" => Ok(false),
         "All" => Ok(true),
-        other => Err(invalid_options(
-            kind,
-            Fault::unsupported("dryRun", other, "All"),
-        )),
+        other => Err(invalid_options(kind, Fault::unsupported("dryRun", other, "All"))),
     }
 }
 
@@ -242,16 +203,9 @@ pub(crate) fn delete_options(query: &Query, body: &[u8]) -> Result<(Precondition
         return Ok((Preconditions::default(), dry_run));
     }
     let options: Object = serde_json::from_slice(body).map_err(|error| {
-        Failure::bad_request(format!(
-            "couldn't get version/kind; json parse error: {error}"
-        ))
+        Failure::bad_request(format!("couldn't get version/kind; json parse error: {error}"))
     })?;
-    for value in options
-        .get("dryRun")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
+    for value in options.get("dryRun").and_then(Value::as_array).into_iter().flatten() {
         dry_run |= dry_run_value(value.as_str().unwrap_or_default(), "DeleteOptions")?;
     }
     let precondition = |field: &str| {

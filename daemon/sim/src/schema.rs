@@ -112,11 +112,7 @@ fn inspect_fields(
     found: &mut Vec<Misfit>,
 ) {
     for (name, value) in object {
-        let path = if prefix.is_empty() {
-            name.clone()
-        } else {
-            format!("{prefix}.{name}")
-        };
+        let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
         match fields.iter().find(|(declared, _)| declared == name) {
             Some((_, schema)) => inspect(value, schema, &path, found),
             None => found.push(Misfit::Undeclared(path)),
@@ -144,11 +140,7 @@ fn inspect(value: &Value, schema: &Schema, path: &str, found: &mut Vec<Misfit>) 
             }
         }
         (Schema::TextSet | Schema::TextList, Value::Array(items)) => {
-            for (index, value) in items
-                .iter()
-                .enumerate()
-                .filter(|(_, value)| !value.is_string())
-            {
+            for (index, value) in items.iter().enumerate().filter(|(_, value)| !value.is_string()) {
                 mistyped(format!("{path}[{index}]"), "string", value);
             }
         }

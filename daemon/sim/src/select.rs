@@ -33,17 +33,28 @@ enum Field {
 impl Selector {
     /// Reads the two query parameters.
     pub(crate) fn parse(labels: &str, fields: &str) -> Result<Self, Failure> {
-        let labels = requirements(labels)
-            .into_iter()
-            .map(|text| label_requirement(text.trim()))
-            .collect::<Result<_, _>>()
-            .map_err(|why| Failure::bad_request(format!("unable to parse requirement: {why}")))?;
+        let mut parsed = Vec::new();
+        for text in requirements(labels) {
+            let text = text.trim();
+            if text.is_empty() {
+                return Err(Failure::bad_request("found '', expected: identifier after ','"));
+            }
+            if text.starts_with(['=', '>', '<', '(', ')']) {
+                let found = text.get(..1).unwrap_or_default();
+                let why = format!("found '{found}', expected: !, identifier, or 'end of string'");
+                return Err(Failure::bad_request(why));
+            }
+            let requirement = label_requirement(text).map_err(|why| {
+                Failure::bad_request(format!("unable to parse requirement: {why}"))
+            })?;
+            parsed.push(requirement);
+        }
         let fields = fields
             .split(',')
             .filter(|text| !text.trim().is_empty())
             .map(field_requirement)
             .collect::<Result<_, _>>()?;
-        Ok(Self { labels, fields })
+        Ok(Self { labels: parsed, fields })
     }
 
     /// Whether nothing is asked.
@@ -52,14 +63,9 @@ impl Selector {
     }
 
     pub(crate) fn matches(&self, object: &Object) -> bool {
-        let labels = metadata(object)
-            .and_then(|metadata| metadata.get("labels"))
-            .and_then(Value::as_object);
-        let label = |key: &str| {
-            labels
-                .and_then(|labels| labels.get(key))
-                .and_then(Value::as_str)
-        };
+        let labels =
+            metadata(object).and_then(|metadata| metadata.get("labels")).and_then(Value::as_object);
+        let label = |key: &str| labels.and_then(|labels| labels.get(key)).and_then(Value::as_str);
         let fits = |(key, test): &(String, Test)| {
             let value = label(key);
             let number = || value.and_then(|value| value.parse::<i64>().ok());
@@ -109,8 +115,8 @@ fn requirements(text: &str) -> Vec<String> {
             part.push(character);
         }
     }
-    parts.retain(|part| !part.trim().is_empty());
-    parts
+    // Nothing at all selects everything; nothing beside a comma is an error.
+    if matches!(parts.as_slice(), [only] if only.trim().is_empty()) { Vec::new() } else { parts }
 }
 
 fn label_requirement(text: &str) -> Result<(String, Test), String> {
@@ -135,6 +141,20 @@ fn split_requirement(text: &str) -> Result<(&str, Test), String> {
     if let Some(key) = text.strip_prefix('!') {
         return Ok((key, Test::Absent));
     }
+    for (sign, above) in [('>', true), ('<', false)] {
+        if let Some((key, value)) = text.split_once(sign) {
+            let value = value.trim();
+            if value.starts_with('=') {
+                return Err("found '=', expected: identifier".to_owned());
+            }
+            let limit = value.parse().map_err(|_| {
+                format!(
+                    "values[0]: Invalid value: {value:?}: for 'Gt', 'Lt' operators, the value must be an integer"
+                )
+            })?;
+            return Ok((key, if above { Test::Above(limit) } else { Test::Below(limit) }));
+        }
+    }
     if let Some((key, value)) = text.split_once("!=") {
         return Ok((key, Test::NotIn(vec![value.trim().to_owned()])));
     }
@@ -143,19 +163,6 @@ fn split_requirement(text: &str) -> Result<(&str, Test), String> {
             return Err("found '=', expected: identifier".to_owned());
         }
         return Ok((key, Test::In(vec![value.trim().to_owned()])));
-    }
-    for (sign, above) in [('>', true), ('<', false)] {
-        if let Some((key, value)) = text.split_once(sign) {
-            let limit = value.trim().parse().map_err(|_| format!("values[0][{}]: Invalid value: {value:?}: for 'Gt', 'Lt' operators, the value must be an integer", key.trim()))?;
-            return Ok((
-                key,
-                if above {
-                    Test::Above(limit)
-                } else {
-                    Test::Below(limit)
-                },
-            ));
-        }
     }
     let mut words = text.splitn(2, char::is_whitespace);
     let key = words.next().unwrap_or_default();
@@ -166,27 +173,15 @@ fn split_requirement(text: &str) -> Result<(&str, Test), String> {
         (Some(list), _) => (true, list.trim()),
         (_, Some(list)) => (false, list.trim()),
         _ => {
-            return Err(format!(
-                "found '{rest}', expected: in, notin, =, ==, !=, gt, lt"
-            ));
+            return Err(format!("found '{rest}', expected: in, notin, =, ==, !=, gt, lt"));
         }
     };
     let inner = list
         .strip_prefix('(')
         .and_then(|list| list.strip_suffix(')'))
         .ok_or_else(|| format!("found '{list}' expected: '('"))?;
-    let values = inner
-        .split(',')
-        .map(|value| value.trim().to_owned())
-        .collect();
-    Ok((
-        key,
-        if negated {
-            Test::NotIn(values)
-        } else {
-            Test::In(values)
-        },
-    ))
+    let values = inner.split(',').map(|value| value.trim().to_owned()).collect();
+    Ok((key, if negated { Test::NotIn(values) } else { Test::In(values) }))
 }
 
 fn field_requirement(text: &str) -> Result<(Field, bool, String), Failure> {
@@ -203,9 +198,7 @@ fn field_requirement(text: &str) -> Result<(Field, bool, String), Failure> {
         "metadata.name" | "name" => Field::Name,
         "status.phase" => Field::Phase,
         other => {
-            return Err(Failure::bad_request(format!(
-                "field label not supported: {other}"
-            )));
+            return Err(Failure::bad_request(format!("field label not supported: {other}")));
         }
     };
     Ok((field, equal, value.trim().to_owned()))

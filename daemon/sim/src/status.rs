@@ -16,12 +16,7 @@ pub(crate) struct Failure {
 
 impl Failure {
     fn new(code: StatusCode, reason: &'static str, message: String) -> Self {
-        Self {
-            code,
-            message,
-            reason: Some(reason),
-            details: None,
-        }
+        Self { code, message, reason: Some(reason), details: None }
     }
 
     fn about(mut self, kind: &str, name: &str) -> Self {
@@ -35,20 +30,13 @@ impl Failure {
 
     pub(crate) fn not_found(resource: &Resource, name: &str) -> Self {
         let plural = resource.plural;
-        Self::new(
-            StatusCode::NOT_FOUND,
-            "NotFound",
-            format!("{plural} {name:?} not found"),
-        )
-        .about(plural, name)
+        Self::new(StatusCode::NOT_FOUND, "NotFound", format!("{plural} {name:?} not found"))
+            .about(plural, name)
     }
 
     pub(crate) fn unknown_path() -> Self {
         let message = "the server could not find the requested resource".to_owned();
-        Self {
-            details: Some(json!({})),
-            ..Self::new(StatusCode::NOT_FOUND, "NotFound", message)
-        }
+        Self { details: Some(json!({})), ..Self::new(StatusCode::NOT_FOUND, "NotFound", message) }
     }
 
     pub(crate) fn method_not_allowed() -> Self {
@@ -62,19 +50,12 @@ impl Failure {
     pub(crate) fn unsupported_media_type() -> Self {
         let message = "415: Unsupported Media Type".to_owned();
         let code = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-        Self {
-            details: Some(json!({})),
-            ..Self::new(code, "UnsupportedMediaType", message)
-        }
+        Self { details: Some(json!({})), ..Self::new(code, "UnsupportedMediaType", message) }
     }
 
     pub(crate) fn already_exists(resource: &Resource, name: &str, terminating: bool) -> Self {
         let plural = resource.plural;
-        let prefix = if terminating {
-            "object is being deleted: "
-        } else {
-            ""
-        };
+        let prefix = if terminating { "object is being deleted: " } else { "" };
         let message = format!("{prefix}{plural} {name:?} already exists");
         Self::new(StatusCode::CONFLICT, "AlreadyExists", message).about(plural, name)
     }
@@ -116,40 +97,23 @@ impl Failure {
                 }
                 lines.push(format!("- {field}"));
             }
-            format!(
-                "Apply failed with {} conflicts: {}",
-                conflicts.len(),
-                lines.join("\n")
-            )
+            format!("Apply failed with {} conflicts: {}", conflicts.len(), lines.join("\n"))
         };
         let details = Some(json!({ "causes": causes }));
-        Self {
-            details,
-            ..Self::new(StatusCode::CONFLICT, "Conflict", message)
-        }
+        Self { details, ..Self::new(StatusCode::CONFLICT, "Conflict", message) }
     }
 
     /// An object or an options object that breaks rules; `faults` is not empty.
     pub(crate) fn invalid(group: &str, kind: &str, name: &str, faults: &[Fault]) -> Self {
         let mut lines: Vec<String> = Vec::new();
-        for line in faults
-            .iter()
-            .map(|fault| format!("{}: {}", fault.field, fault.message))
-        {
+        for line in faults.iter().map(|fault| format!("{}: {}", fault.field, fault.message)) {
             if !lines.contains(&line) {
                 lines.push(line);
             }
         }
-        let text = if lines.len() == 1 {
-            lines.concat()
-        } else {
-            format!("[{}]", lines.join(", "))
-        };
-        let qualified = if group.is_empty() {
-            kind.to_owned()
-        } else {
-            format!("{kind}.{group}")
-        };
+        let text =
+            if lines.len() == 1 { lines.concat() } else { format!("[{}]", lines.join(", ")) };
+        let qualified = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
         let causes: Vec<Value> = faults
             .iter()
             .map(|fault| json!({ "reason": fault.reason, "message": fault.message, "field": fault.field }))
@@ -220,51 +184,43 @@ impl Failure {
 /// One broken rule of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
-    field: &'static str,
+    field: String,
     reason: &'static str,
     message: String,
 }
 
 impl Fault {
-    pub(crate) fn invalid(field: &'static str, value: &str, why: &str) -> Self {
+    pub(crate) fn invalid(field: impl Into<String>, value: &str, why: &str) -> Self {
         Self {
-            field,
+            field: field.into(),
             reason: "FieldValueInvalid",
             message: format!("Invalid value: {value:?}: {why}"),
         }
     }
 
-    pub(crate) fn required(field: &'static str, why: &str) -> Self {
+    pub(crate) fn required(field: impl Into<String>, why: &str) -> Self {
         Self {
-            field,
+            field: field.into(),
             reason: "FieldValueRequired",
             message: format!("Required value: {why}"),
         }
     }
 
-    pub(crate) fn forbidden(field: &'static str, why: &str) -> Self {
+    pub(crate) fn forbidden(field: impl Into<String>, why: &str) -> Self {
         Self {
-            field,
+            field: field.into(),
             reason: "FieldValueForbidden",
             message: format!("Forbidden: {why}"),
         }
     }
 
-    pub(crate) fn too_long(field: &'static str, limit: usize) -> Self {
+    pub(crate) fn too_long(field: impl Into<String>, limit: usize) -> Self {
         let message = format!("Too long: may not be more than {limit} bytes");
-        Self {
-            field,
-            reason: "FieldValueTooLong",
-            message,
-        }
+        Self { field: field.into(), reason: "FieldValueTooLong", message }
     }
 
-    pub(crate) fn unsupported(field: &'static str, value: &str, supported: &str) -> Self {
+    pub(crate) fn unsupported(field: impl Into<String>, value: &str, supported: &str) -> Self {
         let message = format!("Unsupported value: [{value:?}]: supported values: {supported:?}");
-        Self {
-            field,
-            reason: "FieldValueNotSupported",
-            message,
-        }
+        Self { field: field.into(), reason: "FieldValueNotSupported", message }
     }
 }

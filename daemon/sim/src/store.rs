@@ -130,11 +130,7 @@ impl Store {
         if at < state.compacted {
             return Err(Compacted(state.compacted));
         }
-        let later = state
-            .history
-            .iter()
-            .rev()
-            .take_while(|event| event.revision > at);
+        let later = state.history.iter().rev().take_while(|event| event.revision > at);
         for event in later.filter(|event| event.key.starts_with(prefix)) {
             match &event.previous {
                 Some(previous) => found.insert(&event.key, previous),
@@ -150,13 +146,8 @@ impl Store {
         if revision < state.compacted {
             return Err(Compacted(state.compacted));
         }
-        let start = state
-            .history
-            .partition_point(|event| event.revision <= revision);
-        Ok((
-            state.history.range(start..).cloned().collect(),
-            state.revision,
-        ))
+        let start = state.history.partition_point(|event| event.revision <= revision);
+        Ok((state.history.range(start..).cloned().collect(), state.revision))
     }
 
     /// Forgets all history: watches and pages that reach back are told so.
@@ -186,22 +177,14 @@ impl Store {
             Decision::Remove(object) => (None, object),
         };
         if let Some(journal) = journal.as_mut() {
-            let record = Record {
-                revision,
-                key: key.to_owned(),
-                object: current.as_deref().cloned(),
-            };
+            let record =
+                Record { revision, key: key.to_owned(), object: current.as_deref().cloned() };
             journal.append(&record).map_err(|error| {
                 Failure::internal(format!("the simulator cannot write its data: {error}"))
             })?;
         }
         stamp(&mut answer, revision);
-        self.publish(Event {
-            revision,
-            key: key.to_owned(),
-            previous,
-            current,
-        });
+        self.publish(Event { revision, key: key.to_owned(), previous, current });
         if let Some(journal) = journal.as_mut() {
             self.rewrite_if_stale(journal);
         }

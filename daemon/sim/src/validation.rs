@@ -10,6 +10,8 @@ use crate::{
 const LABEL_LENGTH: usize = 63;
 const SUBDOMAIN_LENGTH: usize = 253;
 const ANNOTATIONS_SIZE: usize = 256 * 1024;
+/// Those that need no domain.
+const STANDARD_FINALIZERS: [&str; 3] = ["foregroundDeletion", "kubernetes", "orphan"];
 
 const DNS_LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start \
     and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is \
@@ -29,24 +31,17 @@ pub(crate) fn faults(object: &Object) -> Vec<Fault> {
     let mut found = Vec::new();
     let name = metadata_text(object, "name");
     if name.is_empty() {
-        found.push(Fault::required(
-            "metadata.name",
-            "name or generateName is required",
-        ));
+        found.push(Fault::required("metadata.name", "name or generateName is required"));
     } else {
         let why = dns_label(name).into_iter();
         found.extend(why.map(|why| Fault::invalid("metadata.name", name, &why)));
     }
     let map = |field: &str| {
-        metadata(object)
-            .and_then(|metadata| metadata.get(field))
-            .and_then(Value::as_object)
+        metadata(object).and_then(|metadata| metadata.get(field)).and_then(Value::as_object)
     };
     for (key, value) in map("labels").into_iter().flatten() {
         found.extend(
-            qualified_name(key)
-                .into_iter()
-                .map(|why| Fault::invalid("metadata.labels", key, &why)),
+            qualified_name(key).into_iter().map(|why| Fault::invalid("metadata.labels", key, &why)),
         );
         let value = value.as_str().unwrap_or_default();
         found.extend(
@@ -69,20 +64,22 @@ pub(crate) fn faults(object: &Object) -> Vec<Fault> {
         found.push(Fault::too_long("metadata.annotations", ANNOTATIONS_SIZE));
     }
     for finalizer in finalizers(object) {
-        found.extend(
-            qualified_name(finalizer)
-                .into_iter()
-                .map(|why| Fault::invalid("metadata.finalizers", finalizer, &why)),
-        );
+        let why = qualified_name(finalizer).into_iter();
+        found.extend(why.map(|why| Fault::invalid("metadata.finalizers", finalizer, &why)));
+    }
+    for (index, finalizer) in finalizers(object).enumerate() {
+        if !finalizer.contains('/') && !STANDARD_FINALIZERS.contains(&finalizer) {
+            let why = "name is neither a standard finalizer name nor is it fully qualified";
+            found.push(Fault::invalid(format!("metadata.finalizers[{index}]"), finalizer, why));
+        }
     }
     found
 }
 
 /// `metadata.finalizers`.
 pub(crate) fn finalizers(object: &Object) -> impl Iterator<Item = &str> {
-    let list = metadata(object)
-        .and_then(|metadata| metadata.get("finalizers"))
-        .and_then(Value::as_array);
+    let list =
+        metadata(object).and_then(|metadata| metadata.get("finalizers")).and_then(Value::as_array);
     list.into_iter().flatten().filter_map(Value::as_str)
 }
 

@@ -96,10 +96,8 @@ impl Feed {
             Start::After(revision) => self.position = revision,
             Start::Everything { mark_end } => {
                 // The present revision is never compacted.
-                let (objects, revision) = self
-                    .store
-                    .list(&self.resource.prefix(), None)
-                    .unwrap_or_default();
+                let (objects, revision) =
+                    self.store.list(&self.resource.prefix(), None).unwrap_or_default();
                 for object in &objects {
                     if self.selector.matches(object) {
                         self.push("ADDED", Object::clone(object));
@@ -139,9 +137,8 @@ impl Feed {
     fn take_events(&mut self) {
         match self.store.events_after(self.position) {
             Ok((events, reached)) => {
-                for event in events
-                    .iter()
-                    .filter(|event| event.key.starts_with(&self.resource.prefix()))
+                for event in
+                    events.iter().filter(|event| event.key.starts_with(&self.resource.prefix()))
                 {
                     self.push_event(event);
                 }
@@ -204,10 +201,7 @@ impl Feed {
         stamp(&mut object, self.position);
         if initial_events_end {
             edit(&mut object, "metadata", |metadata| {
-                metadata.insert(
-                    "annotations".to_owned(),
-                    json!({ INITIAL_EVENTS_END: "true" }),
-                );
+                metadata.insert("annotations".to_owned(), json!({ INITIAL_EVENTS_END: "true" }));
             });
         }
         self.push("BOOKMARK", object);

@@ -163,10 +163,9 @@ pub struct RequestedKey(rcgen::PublicKey);
 impl RequestedKey {
     /// Reads a PKCS#10 request and verifies its signature.
     pub fn from_request(der: &[u8]) -> Result<Self, RequestError> {
-        let request = CertificateSigningRequestParams::from_der(
-            &CertificateSigningRequestDer::from(der),
-        )
-        .map_err(|error| RequestError::Unreadable(error.to_string()))?;
+        let request =
+            CertificateSigningRequestParams::from_der(&CertificateSigningRequestDer::from(der))
+                .map_err(|error| RequestError::Unreadable(error.to_string()))?;
         let key = request.public_key;
         let taken = [&PKCS_ECDSA_P256_SHA256, &PKCS_ECDSA_P384_SHA384, &PKCS_ED25519];
         if taken.contains(&key.algorithm()) { Ok(Self(key)) } else { Err(RequestError::Algorithm) }
@@ -340,9 +339,8 @@ fn params(now: Timestamp, expires: Timestamp) -> Result<CertificateParams, Autho
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     let epoch = rcgen::date_time_ymd(1970, 1, 1);
-    let since_epoch = |time: Timestamp| {
-        Duration::from_secs(u64::try_from(time.as_second()).unwrap_or(0))
-    };
+    let since_epoch =
+        |time: Timestamp| Duration::from_secs(u64::try_from(time.as_second()).unwrap_or(0));
     params.not_before =
         epoch + since_epoch(now.saturating_sub(BACKDATED).unwrap_or(Timestamp::UNIX_EPOCH));
     params.not_after = epoch + since_epoch(expires);
@@ -399,7 +397,7 @@ fn trust_domain(certificate: &X509Certificate<'_>) -> Option<String> {
     })
 }
 
-fn content(path: &Path, message: impl ToString) -> AuthorityError {
+fn content(path: &Path, message: impl std::fmt::Display) -> AuthorityError {
     AuthorityError::Content { path: path.into(), message: message.to_string() }
 }
 

@@ -54,7 +54,7 @@ pub trait TenantNames: Send + Sync + 'static {
 
 /// So many wrong tokens a minute may come from one peer.
 const GUESSES: u32 = 10;
-const GUESSES_WITHIN: Duration = Duration::from_secs(60);
+const GUESSES_WITHIN: Duration = Duration::from_mins(1);
 const LONGEST_DEVICE_NAME: usize = 63;
 
 /// Everything that the service needs.
@@ -100,10 +100,11 @@ impl Access {
         let mut tx = self.parts.database.begin(&Scope::Region).await.map_err(RpcError::from)?;
         let grant = token::consume(&mut tx, &request.secret).await.map_err(token_status)?;
         let belonging = Belonging { family: Uuid::now_v7(), grant: &grant, device_name: name };
-        let issued = Pair::issue(&self.parts.authority, (&device_key, &client_key), &grant, (now, end))?;
+        let issued =
+            Pair::issue(&self.parts.authority, (&device_key, &client_key), &grant, (now, end))?;
         issued.insert(&mut tx, belonging).await?;
         commit(tx).await?;
-        let credential = self.credential(issued);
+        let credential = self.credential(&issued);
         Ok((grant, credential))
     }
 
@@ -118,7 +119,9 @@ impl Access {
         let mut tx = self.parts.database.begin(&Scope::Region).await.map_err(RpcError::from)?;
         let device = match renewal::decide(&mut tx, serial).await.map_err(RpcError::from)? {
             Renewal::Granted(device) => device,
-            Renewal::Unknown => return Err(gone("DEVICE_UNKNOWN", "this region does not know this device")),
+            Renewal::Unknown => {
+                return Err(gone("DEVICE_UNKNOWN", "this region does not know this device"));
+            }
             Renewal::Revoked => return Err(gone("CERTIFICATE_REVOKED", "this device was revoked")),
             Renewal::Reused(device) => {
                 commit(tx).await?;
@@ -135,7 +138,8 @@ impl Access {
             }
         };
         let keys = (&device_key, &client_key);
-        let issued = Pair::issue(&self.parts.authority, keys, &device.grant, (now, device.expires))?;
+        let issued =
+            Pair::issue(&self.parts.authority, keys, &device.grant, (now, device.expires))?;
         let belonging = Belonging {
             family: device.family,
             grant: &device.grant,
@@ -144,10 +148,10 @@ impl Access {
         issued.insert(&mut tx, belonging).await?;
         renewal::advance(&mut tx, &device, &issued.device.serial).await.map_err(RpcError::from)?;
         commit(tx).await?;
-        Ok(self.credential(issued))
+        Ok(self.credential(&issued))
     }
 
-    fn credential(&self, issued: Pair) -> Credential {
+    fn credential(&self, issued: &Pair) -> Credential {
         let authorities = self.parts.authority.certificates();
         Credential {
             device_certificate: issued.device.certificate.to_vec(),
@@ -202,7 +206,8 @@ impl Access {
             !asked.is_empty() && (full == asked || full.ends_with(&format!(".{asked}")))
         });
         found.ok_or_else(|| {
-            let short: Vec<String> = self.parts.methods.iter().map(|m| short_name(&m.path)).collect();
+            let short: Vec<String> =
+                self.parts.methods.iter().map(|m| short_name(&m.path)).collect();
             let hint = suggest::nearest(&asked, &short)
                 .map_or_else(String::new, |near| format!(" (did you mean {near}?)"));
             RpcError::field("method", format!("no method is called that{hint}"))

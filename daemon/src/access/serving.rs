@@ -14,7 +14,7 @@ use crate::rpc::{
 };
 
 /// How often the time is looked at; clocks jump, and machines sleep.
-const LOOK: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_mins(1);
 
 /// Why the daemon has no certificate.
 #[derive(Debug, Error)]

@@ -84,21 +84,28 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// The device certificates of the family that a serial number belongs to, locked: two
-/// renewals of one family happen one after the other.
+/// The device certificates of the family that a serial number belongs to, under the
+/// lock of the family: whoever renews or revokes in it comes one after the other.
 pub(super) async fn lock_devices(
     tx: &mut PgConnection,
     serial: &str,
 ) -> Result<Vec<DeviceRow>, DbError> {
+    sqlx::query(
+        "SELECT pg_advisory_xact_lock(hashtextextended('family ' || family_id::text, 0))
+         FROM certificates WHERE serial = $1",
+    )
+    .bind(serial)
+    .execute(&mut *tx)
+    .await?;
+    // A statement of its own: its snapshot is younger than the lock, so it has what the
+    // renewal before wrote. Locks on the rows alone would miss rows that came meanwhile.
     let rows = sqlx::query_as(
         "SELECT serial, family_id, operator, role, tenant_uids, device_name, expire_time,
                 first_used IS NOT NULL AS is_used, superseded_by,
                 revoke_time IS NOT NULL AS is_revoked
          FROM certificates
          WHERE kind = 'device'
-           AND family_id = (SELECT family_id FROM certificates WHERE serial = $1)
-         ORDER BY serial
-         FOR UPDATE",
+           AND family_id = (SELECT family_id FROM certificates WHERE serial = $1)",
     )
     .bind(serial)
     .fetch_all(tx)

@@ -36,7 +36,7 @@ use crate::{
     },
 };
 
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 
 /// Tenants `acme` and `beta`, and no others.
 struct TwoTenants([TenantUid; 2]);
@@ -53,7 +53,8 @@ impl TenantNames for TwoTenants {
     }
 
     fn names<'a>(&'a self, tenants: &'a [TenantUid]) -> BoxFuture<'a, RpcResult<Vec<String>>> {
-        let name = |uid: &TenantUid| if *uid == self.0[0] { "tenants/acme" } else { "tenants/beta" };
+        let name =
+            |uid: &TenantUid| if *uid == self.0[0] { "tenants/acme" } else { "tenants/beta" };
         let names = tenants.iter().map(|uid| name(uid).to_owned()).collect();
         async move { Ok(names) }.boxed()
     }
@@ -73,7 +74,8 @@ impl World {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let files = AuthorityFiles::in_folder(folder.path());
-        let authority = Arc::new(Authority::create(&files, "test.example", Timestamp::now()).unwrap());
+        let authority =
+            Arc::new(Authority::create(&files, "test.example", Timestamp::now()).unwrap());
         let test = TestDatabase::create().await;
         let revocations = Arc::new(Revocations::new());
         let judge = PeerJudge::new(authority.trust_bundle().unwrap(), revocations.clone());
@@ -224,10 +226,12 @@ async fn each_bad_token_is_told_what_is_wrong_with_it() {
     let used = world.token(Role::Viewer, Vec::new()).await;
     world.enrol(enrol_with(&used)).await.unwrap();
     let expired = world.token(Role::Viewer, Vec::new()).await;
-    sqlx::query("UPDATE enrolment_tokens SET expire_time = now() - interval '1 s' WHERE use_time IS NULL")
-        .execute(world.test.database().operator())
-        .await
-        .unwrap();
+    sqlx::query(
+        "UPDATE enrolment_tokens SET expire_time = now() - interval '1 s' WHERE use_time IS NULL",
+    )
+    .execute(world.test.database().operator())
+    .await
+    .unwrap();
     let mut unknown = enrol_with(&used);
     unknown.secret = vec![7; 32];
     for (request, expected, words) in [
@@ -274,7 +278,10 @@ async fn whoever_guesses_tokens_is_slowed_down_and_nobody_else() {
         assert_eq!(reason(&world.enrol(guess()).await.unwrap_err()), "TOKEN_UNKNOWN");
     }
     let refusal = world.enrol(guess()).await.unwrap_err();
-    assert_eq!((refusal.code(), reason(&refusal).as_str()), (Code::ResourceExhausted, "TOO_MANY_GUESSES"));
+    assert_eq!(
+        (refusal.code(), reason(&refusal).as_str()),
+        (Code::ResourceExhausted, "TOO_MANY_GUESSES")
+    );
 
     let mut elsewhere = Request::new(enrol_with(&token));
     elsewhere.extensions_mut().insert(call("192.0.2.2:99"));
@@ -332,11 +339,13 @@ async fn a_thief_who_renews_first_is_found_out() {
 }
 
 #[tokio::test]
-async fn two_renewals_at_once_leave_one_line() {
+async fn renewals_at_once_leave_one_line() {
     let world = World::new().await;
     let first = world.enrolled().await;
-    let both = join_all((0..2).map(|_| world.renew(&first.device_certificate))).await;
-    assert!(both.iter().all(Result::is_ok));
+    let all = join_all((0..8).map(|_| world.renew(&first.device_certificate))).await;
+    for renewed in all {
+        renewed.unwrap();
+    }
     let (open,): (i64,) = sqlx::query_as(
         "SELECT count(*) FROM certificates WHERE kind = 'device' AND superseded_by IS NULL",
     )
@@ -351,14 +360,18 @@ async fn known_revocations_keep_counting_while_the_database_is_away() {
     let world = World::new().await;
     let credential = world.enrolled().await;
     let serial = world.caller(&credential.client_certificate).serial;
-    sqlx::query("UPDATE certificates SET revoke_time = now(), revoke_reason = 'left' WHERE serial = $1")
-        .bind(&serial)
-        .execute(world.test.database().operator())
-        .await
-        .unwrap();
+    sqlx::query(
+        "UPDATE certificates SET revoke_time = now(), revoke_reason = 'left' WHERE serial = $1",
+    )
+    .bind(&serial)
+    .execute(world.test.database().operator())
+    .await
+    .unwrap();
     assert_eq!(world.revocations.standing(&serial), Standing::Good, "not read yet");
     world.revocations.refresh(world.test.database()).await.unwrap();
-    assert!(matches!(world.revocations.standing(&serial), Standing::Revoked { reason, .. } if reason == "left"));
+    assert!(
+        matches!(world.revocations.standing(&serial), Standing::Revoked { reason, .. } if reason == "left")
+    );
     let away = world.test.another().await;
     away.close().await;
     assert!(world.revocations.refresh(&away).await.is_err());
@@ -462,8 +475,8 @@ fn an_authority_is_made_once_and_found_again() {
     let folder = tempfile::tempdir().unwrap();
     let files = AuthorityFiles::in_folder(folder.path());
     let made = Authority::create(&files, "test.example", Timestamp::now()).unwrap();
-    let mode = fs::metadata(&files.key).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
+    let permissions = fs::metadata(&files.key).unwrap().permissions();
+    assert_eq!(permissions.mode() & 0o777, 0o600);
     let before = fs::read(&files.key).unwrap();
     let again = Authority::create(&files, "test.example", Timestamp::now());
     assert!(matches!(again, Err(AuthorityError::Exists(_))));
@@ -486,7 +499,7 @@ fn files_that_do_not_go_together_are_named() {
     Authority::create(&files, "one.example", Timestamp::now()).unwrap();
     Authority::create(&others, "two.example", Timestamp::now()).unwrap();
     let mixed = |key, certificate, trust| {
-        Authority::open(&AuthorityFiles { key, certificate, trust }).err().unwrap().to_string()
+        Authority::open(&AuthorityFiles { certificate, key, trust }).err().unwrap().to_string()
     };
     let error = mixed(others.key.clone(), files.certificate.clone(), files.trust.clone());
     assert!(error.contains("ca.key") && error.contains("not the key"), "{error}");

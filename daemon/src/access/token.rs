@@ -21,9 +21,9 @@ use crate::{
 };
 
 /// How long a token can be used where nothing else is said.
-pub const DEFAULT_LIFE: Duration = Duration::from_secs(60 * 60);
+pub const DEFAULT_LIFE: Duration = Duration::from_hours(1);
 /// The longest that a token can be used.
-pub const LONGEST_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+pub const LONGEST_LIFE: Duration = Duration::from_hours(7 * 24);
 
 /// Why a token cannot be made or used.
 #[derive(Debug, Error)]
@@ -140,11 +140,12 @@ pub async fn consume(tx: &mut PgConnection, secret: &[u8]) -> Result<Grant, Toke
 
 /// Why a token that was not used up just now cannot be.
 async fn refusal(tx: &mut PgConnection, digest: &[u8]) -> Result<TokenError, TokenError> {
-    let found: Option<(jiff_sqlx::Timestamp, Option<jiff_sqlx::Timestamp>)> =
-        sqlx::query_as("SELECT expire_time, use_time FROM enrolment_tokens WHERE secret_sha256 = $1")
-            .bind(digest)
-            .fetch_optional(tx)
-            .await?;
+    let found: Option<(jiff_sqlx::Timestamp, Option<jiff_sqlx::Timestamp>)> = sqlx::query_as(
+        "SELECT expire_time, use_time FROM enrolment_tokens WHERE secret_sha256 = $1",
+    )
+    .bind(digest)
+    .fetch_optional(tx)
+    .await?;
     Ok(match found {
         None => TokenError::Unknown,
         Some((_, Some(used))) => TokenError::Used(used.to_jiff()),
@@ -158,5 +159,7 @@ fn sha256(secret: &[u8]) -> Vec<u8> {
 
 /// A role that a newer version wrote.
 pub(super) fn unreadable(role: &str) -> DbError {
-    DbError::Other(sqlx::Error::Decode(format!("role {role:?} is not known to this version").into()))
+    DbError::Other(sqlx::Error::Decode(
+        format!("role {role:?} is not known to this version").into(),
+    ))
 }

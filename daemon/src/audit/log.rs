@@ -67,7 +67,11 @@ impl AuditLog {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&call);
     }
 
-    pub(super) async fn write(&self, record: &AuditRecord, verdict: Verdict<'_>) -> Result<(), DbError> {
+    pub(super) async fn write(
+        &self,
+        record: &AuditRecord,
+        verdict: Verdict<'_>,
+    ) -> Result<(), DbError> {
         match store::insert(self.database.audit(), &self.writer, record, verdict).await {
             Err(error) if !store::is_repeated(&error) => Err(error),
             // A repetition: an earlier try was committed, or the sweep was first.
@@ -141,11 +145,10 @@ impl AuditSink for AuditLog {
                 message: "",
                 count: 1,
             };
-            self.write_in_time(record, verdict).await.map_err(|error| {
+            self.write_in_time(record, verdict).await.inspect_err(|_| {
                 // It may be there all the same, if the answer was lost. The call does not
                 // go on, and the sweep closes it.
                 self.closed(record.call_id);
-                error
             })
         }
         .boxed()

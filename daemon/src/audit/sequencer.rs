@@ -14,7 +14,7 @@ use super::{log::AuditLog, store};
 /// Entries of other replicas are found this late.
 const POLL: Duration = Duration::from_secs(1);
 /// How often the whole log is looked at, in case the database's clock was set back.
-const WHOLE: Duration = Duration::from_secs(3600);
+const WHOLE: Duration = Duration::from_hours(1);
 
 /// Gives positions until told to stop.
 pub async fn run(log: Arc<AuditLog>, stop: CancellationToken) {

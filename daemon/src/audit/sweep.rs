@@ -17,8 +17,7 @@ const AT_ONCE: i64 = 500;
 /// How far before the youngest known entry the next look begins. No intent takes that
 /// long to commit.
 const MARGIN: SignedDuration = SignedDuration::from_hours(1);
-const MESSAGE: &str =
-    "the daemon stopped before it could write how this call ended; it may or may not have taken \
+const MESSAGE: &str = "the daemon stopped before it could write how this call ended; it may or may not have taken \
      effect";
 /// The code of `UNKNOWN`.
 const CODE: i32 = 2;

@@ -84,8 +84,7 @@ async fn an_entry_comes_back_as_it_was_written() {
     let log = log(&test, "r1");
     let record = record("tenants/acme");
     log.intent(&record).await.unwrap();
-    let failed =
-        Outcome { ending: Ending::Failed, code: 6, message: "it exists\0 already".into() };
+    let failed = Outcome { ending: Ending::Failed, code: 6, message: "it exists\0 already".into() };
     log.outcome(&record, &failed).await.unwrap();
     let entries = sequenced(&test).await;
     let [outcome, intent] = entries.as_slice() else { panic!("{entries:?}") };
@@ -93,7 +92,10 @@ async fn an_entry_comes_back_as_it_was_written() {
     assert_eq!((intent.phase(), intent.decision()), (AuditPhase::Intent, AuditDecision::Allowed));
     assert_eq!((outcome.phase(), outcome.decision()), (AuditPhase::Outcome, AuditDecision::Failed));
     assert_eq!(outcome.call_id, record.call_id.to_string());
-    assert_eq!((outcome.status_code, outcome.status_message.as_str()), (6, "it exists\u{fffd} already"));
+    assert_eq!(
+        (outcome.status_code, outcome.status_message.as_str()),
+        (6, "it exists\u{fffd} already")
+    );
     for entry in [intent, outcome] {
         assert_eq!(entry.actor, record.actor);
         assert_eq!(entry.certificate_serial, record.certificate_serial);
@@ -225,7 +227,10 @@ async fn what_a_crash_took_is_unknown_and_what_is_under_way_is_left_alone() {
         entries.iter().filter(|e| e.decision() == AuditDecision::Unknown).collect();
     assert_eq!(unknown.len(), 1);
     assert_eq!(unknown[0].call_id, orphan.call_id.to_string());
-    assert_eq!((unknown[0].phase(), unknown[0].resource.as_str()), (AuditPhase::Outcome, "tenants/orphan"));
+    assert_eq!(
+        (unknown[0].phase(), unknown[0].resource.as_str()),
+        (AuditPhase::Outcome, "tenants/orphan")
+    );
     assert_eq!(unknown[0].actor, "ada", "it says whose call it was");
 
     // The running call's replica dies later; the sweep has not forgotten it.

@@ -1,10 +1,11 @@
 //! The logins, the database, and the schema.
 
-use std::str::FromStr;
+use std::{collections::HashMap, str::FromStr};
 
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
+use uuid::Uuid;
 
 use super::pool::default_max_connections;
 use super::{DatabaseConfig, DatabaseUrl, DatabaseUrlError, DbError};
@@ -66,7 +67,22 @@ impl From<sqlx::Error> for MigrateError {
 /// The logins get no password: this is for a server that lets them in without one, such
 /// as the private one of [`crate::dev::postgres`].
 pub async fn setup(superuser_url: &str, database: &str) -> Result<DatabaseConfig, MigrateError> {
-    create(superuser_url, database, None).await
+    create(superuser_url, database, None, Passwords::None).await
+}
+
+/// As [`setup`], and gives each login a new password, which stands in its URL.
+pub async fn setup_with_passwords(
+    superuser_url: &str,
+    database: &str,
+) -> Result<DatabaseConfig, MigrateError> {
+    create(superuser_url, database, None, Passwords::New).await
+}
+
+/// Whether logins get passwords.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Passwords {
+    None,
+    New,
 }
 
 /// As [`setup`], but a database that is missing is made as a copy of another one, which
@@ -76,7 +92,7 @@ pub async fn setup_from_template(
     database: &str,
     template: &str,
 ) -> Result<DatabaseConfig, MigrateError> {
-    create(superuser_url, database, Some(template)).await
+    create(superuser_url, database, Some(template), Passwords::None).await
 }
 
 /// Brings the schema up to date. Concurrent runs wait for each other.
@@ -99,6 +115,7 @@ async fn create(
     superuser_url: &str,
     database: &str,
     template: Option<&str>,
+    passwords: Passwords,
 ) -> Result<DatabaseConfig, MigrateError> {
     require_name(database)?;
     template.map(require_name).transpose()?;
@@ -107,8 +124,12 @@ async fn create(
     require_version(&mut connection).await?;
     // The lock ends with the session, also on an error.
     sqlx::query("SELECT pg_advisory_lock($1)").bind(SETUP_LOCK).execute(&mut connection).await?;
+    let mut given = HashMap::new();
     for login in LOGINS {
         create_login(&mut connection, login).await?;
+        if passwords == Passwords::New {
+            given.insert(login, give_password(&mut connection, login).await?);
+        }
     }
     create_database(&mut connection, database, template).await?;
     connection.close().await?;
@@ -117,7 +138,7 @@ async fn create(
         let mut url = superuser.clone().database(database).to_url_lossy();
         // Of a PostgreSQL URL both can be set.
         let _ = url.set_username(login);
-        let _ = url.set_password(None);
+        let _ = url.set_password(given.get(login).map(String::as_str));
         DatabaseUrl::parse(url.as_str())
     };
     Ok(DatabaseConfig {
@@ -149,6 +170,17 @@ async fn create_login(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Two random UUIDs are 244 bits, and their digits need no quoting.
+async fn give_password(
+    connection: &mut PgConnection,
+    login: &'static str,
+) -> Result<String, sqlx::Error> {
+    let password = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+    let statement = format!("ALTER ROLE {login} PASSWORD '{password}'");
+    sqlx::query(AssertSqlSafe(statement)).execute(connection).await?;
+    Ok(password)
 }
 
 /// The names have been checked and need no quoting beyond that of key words.

@@ -87,10 +87,8 @@ pub struct AuditUnavailable(pub String);
 /// Where audit entries go.
 pub trait AuditSink: Send + Sync + 'static {
     /// Writes that a call is about to take effect; committed when it returns `Ok`.
-    fn intent<'a>(
-        &'a self,
-        record: &'a AuditRecord,
-    ) -> BoxFuture<'a, Result<(), AuditUnavailable>>;
+    fn intent<'a>(&'a self, record: &'a AuditRecord)
+    -> BoxFuture<'a, Result<(), AuditUnavailable>>;
     /// Writes how a call ended. It can be repeated: one outcome is kept.
     fn outcome<'a>(
         &'a self,

@@ -108,8 +108,9 @@ impl RpcError {
                     .into()
             }
             Code::Unavailable => {
-                "the database does not answer; nothing was changed. `ssctl region show` tells how \
-                 the region is; try again when it is well"
+                "the database does not answer; `ssctl region show` tells how the region is. A change \
+                 that it cut off may have been made or not: repeated under the same request id it \
+                 has no second effect"
                     .into()
             }
             _ => self.to_string(),

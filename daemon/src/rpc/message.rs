@@ -1,15 +1,23 @@
 //! The one message of a unary request, read ahead of its handler.
 
+use std::time::Duration;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::{Buf, Bytes};
 use http_body_util::{BodyExt as _, Full, Limited};
 use prost_reflect::{DynamicMessage, MessageDescriptor, Value};
+use tokio::time::timeout;
 use tonic::{Code, Status, body::Body};
 
 use super::status::status;
 
 /// The largest request of a method that mutates, in bytes.
 pub(super) const LARGEST_REQUEST: usize = 4 << 20;
+/// The largest one of a peer that proved nothing; an enrolment has less than two
+/// kilobytes.
+pub(super) const LARGEST_OF_ANYONE: usize = 64 << 10;
+/// How long a request may take to arrive.
+const ARRIVAL: Duration = Duration::from_secs(10);
 const PREFIX: usize = 5;
 
 /// A request message that was read whole.
@@ -21,15 +29,16 @@ pub(super) struct UnaryRequest {
 }
 
 impl UnaryRequest {
-    /// Reads the body and gives it back for the handler.
+    /// Reads the body, of at most `largest` bytes, and gives it back for the handler.
     pub(super) async fn read(
         body: Body,
         descriptor: &MessageDescriptor,
+        largest: usize,
     ) -> Result<(Self, Body), Status> {
-        let whole = Limited::new(body, LARGEST_REQUEST)
-            .collect()
+        let whole = timeout(ARRIVAL, Limited::new(body, largest).collect())
             .await
-            .map_err(|error| unreadable(error.as_ref()))?
+            .map_err(|_| Status::deadline_exceeded("the request took too long to arrive"))?
+            .map_err(|error| unreadable(error.as_ref(), largest))?
             .to_bytes();
         let payload = payload(whole.clone())?;
         let sha256 = digest(&SHA256, &payload)
@@ -80,9 +89,9 @@ fn text(message: &DynamicMessage, field: &str) -> Option<String> {
     }
 }
 
-fn unreadable(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Status {
+fn unreadable(error: &(dyn std::error::Error + Send + Sync + 'static), largest: usize) -> Status {
     if error.is::<http_body_util::LengthLimitError>() {
-        let text = format!("the request is larger than {LARGEST_REQUEST} bytes");
+        let text = format!("the request is larger than {largest} bytes");
         return status(Code::ResourceExhausted, "REQUEST_TOO_LARGE", text, &[]);
     }
     Status::cancelled(format!("the request did not arrive whole: {error}"))
@@ -127,8 +136,12 @@ mod tests {
         let descriptor = streamspace_proto::policy::pool()
             .and_then(|p| p.get_message_by_name(&format!("streamspace.admin.v1.{name}")))
             .unwrap();
-        let (request, body) =
-            UnaryRequest::read(Body::new(Full::new(Bytes::from(frame.clone()))), &descriptor).await?;
+        let (request, body) = UnaryRequest::read(
+            Body::new(Full::new(Bytes::from(frame.clone()))),
+            &descriptor,
+            LARGEST_REQUEST,
+        )
+        .await?;
         assert_eq!(body.collect().await.unwrap().to_bytes(), frame, "the handler's copy");
         Ok(request)
     }

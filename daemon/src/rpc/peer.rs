@@ -277,8 +277,7 @@ impl PeerJudge {
         let moment = now.clamp(not_before, not_after);
         let chain_end = self.verify_chain(bundle, leaf, intermediates, moment)?;
         let name = spiffe_name(&parsed, &bundle.trust_domain)?;
-        let audience =
-            if name.role == DEVICE_ROLE { Audience::Device } else { Audience::Operator };
+        let audience = if name.role == DEVICE_ROLE { Audience::Device } else { Audience::Operator };
         Ok(Identity {
             audience,
             operator: name.operator,

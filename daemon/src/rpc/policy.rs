@@ -6,10 +6,11 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -33,7 +34,8 @@ use super::{
     Clock,
     audit::{Admission, AuditRecord, AuditSink},
     caller::{Call, Caller},
-    message::UnaryRequest,
+    limits::{RateLimit, peer_key},
+    message::{LARGEST_OF_ANYONE, LARGEST_REQUEST, UnaryRequest},
     peer::{Identity, PeerError, PeerInfo, PeerJudge},
     status::{code_number, refuse, status, with_call_id},
 };
@@ -41,6 +43,12 @@ use super::{
 /// The rule that a peer without a verified certificate meets, in the audit log and in
 /// answers.
 pub const CERTIFICATE_RULE: &str = "certificate";
+
+/// The rule that a peer without a verified certificate meets when it calls too often.
+pub const RATE_RULE: &str = "anonymous-rate";
+/// So many mutations a minute may come from one address whose callers prove nothing.
+const OF_ANYONE: u32 = 60;
+const OF_ANYONE_WITHIN: Duration = Duration::from_mins(1);
 
 /// The rule of a method in the terms that decide. A half-written policy lets nobody
 /// in.
@@ -98,6 +106,8 @@ struct Policy {
     judge: Arc<PeerJudge>,
     sink: Arc<dyn AuditSink>,
     clock: Clock,
+    /// Mutations of peers that proved nothing. Each leaves two lines in the audit log.
+    of_anyone: RateLimit<IpAddr>,
 }
 
 struct Ruled {
@@ -121,7 +131,8 @@ impl PolicyLayer {
                 (method.path.clone(), Ruled { method, rule })
             })
             .collect();
-        Self { policy: Arc::new(Policy { methods, judge, sink, clock }) }
+        let of_anyone = RateLimit::new(OF_ANYONE, OF_ANYONE_WITHIN);
+        Self { policy: Arc::new(Policy { methods, judge, sink, clock, of_anyone }) }
     }
 }
 
@@ -225,13 +236,29 @@ impl Policy {
             return Err(deny(record(decision.rule), status));
         }
 
+        if rule.mutates
+            && caller.is_none()
+            && !self.of_anyone.count(peer_key(peer.addr.ip()), Instant::now())
+        {
+            let text = "too many calls from this address: wait a minute";
+            let metadata = [("rule", RATE_RULE)];
+            let status = status(Code::ResourceExhausted, "TOO_MANY_CALLS", text, &metadata);
+            return Err(deny(record(RATE_RULE), status));
+        }
+
         let mut admission = Admission::Read;
         if rule.mutates {
             let Some(descriptor) = &method.input else {
-                return Err(status(Code::Internal, "INTERNAL", "the method cannot be audited", &[]));
+                return Err(status(
+                    Code::Internal,
+                    "INTERNAL",
+                    "the method cannot be audited",
+                    &[],
+                ));
             };
             let (parts, body) = request.into_parts();
-            let (message, body) = UnaryRequest::read(body, descriptor).await?;
+            let largest = if caller.is_some() { LARGEST_REQUEST } else { LARGEST_OF_ANYONE };
+            let (message, body) = UnaryRequest::read(body, descriptor, largest).await?;
             request = Request::from_parts(parts, body);
             if !message.validate_only() {
                 let record = AuditRecord {
@@ -260,7 +287,11 @@ impl Policy {
     }
 
     /// Judges the caller of a stream for as long as it is open.
-    fn guard(self: &Arc<Self>, response: Response<Body>, identity: Arc<Identity>) -> Response<Body> {
+    fn guard(
+        self: &Arc<Self>,
+        response: Response<Body>,
+        identity: Arc<Identity>,
+    ) -> Response<Body> {
         let mut ticks = tokio::time::interval(JUDGED_EACH);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let policy = Arc::clone(self);
@@ -365,7 +396,9 @@ impl http_body::Body for GuardedBody {
             this.inner = None;
             let mut trailers = HeaderMap::new();
             return Poll::Ready(Some(
-                unauthenticated(&error).add_header(&mut trailers).map(|()| Frame::trailers(trailers)),
+                unauthenticated(&error)
+                    .add_header(&mut trailers)
+                    .map(|()| Frame::trailers(trailers)),
             ));
         }
         let frame = ready!(Pin::new(inner).poll_frame(context));

@@ -69,7 +69,8 @@ impl ServingCertificate {
         key: PrivateKeyDer<'static>,
     ) -> Result<Arc<Self>, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let current = CertifiedKey::from_der(chain, key, &provider).map_err(TlsError::Certificate)?;
+        let current =
+            CertifiedKey::from_der(chain, key, &provider).map_err(TlsError::Certificate)?;
         Ok(Arc::new(Self { provider, current: RwLock::new(Arc::new(current)) }))
     }
 
@@ -296,8 +297,15 @@ async fn handshake(
         }
     };
     drop(permit);
-    let certificates =
-        stream.get_ref().1.peer_certificates().unwrap_or_default().iter().cloned().map(CertificateDer::into_owned).collect();
+    let certificates = stream
+        .get_ref()
+        .1
+        .peer_certificates()
+        .unwrap_or_default()
+        .iter()
+        .cloned()
+        .map(CertificateDer::into_owned)
+        .collect();
     let peer = PeerInfo::new(address, certificates);
     // An error means that the server is gone, and so is the connection.
     let _ = ready.send(Ok(Connection { stream, peer, _slot: slot })).await;

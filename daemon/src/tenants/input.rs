@@ -34,7 +34,9 @@ pub(super) fn spec_of_create(
         faults.push(violation("tenant", &"is required"));
         return Err(RpcError::Invalid(faults));
     };
-    if !matches!(tenant.isolation(), v1::Isolation::Unspecified | v1::Isolation::Namespace) {
+    // A value that this version does not know may ask for more than it can give.
+    let isolation = v1::Isolation::try_from(tenant.isolation);
+    if !matches!(isolation, Ok(v1::Isolation::Unspecified | v1::Isolation::Namespace)) {
         return Err(RpcError::Refused {
             reason: "ISOLATION_UNAVAILABLE",
             message: "tenant.isolation: only NAMESPACE is available in this version".into(),

@@ -7,7 +7,8 @@ use kube::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    apply, behaviours, configuration, force, label, labels, managers, namespaces, refusal, unique, version,
+    apply, behaviours, configuration, force, label, labels, managers, namespaces, refusal, unique,
+    version,
 };
 
 behaviours![
@@ -28,7 +29,8 @@ behaviours![
 ];
 
 fn owned(section: &str, names: &[&str]) -> Value {
-    let leaves: serde_json::Map<_, _> = names.iter().map(|name| (format!("f:{name}"), json!({}))).collect();
+    let leaves: serde_json::Map<_, _> =
+        names.iter().map(|name| (format!("f:{name}"), json!({}))).collect();
     json!({ "f:metadata": { format!("f:{section}"): leaves } })
 }
 
@@ -39,7 +41,10 @@ async fn an_apply_creates(client: Client) {
     assert_eq!(managers(&made), json!([["one", "Apply", owned("labels", &["a"])]]));
     assert_eq!(made.status.as_ref().unwrap().phase.as_deref(), Some("Active"));
     let entry = &made.metadata.managed_fields.as_ref().unwrap()[0];
-    assert_eq!((entry.api_version.as_deref(), entry.fields_type.as_deref()), (Some("v1"), Some("FieldsV1")));
+    assert_eq!(
+        (entry.api_version.as_deref(), entry.fields_type.as_deref()),
+        (Some("v1"), Some("FieldsV1"))
+    );
     assert_eq!(entry.time.as_ref(), made.metadata.creation_timestamp.as_ref());
     assert_eq!(namespaces(&client).get(&name).await.unwrap(), made);
 }
@@ -62,7 +67,9 @@ async fn what_is_no_longer_applied_goes(client: Client) {
     label(&client, "hand", &name, json!({ "c": "3" })).await.unwrap();
     let after = apply(&client, "one", &name, json!({ "a": "1" })).await.unwrap();
     assert_eq!(labels(&after), json!({ "a": "1", "c": "3" }));
-    let bare = Patch::Apply(json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } }));
+    let bare = Patch::Apply(
+        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } }),
+    );
     let after = namespaces(&client).patch(&name, &PatchParams::apply("one"), &bare).await.unwrap();
     assert_eq!(labels(&after), json!({ "c": "3" }));
     assert_eq!(managers(&after), json!([["hand", "Update", owned("labels", &["c"])]]));
@@ -76,7 +83,8 @@ async fn what_another_still_owns_stays(client: Client) {
     assert_eq!(labels(&after), json!({ "a": "1", "b": "2" }));
     let after = apply(&client, "two", &name, json!({})).await.unwrap();
     assert_eq!(labels(&after), json!({ "a": "1" }));
-    let wanted = json!([["one", "Apply", owned("labels", &["a"])], ["two", "Apply", owned("labels", &[])]]);
+    let wanted =
+        json!([["one", "Apply", owned("labels", &["a"])], ["two", "Apply", owned("labels", &[])]]);
     assert_eq!(managers(&after), wanted);
 }
 
@@ -85,7 +93,10 @@ async fn another_managers_value_is_a_conflict(client: Client) {
     let before = apply(&client, "one", &name, json!({ "a": "1" })).await.unwrap();
     let status = refusal(apply(&client, "two", &name, json!({ "a": "2", "b": "3" })).await);
     assert_eq!((status.code, status.reason.as_str()), (409, "Conflict"));
-    assert_eq!(status.message, "Apply failed with 1 conflict: conflict with \"one\": .metadata.labels.a");
+    assert_eq!(
+        status.message,
+        "Apply failed with 1 conflict: conflict with \"one\": .metadata.labels.a"
+    );
     let causes = status.details.unwrap().causes;
     assert_eq!(causes.len(), 1);
     assert_eq!(causes[0].reason, "FieldManagerConflict");
@@ -97,7 +108,8 @@ async fn many_conflicts_are_all_named(client: Client) {
     let name = unique();
     apply(&client, "one", &name, json!({ "a": "1", "b": "1" })).await.unwrap();
     apply(&client, "two", &name, json!({ "c": "1" })).await.unwrap();
-    let status = refusal(apply(&client, "three", &name, json!({ "a": "2", "b": "2", "c": "2" })).await);
+    let status =
+        refusal(apply(&client, "three", &name, json!({ "a": "2", "b": "2", "c": "2" })).await);
     assert_eq!(
         status.message,
         "Apply failed with 3 conflicts: conflicts with \"one\":\n- .metadata.labels.a\n- .metadata.labels.b\nconflicts with \"two\":\n- .metadata.labels.c"
@@ -110,7 +122,10 @@ async fn force_takes_the_field_over(client: Client) {
     apply(&client, "one", &name, json!({ "a": "1", "b": "1" })).await.unwrap();
     let after = force(&client, "two", &name, json!({ "a": "2" })).await.unwrap();
     assert_eq!(labels(&after), json!({ "a": "2", "b": "1" }));
-    let wanted = json!([["one", "Apply", owned("labels", &["b"])], ["two", "Apply", owned("labels", &["a"])]]);
+    let wanted = json!([
+        ["one", "Apply", owned("labels", &["b"])],
+        ["two", "Apply", owned("labels", &["a"])]
+    ]);
     assert_eq!(managers(&after), wanted);
 }
 
@@ -163,7 +178,10 @@ async fn taking_shared_ownership_is_a_write(client: Client) {
     let shared = apply(&client, "two", &name, json!({ "a": "1" })).await.unwrap();
     assert_ne!(version(&first), version(&shared));
     let entries = shared.metadata.managed_fields.unwrap();
-    let times: Vec<_> = entries.iter().map(|entry| (entry.manager.as_deref().unwrap(), entry.time.is_some())).collect();
+    let times: Vec<_> = entries
+        .iter()
+        .map(|entry| (entry.manager.as_deref().unwrap(), entry.time.is_some()))
+        .collect();
     // The second manager has changed nothing, so it has no time.
     assert_eq!(times, [("two", false), ("one", true)]);
 }
@@ -171,8 +189,11 @@ async fn taking_shared_ownership_is_a_write(client: Client) {
 async fn fields_without_an_owner_get_one_at_the_first_apply(client: Client) {
     let name = unique();
     apply(&client, "one", &name, json!({ "a": "1" })).await.unwrap();
-    let bare = Patch::Apply(json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } }));
-    let ownerless = namespaces(&client).patch(&name, &PatchParams::apply("one"), &bare).await.unwrap();
+    let bare = Patch::Apply(
+        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } }),
+    );
+    let ownerless =
+        namespaces(&client).patch(&name, &PatchParams::apply("one"), &bare).await.unwrap();
     assert_eq!(ownerless.metadata.managed_fields, None);
     let untracked = label(&client, "hand", &name, json!({ "b": "2" })).await.unwrap();
     assert_eq!(untracked.metadata.managed_fields, None);
@@ -181,7 +202,10 @@ async fn fields_without_an_owner_get_one_at_the_first_apply(client: Client) {
         "f:metadata": { "f:labels": { ".": {}, "f:b": {}, "f:kubernetes.io/metadata.name": {} } },
         "f:spec": { "f:finalizers": {} },
     });
-    let wanted = json!([["before-first-apply", "Update", before_first], ["two", "Apply", owned("labels", &["c"])]]);
+    let wanted = json!([
+        ["before-first-apply", "Update", before_first],
+        ["two", "Apply", owned("labels", &["c"])]
+    ]);
     assert_eq!(managers(&after), wanted);
 }
 
@@ -224,13 +248,16 @@ async fn many_appliers_lose_nothing(client: Client) {
             let (client, name) = (client.clone(), name.clone());
             tokio::spawn(async move {
                 let key = format!("key-{index}");
-                apply(&client, &format!("manager-{index}"), &name, json!({ key: "x" })).await.unwrap();
+                apply(&client, &format!("manager-{index}"), &name, json!({ key: "x" }))
+                    .await
+                    .unwrap();
             })
         })
         .collect();
     for task in tasks {
         task.await.unwrap();
     }
-    let all: serde_json::Map<_, _> = (0..8).map(|index| (format!("key-{index}"), json!("x"))).collect();
+    let all: serde_json::Map<_, _> =
+        (0..8).map(|index| (format!("key-{index}"), json!("x"))).collect();
     assert_eq!(labels(&namespaces(&client).get(&name).await.unwrap()), json!(all));
 }

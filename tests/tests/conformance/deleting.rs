@@ -7,7 +7,9 @@ use kube::{
 };
 use serde_json::json;
 
-use crate::support::{apply, behaviours, configuration, gone, labels, namespaces, refusal, unique, version, within};
+use crate::support::{
+    apply, behaviours, configuration, gone, labels, namespaces, refusal, unique, version, within,
+};
 
 behaviours![
     a_missing_namespace_cannot_be_deleted,
@@ -50,7 +52,10 @@ async fn preconditions_guard(client: Client) {
     let status = refusal(delete(&client, &name, &only(Some("another"), None)).await);
     assert_eq!((status.code, status.reason.as_str()), (409, "Conflict"));
     let said = "Precondition failed: UID in precondition: another, UID in object meta";
-    assert_eq!(status.message, format!("Operation cannot be fulfilled on namespaces {name:?}: {said}: {uid}"));
+    assert_eq!(
+        status.message,
+        format!("Operation cannot be fulfilled on namespaces {name:?}: {said}: {uid}")
+    );
     let status = refusal(delete(&client, &name, &only(Some(&uid), Some(&version(&first)))).await);
     assert_eq!((status.code, status.reason.as_str()), (409, "Conflict"));
     let said = format!(
@@ -58,7 +63,10 @@ async fn preconditions_guard(client: Client) {
         version(&first),
         version(&second)
     );
-    assert_eq!(status.message, format!("Operation cannot be fulfilled on namespaces {name:?}: {said}"));
+    assert_eq!(
+        status.message,
+        format!("Operation cannot be fulfilled on namespaces {name:?}: {said}")
+    );
     assert_eq!(namespaces(&client).get(&name).await.unwrap(), second);
     let deleted = delete(&client, &name, &only(Some(&uid), Some(&version(&second)))).await.unwrap();
     assert_eq!(phase(&deleted), "Terminating");
@@ -84,10 +92,16 @@ async fn a_namespace_terminates_and_goes(client: Client) {
     assert_eq!(deleted.spec, before.spec);
     assert_eq!(deleted.metadata.managed_fields, before.metadata.managed_fields);
     let post = Namespace { metadata: before.metadata.clone(), ..Namespace::default() };
-    let post = Namespace { metadata: kube::api::ObjectMeta { name: post.metadata.name, ..Default::default() }, ..post };
+    let post = Namespace {
+        metadata: kube::api::ObjectMeta { name: post.metadata.name, ..Default::default() },
+        ..post
+    };
     let status = refusal(namespaces(&client).create(&PostParams::default(), &post).await);
     assert_eq!((status.code, status.reason.as_str()), (409, "AlreadyExists"));
-    assert_eq!(status.message, format!("object is being deleted: namespaces {name:?} already exists"));
+    assert_eq!(
+        status.message,
+        format!("object is being deleted: namespaces {name:?} already exists")
+    );
     let again = delete(&client, &name, &DeleteParams::default()).await.unwrap();
     assert_eq!(again.metadata.deletion_timestamp, deleted.metadata.deletion_timestamp);
     gone(&client, &name).await;
@@ -115,7 +129,9 @@ async fn a_terminating_namespace_takes_labels_but_no_finalizers(client: Client) 
     assert_eq!(phase(&labelled), "Terminating");
     let mut more = configuration(&name, &json!({}));
     more["metadata"]["finalizers"] = json!(["stream.space/more"]);
-    let status = refusal(namespaces(&client).patch(&name, &PatchParams::apply("two"), &Patch::Apply(more)).await);
+    let status = refusal(
+        namespaces(&client).patch(&name, &PatchParams::apply("two"), &Patch::Apply(more)).await,
+    );
     assert_eq!((status.code, status.reason.as_str()), (422, "Invalid"));
     assert_eq!(
         status.message,
@@ -143,7 +159,10 @@ async fn a_finalizer_holds_until_it_is_taken_away(client: Client) {
         loop {
             let namespace = namespaces(&client).get(&name).await.unwrap();
             if namespace.spec.unwrap_or_default().finalizers.unwrap_or_default().is_empty() {
-                assert_eq!(namespace.metadata.finalizers.as_deref(), Some(&["stream.space/test".to_owned()][..]));
+                assert_eq!(
+                    namespace.metadata.finalizers.as_deref(),
+                    Some(&["stream.space/test".to_owned()][..])
+                );
                 break;
             }
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -158,6 +177,9 @@ async fn some_namespaces_cannot_be_deleted(client: Client) {
     for name in ["default", "kube-system", "kube-public"] {
         let status = refusal(delete(&client, name, &DeleteParams::default()).await);
         assert_eq!((status.code, status.reason.as_str()), (403, "Forbidden"));
-        assert_eq!(status.message, format!("namespaces {name:?} is forbidden: this namespace may not be deleted"));
+        assert_eq!(
+            status.message,
+            format!("namespaces {name:?} is forbidden: this namespace may not be deleted")
+        );
     }
 }

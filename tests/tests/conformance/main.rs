@@ -20,14 +20,22 @@ use streamspace_tests::cluster::Cluster;
 type Behaviour = (&'static str, fn(Client) -> BoxFuture<'static, ()>);
 
 fn behaviours() -> Vec<Behaviour> {
-    [reading::behaviours(), writing::behaviours(), applying::behaviours(), deleting::behaviours(), watching::behaviours()]
-        .concat()
+    [
+        reading::behaviours(),
+        writing::behaviours(),
+        applying::behaviours(),
+        deleting::behaviours(),
+        watching::behaviours(),
+    ]
+    .concat()
 }
 
 /// Runs all at once, each in namespaces of its own, and fails with every one that failed.
 async fn check_all(client: &Client) {
-    let running: Vec<_> =
-        behaviours().into_iter().map(|(name, run)| (name, tokio::spawn(run(client.clone())))).collect();
+    let running: Vec<_> = behaviours()
+        .into_iter()
+        .map(|(name, run)| (name, tokio::spawn(support::within(run(client.clone())))))
+        .collect();
     assert!(!running.is_empty());
     let mut failed = Vec::new();
     for (name, task) in running {

@@ -6,7 +6,9 @@ use kube::{
 };
 use serde_json::json;
 
-use crate::support::{apply, behaviours, get, label, labels, namespaces, path, refusal, unique, version};
+use crate::support::{
+    apply, behaviours, get, label, labels, namespaces, path, refusal, unique, version,
+};
 
 behaviours![
     a_cluster_has_its_own_namespaces,
@@ -53,7 +55,10 @@ async fn the_server_tells_its_health_and_version(client: Client) {
     let namespaces = resources.iter().find(|resource| resource["name"] == "namespaces").unwrap();
     assert_eq!(namespaces["kind"], "Namespace");
     assert_eq!(namespaces["namespaced"], json!(false));
-    assert_eq!(namespaces["verbs"], json!(["create", "delete", "get", "list", "patch", "update", "watch"]));
+    assert_eq!(
+        namespaces["verbs"],
+        json!(["create", "delete", "get", "list", "patch", "update", "watch"])
+    );
 }
 
 async fn unknown_paths_are_refused(client: Client) {
@@ -68,7 +73,14 @@ async fn labels_select(client: Client) {
     let names = [unique(), unique(), unique()];
     for (index, name) in names.iter().enumerate() {
         let tier = ["free", "business", "free"][index];
-        apply(&client, "test", name, json!({ "group": group, "tier": tier, "index": index.to_string() })).await.unwrap();
+        apply(
+            &client,
+            "test",
+            name,
+            json!({ "group": group, "tier": tier, "index": index.to_string() }),
+        )
+        .await
+        .unwrap();
     }
     label(&client, "hand", &names[2], json!({ "special": "" })).await.unwrap();
     let cases: [(&str, &[usize]); 11] = [
@@ -85,9 +97,11 @@ async fn labels_select(client: Client) {
         ("index>0", &[1, 2]),
     ];
     for (selector, wanted) in cases {
-        let params = ListParams::default().labels(&format!("group={group},{selector}"));
+        let comma = if selector.is_empty() { "" } else { "," };
+        let params = ListParams::default().labels(&format!("group={group}{comma}{selector}"));
         let list = namespaces(&client).list(&params).await.unwrap();
-        let mut found: Vec<_> = list.items.into_iter().filter_map(|item| item.metadata.name).collect();
+        let mut found: Vec<_> =
+            list.items.into_iter().filter_map(|item| item.metadata.name).collect();
         let mut wanted: Vec<_> = wanted.iter().map(|index| names[*index].clone()).collect();
         found.sort();
         wanted.sort();
@@ -98,13 +112,23 @@ async fn labels_select(client: Client) {
 async fn fields_select(client: Client) {
     let name = unique();
     apply(&client, "test", &name, json!({})).await.unwrap();
-    for selector in [format!("metadata.name={name}"), format!("metadata.name=={name},status.phase=Active")] {
-        let list = namespaces(&client).list(&ListParams::default().fields(&selector)).await.unwrap();
+    for selector in
+        [format!("metadata.name={name}"), format!("metadata.name=={name},status.phase=Active")]
+    {
+        let list =
+            namespaces(&client).list(&ListParams::default().fields(&selector)).await.unwrap();
         assert_eq!(list.items.len(), 1, "{selector}");
         assert_eq!(list.items[0].metadata.name.as_ref(), Some(&name));
     }
     let other = format!("metadata.name={name},status.phase!=Active");
-    assert!(namespaces(&client).list(&ListParams::default().fields(&other)).await.unwrap().items.is_empty());
+    assert!(
+        namespaces(&client)
+            .list(&ListParams::default().fields(&other))
+            .await
+            .unwrap()
+            .items
+            .is_empty()
+    );
 }
 
 async fn pages_are_of_one_moment(client: Client) {
@@ -140,22 +164,30 @@ async fn a_list_can_be_of_a_past_moment(client: Client) {
     let name = unique();
     let group = json!({ "group": name });
     let first = apply(&client, "test", &name, group).await.unwrap();
-    label(&client, "hand", &name, json!({ "later": "yes" })).await.unwrap();
+    let second = label(&client, "hand", &name, json!({ "later": "yes" })).await.unwrap();
     let params = ListParams::default().labels(&format!("group={name}"));
     let past = params.clone().at(&version(&first)).matching(VersionMatch::Exact);
     let list = namespaces(&client).list(&past).await.unwrap();
     assert_eq!(list.metadata.resource_version, Some(version(&first)));
     assert_eq!(labels(&list.items[0]), json!({ "group": name }));
-    let recent = params.at(&version(&first)).matching(VersionMatch::NotOlderThan);
+    let recent = params.at(&version(&second)).matching(VersionMatch::NotOlderThan);
     let list = namespaces(&client).list(&recent).await.unwrap();
     assert_eq!(labels(&list.items[0]), json!({ "group": name, "later": "yes" }));
 }
 
 async fn a_version_to_come_is_a_timeout(client: Client) {
-    for path in ["/api/v1/namespaces?resourceVersion=99999999".to_owned(), format!("{}?resourceVersion=99999999", path("default"))] {
+    for path in [
+        "/api/v1/namespaces?resourceVersion=99999999".to_owned(),
+        format!("{}?resourceVersion=99999999", path("default")),
+    ] {
         let (code, status) = get(&client, &path).await;
         assert_eq!((code, &status["reason"]), (504, &json!("Timeout")));
-        assert!(status["message"].as_str().unwrap().starts_with("Timeout: Too large resource version: 99999999, current: "));
+        assert!(
+            status["message"]
+                .as_str()
+                .unwrap()
+                .starts_with("Timeout: Too large resource version: 99999999, current: ")
+        );
         assert_eq!(status["details"]["retryAfterSeconds"], 1);
         assert_eq!(status["details"]["causes"][0]["reason"], "ResourceVersionTooLarge");
     }

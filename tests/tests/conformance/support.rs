@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures::{AsyncBufReadExt, TryStreamExt, future::BoxFuture, stream::BoxStream, StreamExt};
+use futures::{AsyncBufReadExt, StreamExt, TryStreamExt, future::BoxFuture, stream::BoxStream};
 use http::{Method, Request, header};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
@@ -42,8 +42,15 @@ pub(crate) fn path(name: &str) -> String {
 }
 
 /// An answer's code and JSON, as it came.
-pub(crate) async fn send(client: &Client, method: Method, path: &str, content_type: &str, body: &str) -> (u16, Value) {
-    let mut request = Request::builder().method(method).uri(path).header(header::USER_AGENT, "conformance/1");
+pub(crate) async fn send(
+    client: &Client,
+    method: Method,
+    path: &str,
+    content_type: &str,
+    body: &str,
+) -> (u16, Value) {
+    let mut request =
+        Request::builder().method(method).uri(path).header(header::USER_AGENT, "conformance/1");
     if !content_type.is_empty() {
         request = request.header(header::CONTENT_TYPE, content_type);
     }
@@ -51,7 +58,8 @@ pub(crate) async fn send(client: &Client, method: Method, path: &str, content_ty
     let response = client.send(request).await.unwrap();
     let code = response.status().as_u16();
     let bytes = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
-    let value = serde_json::from_slice(&bytes).unwrap_or_else(|_| json!(String::from_utf8_lossy(&bytes)));
+    let value =
+        serde_json::from_slice(&bytes).unwrap_or_else(|_| json!(String::from_utf8_lossy(&bytes)));
     (code, value)
 }
 
@@ -64,20 +72,37 @@ pub(crate) fn configuration(name: &str, labels: &Value) -> Value {
     json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": labels } })
 }
 
-pub(crate) async fn apply(client: &Client, manager: &str, name: &str, labels: Value) -> kube::Result<Namespace> {
+pub(crate) async fn apply(
+    client: &Client,
+    manager: &str,
+    name: &str,
+    labels: Value,
+) -> kube::Result<Namespace> {
     let patch = Patch::Apply(configuration(name, &labels));
     namespaces(client).patch(name, &PatchParams::apply(manager), &patch).await
 }
 
-pub(crate) async fn force(client: &Client, manager: &str, name: &str, labels: Value) -> kube::Result<Namespace> {
+pub(crate) async fn force(
+    client: &Client,
+    manager: &str,
+    name: &str,
+    labels: Value,
+) -> kube::Result<Namespace> {
     let patch = Patch::Apply(configuration(name, &labels));
     namespaces(client).patch(name, &PatchParams::apply(manager).force(), &patch).await
 }
 
 /// Changes labels as a hand with kubectl does.
-pub(crate) async fn label(client: &Client, manager: &str, name: &str, labels: Value) -> kube::Result<Namespace> {
+pub(crate) async fn label(
+    client: &Client,
+    manager: &str,
+    name: &str,
+    labels: Value,
+) -> kube::Result<Namespace> {
     let params = PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
-    namespaces(client).patch(name, &params, &Patch::Merge(json!({ "metadata": { "labels": labels } }))).await
+    namespaces(client)
+        .patch(name, &params, &Patch::Merge(json!({ "metadata": { "labels": labels } })))
+        .await
 }
 
 /// The namespace's labels without the server's own.

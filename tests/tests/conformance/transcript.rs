@@ -25,6 +25,14 @@ const LINES: &[Line] = &[
     (Method::GET, "/NAME/nothing", "", ""),
     (Method::GET, "?labelSelector=team+in+w", "", ""),
     (Method::GET, "?labelSelector=a%3D%3D%3Db", "", ""),
+    (Method::GET, "?labelSelector=a%3Db,", "", ""),
+    (Method::GET, "?labelSelector=%3Db", "", ""),
+    (Method::GET, "?labelSelector=bad%20key", "", ""),
+    (Method::GET, "?labelSelector=a%3E%3Db", "", ""),
+    (Method::GET, "?labelSelector=a%3Ddoes/not", "", ""),
+    (Method::GET, "?labelSelector=a+in+(does/not)", "", ""),
+    (Method::GET, "?labelSelector=a%3Eb", "", ""),
+    (Method::GET, "?fieldSelector=a", "", ""),
     (Method::GET, "?fieldSelector=spec.foo%3Db", "", ""),
     (Method::GET, "?resourceVersion=abc", "", ""),
     (Method::GET, "?limit=abc", "", ""),
@@ -35,70 +43,277 @@ const LINES: &[Line] = &[
     // Creation.
     (Method::POST, "", JSON, r#"{"metadata":{}}"#),
     (Method::POST, "", JSON, r#"{"metadata":{"name":"Bad_Name"}}"#),
-    (Method::POST, "", JSON, r#"{"metadata":{"name":"NAME-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}}"#),
-    (Method::POST, "", JSON, r#"{"metadata":{"name":"NAME","labels":{"bad key!":"y","ok":"no good value!"}}}"#),
+    (
+        Method::POST,
+        "",
+        JSON,
+        r#"{"metadata":{"name":"NAME-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}}"#,
+    ),
+    (
+        Method::POST,
+        "",
+        JSON,
+        r#"{"metadata":{"name":"NAME","labels":{"bad key!":"y","ok":"no good value!"}}}"#,
+    ),
     (Method::POST, "", JSON, r#"{"metadata":{"name":"NAME","labels":{"a/b/c":"y"}}}"#),
     (Method::POST, "", JSON, r#"{"metadata":{"name":"NAME","labels":{"/b":"y"}}}"#),
     (Method::POST, "", JSON, r#"{"metadata":{"name":"NAME","labels":{"a/":"y"}}}"#),
     (Method::POST, "", JSON, r#"{"metadata":{"name":"NAME","labels":{"Up_per/b":"y"}}}"#),
-    (Method::POST, "", JSON, r#"{"metadata":{"name":"NAME","labels":{"b":"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}}}"#),
-    (Method::POST, "", JSON, r#"{"metadata":{"name":"NAME","labels":{"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx":"b"}}}"#),
+    (
+        Method::POST,
+        "",
+        JSON,
+        r#"{"metadata":{"name":"NAME","labels":{"b":"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}}}"#,
+    ),
+    (
+        Method::POST,
+        "",
+        JSON,
+        r#"{"metadata":{"name":"NAME","labels":{"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx":"b"}}}"#,
+    ),
     (Method::POST, "", JSON, r#"{"metadata":{"name":"NAME","annotations":{"bad key!":"y"}}}"#),
     (Method::POST, "", JSON, r#"{"metadata":{"name":"NAME","finalizers":["bad key!"]}}"#),
     (Method::POST, "", JSON, r#"{"metadata":{"name":"NAME","labels":{"a":1}}}"#),
     (Method::POST, "", JSON, r#"{"metadata":{"name":"NAME","resourceVersion":"5"}}"#),
     (Method::POST, "", JSON, r#"{"kind":"Pod","apiVersion":"v1","metadata":{"name":"NAME"}}"#),
     (Method::POST, "?dryRun=Some", JSON, r#"{"metadata":{"name":"NAME"}}"#),
-    (Method::POST, "?fieldManager=xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", JSON, r#"{"metadata":{"name":"NAME"}}"#),
+    (
+        Method::POST,
+        "?fieldManager=xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        JSON,
+        r#"{"metadata":{"name":"NAME"}}"#,
+    ),
     (Method::POST, "?dryRun=All", JSON, r#"{"metadata":{"name":"NAME"}}"#),
-    (Method::POST, "", JSON, r#"{"metadata":{"name":"NAME","labels":{"a":"1"},"annotations":{"n":"m"}},"spec":{"finalizers":["stream.space/x"]},"bogus":1}"#),
+    (
+        Method::POST,
+        "",
+        JSON,
+        r#"{"metadata":{"name":"NAME","labels":{"a":"1"},"annotations":{"n":"m"}},"spec":{"finalizers":["stream.space/x"]},"bogus":1}"#,
+    ),
     (Method::POST, "", JSON, r#"{"metadata":{"name":"NAME"}}"#),
+    (
+        Method::POST,
+        "?dryRun=All",
+        JSON,
+        r#"{"metadata":{"name":"NAME","finalizers":["plain","orphan"]}}"#,
+    ),
+    (
+        Method::POST,
+        "?dryRun=All",
+        JSON,
+        r#"{"metadata":{"name":"NAME"},"spec":{"finalizers":["stream.space/x","kubernetes"]}}"#,
+    ),
     // Apply.
-    (Method::PATCH, "/NAME", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME"}}"#),
+    (
+        Method::PATCH,
+        "/NAME",
+        APPLY,
+        r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME"}}"#,
+    ),
     (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"metadata":{"name":"NAME"}}"#),
-    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"NAME"}}"#),
-    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"other"}}"#),
-    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","managedFields":[{"manager":"x"}]}}"#),
-    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","foo":1}}"#),
-    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"a":1}}}"#),
-    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"a b":"c"}}}"#),
-    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","uid":"11111111-1111-1111-1111-111111111111"}}"#),
-    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","resourceVersion":"1"}}"#),
-    (Method::PATCH, "/NAME?fieldManager=one&dryRun=Some", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME"}}"#),
+    (
+        Method::PATCH,
+        "/NAME?fieldManager=one",
+        APPLY,
+        r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"NAME"}}"#,
+    ),
+    (
+        Method::PATCH,
+        "/NAME?fieldManager=one",
+        APPLY,
+        r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"other"}}"#,
+    ),
+    (
+        Method::PATCH,
+        "/NAME?fieldManager=one",
+        APPLY,
+        r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","managedFields":[{"manager":"x"}]}}"#,
+    ),
+    (
+        Method::PATCH,
+        "/NAME?fieldManager=one",
+        APPLY,
+        r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","foo":1}}"#,
+    ),
+    (
+        Method::PATCH,
+        "/NAME?fieldManager=one",
+        APPLY,
+        r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"a":1}}}"#,
+    ),
+    (
+        Method::PATCH,
+        "/NAME?fieldManager=one",
+        APPLY,
+        r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"a b":"c"}}}"#,
+    ),
+    (
+        Method::PATCH,
+        "/NAME?fieldManager=one",
+        APPLY,
+        r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","uid":"11111111-1111-1111-1111-111111111111"}}"#,
+    ),
+    (
+        Method::PATCH,
+        "/NAME?fieldManager=one",
+        APPLY,
+        r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","resourceVersion":"1"}}"#,
+    ),
+    (
+        Method::PATCH,
+        "/NAME?fieldManager=one&dryRun=Some",
+        APPLY,
+        r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME"}}"#,
+    ),
     (Method::PATCH, "/NAME?fieldManager=one", "text/plain", "{}"),
-    (Method::PATCH, "/Bad_Name?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"Bad_Name"}}"#),
-    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"a":"2"}}}"#),
-    (Method::PATCH, "/NAME?fieldManager=one&force=true", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"a":"2","b":"1"},"annotations":{"n":"k","o":"p"}}}"#),
-    (Method::PATCH, "/NAME?fieldManager=two", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"a":"3"},"annotations":{"n":"m"}}}"#),
-    (Method::PATCH, "/NAME?fieldManager=two", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"b":"1","c":"1"},"annotations":{"o":"p"}}}"#),
-    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"a":"2"}}}"#),
-    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{}}}"#),
-    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME"}}"#),
-    (Method::PATCH, "/NAME?fieldManager=two", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME"}}"#),
-    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"kubernetes.io/metadata.name":"else"}}}"#),
-    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"d":"1"}},"spec":{"finalizers":["kubernetes"]}}"#),
-    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","finalizers":["stream.space/a","stream.space/b"]}}"#),
-    (Method::PATCH, "/NAME?fieldManager=two", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","finalizers":["stream.space/b","stream.space/c"]}}"#),
-    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"e":""},"annotations":{}}}"#),
-    (Method::PATCH, "/NAME?fieldManager=two", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME"},"status":{"phase":"Terminating"}}"#),
+    (
+        Method::PATCH,
+        "/Bad_Name?fieldManager=one",
+        APPLY,
+        r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"Bad_Name"}}"#,
+    ),
+    (
+        Method::PATCH,
+        "/NAME?fieldManager=one",
+        APPLY,
+        r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"a":"2"}}}"#,
+    ),
+    (
+        Method::PATCH,
+        "/NAME?fieldManager=one&force=true",
+        APPLY,
+        r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"a":"2","b":"1"},"annotations":{"n":"k","o":"p"}}}"#,
+    ),
+    (
+        Method::PATCH,
+        "/NAME?fieldManager=two",
+        APPLY,
+        r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"a":"3"},"annotations":{"n":"m"}}}"#,
+    ),
+    (
+        Method::PATCH,
+        "/NAME?fieldManager=two",
+        APPLY,
+        r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"b":"1","c":"1"},"annotations":{"o":"p"}}}"#,
+    ),
+    (
+        Method::PATCH,
+        "/NAME?fieldManager=one",
+        APPLY,
+        r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"a":"2"}}}"#,
+    ),
+    (
+        Method::PATCH,
+        "/NAME?fieldManager=one",
+        APPLY,
+        r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{}}}"#,
+    ),
+    (
+        Method::PATCH,
+        "/NAME?fieldManager=one",
+        APPLY,
+        r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME"}}"#,
+    ),
+    (
+        Method::PATCH,
+        "/NAME?fieldManager=two",
+        APPLY,
+        r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME"}}"#,
+    ),
+    (
+        Method::PATCH,
+        "/NAME?fieldManager=one",
+        APPLY,
+        r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"kubernetes.io/metadata.name":"else"}}}"#,
+    ),
+    (
+        Method::PATCH,
+        "/NAME?fieldManager=one",
+        APPLY,
+        r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"d":"1"}},"spec":{"finalizers":["kubernetes"]}}"#,
+    ),
+    (
+        Method::PATCH,
+        "/NAME?fieldManager=one",
+        APPLY,
+        r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","finalizers":["stream.space/a","stream.space/b"]}}"#,
+    ),
+    (
+        Method::PATCH,
+        "/NAME?fieldManager=two",
+        APPLY,
+        r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","finalizers":["stream.space/b","stream.space/c"]}}"#,
+    ),
+    (
+        Method::PATCH,
+        "/NAME?fieldManager=one",
+        APPLY,
+        r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"e":""},"annotations":{}}}"#,
+    ),
+    (
+        Method::PATCH,
+        "/NAME?fieldManager=two",
+        APPLY,
+        r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME"},"status":{"phase":"Terminating"}}"#,
+    ),
     // Merge patches and replacements.
-    (Method::PATCH, "/NAME?fieldManager=hand", MERGE, r#"{"metadata":{"labels":{"e":"drift","f":"1"},"annotations":{"x":"y"}}}"#),
+    (
+        Method::PATCH,
+        "/NAME?fieldManager=hand",
+        MERGE,
+        r#"{"metadata":{"labels":{"e":"drift","f":"1"},"annotations":{"x":"y"}}}"#,
+    ),
     (Method::PATCH, "/NAME?fieldManager=hand", MERGE, r#"{"metadata":{"labels":{"f":"1"}}}"#),
     (Method::PATCH, "/NAME?fieldManager=one", MERGE, r#"{"metadata":{"labels":{"f":"2"}}}"#),
-    (Method::PATCH, "/NAME?fieldManager=one", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"e":"1","f":"1"}}}"#),
-    (Method::PATCH, "/NAME?fieldManager=one&force=true", APPLY, r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"e":"1","f":"1"}}}"#),
+    (
+        Method::PATCH,
+        "/NAME?fieldManager=one",
+        APPLY,
+        r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"e":"1","f":"1"}}}"#,
+    ),
+    (
+        Method::PATCH,
+        "/NAME?fieldManager=one&force=true",
+        APPLY,
+        r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME","labels":{"e":"1","f":"1"}}}"#,
+    ),
     (Method::PATCH, "/NAME?fieldManager=hand", MERGE, r#"{"metadata":{"annotations":null}}"#),
     (Method::PATCH, "/NAME?fieldManager=hand", MERGE, r#"{"metadata":{"name":"else"}}"#),
     (Method::PATCH, "/NAME?fieldManager=hand", MERGE, r#"{"metadata":{"resourceVersion":"1"}}"#),
-    (Method::PATCH, "/NAME?fieldManager=hand", MERGE, r#"{"metadata":{"uid":"11111111-1111-1111-1111-111111111111"}}"#),
+    (
+        Method::PATCH,
+        "/NAME?fieldManager=hand",
+        MERGE,
+        r#"{"metadata":{"uid":"11111111-1111-1111-1111-111111111111"}}"#,
+    ),
     (Method::PATCH, "/NAME?fieldManager=hand", MERGE, r#"{"metadata":{"foo":7},"bar":1}"#),
     (Method::PATCH, "/NAME?fieldManager=hand", MERGE, "[]"),
-    (Method::PATCH, "/NAME?fieldManager=hand&force=true", MERGE, r#"{"metadata":{"labels":{"f":"3"}}}"#),
-    (Method::PATCH, "/NAME?fieldManager=hand&dryRun=All", MERGE, r#"{"metadata":{"labels":{"f":"3"}}}"#),
+    (
+        Method::PATCH,
+        "/NAME?fieldManager=hand&force=true",
+        MERGE,
+        r#"{"metadata":{"labels":{"f":"3"}}}"#,
+    ),
+    (
+        Method::PATCH,
+        "/NAME?fieldManager=hand&dryRun=All",
+        MERGE,
+        r#"{"metadata":{"labels":{"f":"3"}}}"#,
+    ),
     (Method::PATCH, "/NAME", MERGE, r#"{"metadata":{"labels":{"g":"1"}}}"#),
     (Method::PUT, "/NAME?fieldManager=put", JSON, r#"{"metadata":{"name":"else"}}"#),
-    (Method::PUT, "/NAME?fieldManager=put", JSON, r#"{"metadata":{"name":"NAME","resourceVersion":"1"}}"#),
-    (Method::PUT, "/NAME?fieldManager=put", JSON, r#"{"metadata":{"name":"NAME","labels":{"h":"1"}}}"#),
+    (
+        Method::PUT,
+        "/NAME?fieldManager=put",
+        JSON,
+        r#"{"metadata":{"name":"NAME","resourceVersion":"1"}}"#,
+    ),
+    (
+        Method::PUT,
+        "/NAME?fieldManager=put",
+        JSON,
+        r#"{"metadata":{"name":"NAME","labels":{"h":"1"}}}"#,
+    ),
     (Method::GET, "/NAME", "", ""),
     (Method::GET, "/NAME?resourceVersion=0", "", ""),
     // The end.
@@ -120,13 +335,21 @@ pub(crate) async fn compare(simulator: &Client, real: &Client) {
     for (method, path, content_type, body) in LINES {
         let path = format!("/api/v1/namespaces{path}").replace("NAME", &name);
         let body = body.replace("NAME", &name);
-        let simulated = left.apply(send(simulator, method.clone(), &path, content_type, &body).await);
+        let simulated =
+            left.apply(send(simulator, method.clone(), &path, content_type, &body).await);
         let wanted = right.apply(send(real, method.clone(), &path, content_type, &body).await);
         if simulated != wanted {
-            differences.push(format!("{method} {path} {body}\n  simulator: {simulated}\n  real:      {wanted}"));
+            differences.push(format!(
+                "{method} {path} {body}\n  simulator: {simulated}\n  real:      {wanted}"
+            ));
         }
     }
-    assert!(differences.is_empty(), "{} answers differ:\n{}", differences.len(), differences.join("\n"));
+    assert!(
+        differences.is_empty(),
+        "{} answers differ:\n{}",
+        differences.len(),
+        differences.join("\n")
+    );
 }
 
 /// Replaces what cannot be the same by the order in which it was first seen.
@@ -146,7 +369,9 @@ impl Mask {
         match value {
             Value::Object(map) => {
                 for (key, value) in map {
-                    if let (true, Some(text)) = (matches!(key.as_str(), "uid" | "resourceVersion"), value.as_str()) {
+                    if let (true, Some(text)) =
+                        (matches!(key.as_str(), "uid" | "resourceVersion"), value.as_str())
+                    {
                         let next = format!("<{key} {}>", self.seen.len());
                         self.seen.entry(text.to_owned()).or_insert(next);
                     } else {
@@ -163,7 +388,8 @@ impl Mask {
         match value {
             Value::String(text) => {
                 // Whole words alone: a version is a short number.
-                let is_word = |character: char| character.is_ascii_alphanumeric() || character == '-';
+                let is_word =
+                    |character: char| character.is_ascii_alphanumeric() || character == '-';
                 let mut covered = String::new();
                 for part in text.split_inclusive(|character| !is_word(character)) {
                     let word = part.trim_end_matches(|character| !is_word(character));
@@ -175,7 +401,10 @@ impl Mask {
             Value::Object(map) => {
                 for (key, value) in map.iter_mut() {
                     match (key.as_str(), &mut *value) {
-                        ("time" | "creationTimestamp" | "deletionTimestamp", Value::String(time)) => {
+                        (
+                            "time" | "creationTimestamp" | "deletionTimestamp",
+                            Value::String(time),
+                        ) => {
                             "<time>".clone_into(time);
                         }
                         // Their order follows their times.

@@ -10,7 +10,8 @@ use kube::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    apply, behaviours, configuration, force, gone, label, labels, namespaces, next, stays_silent, unique, version, watch, within,
+    apply, behaviours, configuration, force, gone, label, labels, namespaces, next, stays_silent,
+    unique, version, watch, within,
 };
 
 behaviours![
@@ -34,6 +35,17 @@ fn at(object: &Value) -> u64 {
     object["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap()
 }
 
+/// Waits until reads that may be stale see the namespace.
+async fn cached(client: &Client, name: &str) {
+    let any = ListParams::default().fields(&format!("metadata.name={name}")).match_any();
+    within(async {
+        while namespaces(client).list(&any).await.unwrap().items.is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+}
+
 async fn delete(client: &Client, name: &str) {
     namespaces(client).delete(name, &DeleteParams::default()).await.unwrap();
 }
@@ -42,12 +54,16 @@ async fn a_watch_goes_on_from_a_version(client: Client) {
     let name = unique();
     let first = apply(&client, "one", &name, json!({ "group": name })).await.unwrap();
     let second = label(&client, "hand", &name, json!({ "a": "1" })).await.unwrap();
-    let mut events = watch(&client, &selected(&name, &format!("&resourceVersion={}", version(&first)))).await;
+    let mut events =
+        watch(&client, &selected(&name, &format!("&resourceVersion={}", version(&first)))).await;
     let (kind, object) = next(&mut events).await;
     assert_eq!((kind.as_str(), object), ("MODIFIED", serde_json::to_value(&second).unwrap()));
     delete(&client, &name).await;
     let (kind, mut last) = next(&mut events).await;
-    assert_eq!((kind.as_str(), last["status"]["phase"].as_str()), ("MODIFIED", Some("Terminating")));
+    assert_eq!(
+        (kind.as_str(), last["status"]["phase"].as_str()),
+        ("MODIFIED", Some("Terminating"))
+    );
     // The controller may leave its findings in between.
     let deleted = loop {
         let (kind, object) = next(&mut events).await;
@@ -69,6 +85,7 @@ async fn a_watch_without_a_version_begins_with_everything(client: Client) {
     for name in &names {
         apply(&client, "one", name, json!({ "group": group })).await.unwrap();
     }
+    cached(&client, &names[1]).await;
     for more in ["", "&resourceVersion=0"] {
         let mut events = watch(&client, &selected(&group, more)).await;
         for name in &names {
@@ -82,8 +99,10 @@ async fn a_watch_without_a_version_begins_with_everything(client: Client) {
 async fn a_watch_sees_what_leaves_and_enters_its_selection(client: Client) {
     let name = unique();
     let first = apply(&client, "one", &name, json!({ "group": name, "a": "1" })).await.unwrap();
-    let mut events = watch(&client, &selected(&name, &format!("&resourceVersion={}", version(&first)))).await;
-    let outside = label(&client, "hand", &name, json!({ "group": "other", "a": "2" })).await.unwrap();
+    let mut events =
+        watch(&client, &selected(&name, &format!("&resourceVersion={}", version(&first)))).await;
+    let outside =
+        label(&client, "hand", &name, json!({ "group": "other", "a": "2" })).await.unwrap();
     label(&client, "hand", &name, json!({ "a": "3" })).await.unwrap();
     let inside = label(&client, "hand", &name, json!({ "group": name })).await.unwrap();
     let (kind, object) = next(&mut events).await;
@@ -97,6 +116,7 @@ async fn a_watch_sees_what_leaves_and_enters_its_selection(client: Client) {
 async fn a_streaming_list_ends_with_a_bookmark(client: Client) {
     let name = unique();
     let made = apply(&client, "one", &name, json!({ "group": name })).await.unwrap();
+    cached(&client, &name).await;
     let more = "&resourceVersion=0&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
     let mut events = watch(&client, &selected(&name, more)).await;
     let (kind, object) = next(&mut events).await;
@@ -105,7 +125,7 @@ async fn a_streaming_list_ends_with_a_bookmark(client: Client) {
     assert_eq!(kind, "BOOKMARK");
     assert_eq!(object["metadata"]["annotations"], json!({ "k8s.io/initial-events-end": "true" }));
     assert_eq!((&object["kind"], &object["apiVersion"]), (&json!("Namespace"), &json!("v1")));
-    assert!(at(&object).to_string() >= version(&made));
+    assert!(at(&object) >= version(&made).parse().unwrap());
     label(&client, "hand", &name, json!({ "a": "1" })).await.unwrap();
     assert_eq!(next(&mut events).await.0, "MODIFIED");
 }
@@ -113,7 +133,8 @@ async fn a_streaming_list_ends_with_a_bookmark(client: Client) {
 async fn a_bookmark_comes_before_the_timeout(client: Client) {
     let name = unique();
     let made = apply(&client, "one", &name, json!({ "group": name })).await.unwrap();
-    let path = selected(&name, &format!("&resourceVersion={}&allowWatchBookmarks=true", version(&made)));
+    let path =
+        selected(&name, &format!("&resourceVersion={}&allowWatchBookmarks=true", version(&made)));
     let mut events = watch(&client, &path.replace("=120", "=4")).await;
     let mut last = None;
     while let Some(event) = within(events.next()).await {
@@ -125,15 +146,23 @@ async fn a_bookmark_comes_before_the_timeout(client: Client) {
 
 async fn a_watch_from_a_version_to_come_is_silent(client: Client) {
     let name = unique();
-    let mut events = watch(&client, &selected(&name, "&resourceVersion=99999999")).await;
+    let path = selected(&name, "&resourceVersion=99999999");
+    let watching = client.clone();
+    // Not even the head of the answer need come.
+    let silent = tokio::spawn(async move {
+        stays_silent(Box::pin(async { watch(&watching, &path).await.next().await })).await
+    });
     apply(&client, "one", &name, json!({ "group": name })).await.unwrap();
-    stays_silent(Box::pin(events.next())).await;
+    silent.await.unwrap();
 }
 
 async fn one_name_can_be_watched(client: Client) {
     let (name, other) = (unique(), unique());
     let before = apply(&client, "one", &name, json!({})).await.unwrap();
-    let path = format!("/api/v1/namespaces?watch=true&fieldSelector=metadata.name%3D{name}&resourceVersion={}", version(&before));
+    let path = format!(
+        "/api/v1/namespaces?watch=true&fieldSelector=metadata.name%3D{name}&resourceVersion={}",
+        version(&before)
+    );
     let mut events = watch(&client, &path).await;
     apply(&client, "one", &other, json!({})).await.unwrap();
     label(&client, "hand", &name, json!({ "a": "1" })).await.unwrap();
@@ -153,7 +182,8 @@ async fn no_event_is_lost_or_doubled(client: Client) {
                 let mut versions = Vec::new();
                 for index in 0..10 {
                     let labels = json!({ "group": group, "index": index.to_string() });
-                    let written = apply(&client, "one", &format!("{group}-{writer}"), labels).await.unwrap();
+                    let written =
+                        apply(&client, "one", &format!("{group}-{writer}"), labels).await.unwrap();
                     versions.push(version(&written).parse::<u64>().unwrap());
                 }
                 versions
@@ -185,14 +215,19 @@ async fn runtime_sees(client: Client, config: watcher::Config) {
     let wanted = json!({ "group": group, "plan": "free" });
     let (old, new) = (format!("{group}-old"), format!("{group}-new"));
     apply(&client, manager, &old, wanted.clone()).await.unwrap();
+    cached(&client, &old).await;
     let events = watcher(namespaces(&client), config.labels(&format!("group={group}")));
     let mut events: BoxStream<'static, _> = events.map_err(|error| panic!("{error}")).boxed();
-    let mut event = async || -> Event<Namespace> { within(events.next()).await.unwrap().unwrap_or_else(|()| unreachable!()) };
+    let mut event = async || -> Event<Namespace> {
+        within(events.next()).await.unwrap().unwrap_or_else(|()| unreachable!())
+    };
     assert!(matches!(event().await, Event::Init));
     assert!(matches!(event().await, Event::InitApply(found) if found.name_any() == old));
     assert!(matches!(event().await, Event::InitDone));
     apply(&client, manager, &new, wanted.clone()).await.unwrap();
-    assert!(matches!(event().await, Event::Apply(found) if found.name_any() == new && labels(&found) == wanted));
+    assert!(
+        matches!(event().await, Event::Apply(found) if found.name_any() == new && labels(&found) == wanted)
+    );
     label(&client, "hand", &new, json!({ "plan": "business" })).await.unwrap();
     assert!(matches!(event().await, Event::Apply(found) if labels(&found)["plan"] == "business"));
     force(&client, manager, &new, wanted.clone()).await.unwrap();
@@ -216,12 +251,16 @@ pub(crate) async fn forgotten_history(client: &Client, forget: impl AsyncFnOnce(
     label(client, "hand", &name, json!({ "a": "1" })).await.unwrap();
     label(client, "hand", &name, json!({ "a": "2" })).await.unwrap();
     forget().await;
-    let mut events = watch(client, &selected(&name, &format!("&resourceVersion={}", version(&first)))).await;
+    let mut events =
+        watch(client, &selected(&name, &format!("&resourceVersion={}", version(&first)))).await;
     let (kind, status) = next(&mut events).await;
     assert_eq!((kind.as_str(), &status["kind"]), ("ERROR", &json!("Status")));
     assert_eq!((&status["code"], &status["reason"]), (&json!(410), &json!("Expired")));
     let message = status["message"].as_str().unwrap();
-    assert!(message.starts_with(&format!("too old resource version: {} (", version(&first))), "{message}");
+    assert!(
+        message.starts_with(&format!("too old resource version: {} (", version(&first))),
+        "{message}"
+    );
     assert!(within(events.next()).await.is_none(), "nothing follows");
     let patch = Patch::Apply(configuration(&name, &json!({ "group": name, "b": "1" })));
     let after = namespaces(client).patch(&name, &PatchParams::apply("one"), &patch).await.unwrap();

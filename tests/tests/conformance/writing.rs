@@ -7,7 +7,9 @@ use kube::{
 };
 use serde_json::json;
 
-use crate::support::{apply, behaviours, label, labels, managers, namespaces, refusal, unique, version};
+use crate::support::{
+    apply, behaviours, label, labels, managers, namespaces, refusal, unique, version,
+};
 
 behaviours![
     a_created_namespace_is_whole,
@@ -23,7 +25,10 @@ behaviours![
 ];
 
 fn named(name: &str) -> Namespace {
-    Namespace { metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() }, ..Namespace::default() }
+    Namespace {
+        metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
+        ..Namespace::default()
+    }
 }
 
 fn post(manager: &str) -> PostParams {
@@ -62,7 +67,10 @@ async fn a_name_can_be_made_up(client: Client) {
     let suffix = made.name_any().strip_prefix(&prefix).unwrap().to_owned();
     assert_eq!(suffix.len(), 5);
     assert_eq!(labels(&made), json!({}));
-    assert_eq!(managers(&made), json!([["test", "Update", { "f:metadata": { "f:generateName": {} } }]]));
+    assert_eq!(
+        managers(&made),
+        json!([["test", "Update", { "f:metadata": { "f:generateName": {} } }]])
+    );
 }
 
 async fn a_dry_run_creates_nothing(client: Client) {
@@ -80,10 +88,12 @@ async fn a_patch_moves_ownership(client: Client) {
     let patched = label(&client, "hand", &name, json!({ "a": "drift", "c": "3" })).await.unwrap();
     assert_eq!(labels(&patched), json!({ "a": "drift", "b": "2", "c": "3" }));
     let fields = |names: &[&str]| {
-        let leaves: serde_json::Map<_, _> = names.iter().map(|name| (format!("f:{name}"), json!({}))).collect();
+        let leaves: serde_json::Map<_, _> =
+            names.iter().map(|name| (format!("f:{name}"), json!({}))).collect();
         json!({ "f:metadata": { "f:labels": leaves } })
     };
-    let wanted = json!([["daemon", "Apply", fields(&["b"])], ["hand", "Update", fields(&["a", "c"])]]);
+    let wanted =
+        json!([["daemon", "Apply", fields(&["b"])], ["hand", "Update", fields(&["a", "c"])]]);
     assert_eq!(managers(&patched), wanted);
     let patched = label(&client, "hand", &name, json!({ "b": null })).await.unwrap();
     assert_eq!(labels(&patched), json!({ "a": "drift", "c": "3" }));
@@ -102,7 +112,10 @@ async fn a_patch_of_labels_leaves_the_servers_fields(client: Client) {
     let name = unique();
     let first = apply(&client, "daemon", &name, json!({ "a": "1" })).await.unwrap();
     let patch = json!({ "metadata": { "labels": null }, "spec": { "finalizers": null }, "status": { "phase": "Terminating" } });
-    let patched = namespaces(&client).patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    let patched = namespaces(&client)
+        .patch(&name, &PatchParams::default(), &Patch::Merge(patch))
+        .await
+        .unwrap();
     assert_eq!(labels(&patched), json!({}));
     assert_eq!((patched.spec, patched.status), (first.spec, first.status));
     assert_eq!(patched.metadata.uid, first.metadata.uid);
@@ -125,7 +138,9 @@ async fn versions_rise_with_every_write(client: Client) {
     let mut versions = Vec::new();
     for index in 0..3 {
         for name in [&one, &two] {
-            let written = apply(&client, "daemon", name, json!({ "index": index.to_string() })).await.unwrap();
+            let written = apply(&client, "daemon", name, json!({ "index": index.to_string() }))
+                .await
+                .unwrap();
             versions.push(version(&written).parse::<u64>().unwrap());
         }
     }

@@ -23,12 +23,7 @@ pub(crate) struct Entry {
 #[derive(Clone, Debug)]
 pub(crate) enum EntryKind {
     /// A committed change.
-    Change {
-        key: TenantKey,
-        actor: String,
-        tenant: String,
-        what: String,
-    },
+    Change { key: TenantKey, actor: String, tenant: String, what: String },
     /// Something about the connection, so that a gap is seen as a gap.
     Connection(String),
 }
@@ -65,11 +60,7 @@ pub(crate) fn describe(
         ChangeType::Deleted => "deleted".into(),
         ChangeType::Updated | ChangeType::Unspecified => {
             let parts = before.map(|before| differences(before, after)).unwrap_or_default();
-            if parts.is_empty() {
-                "updated".into()
-            } else {
-                parts.join(", ")
-            }
+            if parts.is_empty() { "updated".into() } else { parts.join(", ") }
         }
     }
 }
@@ -151,9 +142,6 @@ mod tests {
         );
         assert_eq!(describe(ChangeType::Updated, None, &after), "updated");
         assert_eq!(describe(ChangeType::Updated, Some(&after), &after), "updated");
-        assert_eq!(
-            describe(ChangeType::Created, None, &before),
-            "created, free, 8 seats"
-        );
+        assert_eq!(describe(ChangeType::Created, None, &before), "created, free, 8 seats");
     }
 }

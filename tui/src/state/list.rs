@@ -46,9 +46,7 @@ impl Sort {
             Self::Seats => b.whole.seats.cmp(&a.whole.seats),
             Self::Age => Reverse(a.created).cmp(&Reverse(b.created)),
         };
-        by_key
-            .then_with(|| a.id.cmp(&b.id))
-            .then_with(|| a.key.cmp(&b.key))
+        by_key.then_with(|| a.id.cmp(&b.id)).then_with(|| a.key.cmp(&b.key))
     }
 }
 

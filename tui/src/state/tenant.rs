@@ -22,11 +22,7 @@ pub(crate) struct TenantKey(Arc<str>);
 
 impl TenantKey {
     pub(crate) fn of(tenant: &v1::Tenant) -> Self {
-        let identity = if tenant.uid.is_empty() {
-            &tenant.name
-        } else {
-            &tenant.uid
-        };
+        let identity = if tenant.uid.is_empty() { &tenant.name } else { &tenant.uid };
         Self(identity.as_str().into())
     }
 }
@@ -181,11 +177,7 @@ fn words(tenant: &v1::Tenant) -> String {
         if !words.is_empty() {
             words.push_str("; ");
         }
-        let name = if condition.reason.is_empty() {
-            &condition.r#type
-        } else {
-            &condition.reason
-        };
+        let name = if condition.reason.is_empty() { &condition.r#type } else { &condition.reason };
         words.push_str(&escape(name));
         if !condition.message.is_empty() {
             // Writing to a string does not fail.

@@ -36,11 +36,7 @@ pub(super) fn body(state: &State) -> Rect {
     let rules = if area.height >= ROOMY { 2 } else { 0 };
     let top = HEAD + alerts + rules / 2;
     let bottom = 2 + rules / 2;
-    Rect {
-        y: top.min(area.height),
-        height: area.height.saturating_sub(top + bottom),
-        ..area
-    }
+    Rect { y: top.min(area.height), height: area.height.saturating_sub(top + bottom), ..area }
 }
 
 fn shown_alerts(height: u16, alerts: usize) -> u16 {
@@ -103,9 +99,9 @@ fn banner(state: &State, view: &dyn View, pen: &mut Pen<'_>) {
     };
     let clock_at = width.saturating_sub(cells(&clock) + 1);
     let who = state.identity.as_ref().map(|identity| {
-        let reach = identity.tenants.map_or(String::new(), |reach| {
-            format!(", {}", crate::format::many(reach, "tenant"))
-        });
+        let reach = identity
+            .tenants
+            .map_or(String::new(), |reach| format!(", {}", crate::format::many(reach, "tenant")));
         format!("{}  {}{reach}", identity.operator, identity.role)
     });
     let who = who.filter(|_| width >= 60).unwrap_or_default();
@@ -215,7 +211,7 @@ fn alerts(state: &State) -> Vec<Alert> {
         }),
         Link::Lost { error, since } => alerts.push(Alert {
             tone: Tone::Warn,
-            subject: "no connection".into(),
+            subject: "not live".into(),
             state: age(seconds_since(*since, state.now)),
             words: error.clone(),
         }),
@@ -241,6 +237,11 @@ fn alerts(state: &State) -> Vec<Alert> {
             words: component.message.clone(),
         });
     }
+    alerts.sort_by_key(|alert| match alert.tone {
+        Tone::Hurt => 0,
+        Tone::Warn => 1,
+        _ => 2,
+    });
     alerts
 }
 

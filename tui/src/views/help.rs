@@ -1,12 +1,7 @@
 //! All keys, made from the map that is active.
 
 use super::View;
-use crate::{
-    keys::Mode,
-    pen::Pen,
-    state::State,
-    theme::Tone,
-};
+use crate::{keys::Mode, pen::Pen, state::State, theme::Tone};
 
 pub(super) struct Help;
 

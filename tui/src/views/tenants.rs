@@ -185,15 +185,15 @@ struct Columns {
     words: (u16, u16),
 }
 
-/// Which columns there are besides the name.
-#[derive(Clone, Copy)]
-struct Choice {
-    state: bool,
-    plan: bool,
-    seats: bool,
-    namespace: bool,
-    age: bool,
-    words: bool,
+/// A column besides the name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Column {
+    State,
+    Plan,
+    Seats,
+    Namespace,
+    Age,
+    Words,
 }
 
 impl Columns {
@@ -201,6 +201,8 @@ impl Columns {
     /// of its own it shares one with the words: who is not well is looked up by
     /// its words, not by its namespace.
     fn new(state: &State, width: u16) -> Self {
+        use Column::{Age, Namespace, Plan, Seats, State as Life, Words};
+
         let widths = state.tenants.widths();
         let id = widths.id.clamp(4, LONGEST_ID);
         let plan = widths.plan.clamp(4, LONGEST_PLAN);
@@ -209,62 +211,54 @@ impl Columns {
         let (seats, life) = (widths.seats.max(6), widths.state.max(6));
         let rest = width.saturating_sub(MARGIN);
 
-        let all = Choice {
-            state: true,
-            plan: true,
-            seats: true,
-            namespace: true,
-            age: true,
-            words: true,
-        };
-        let shared = Choice { namespace: false, ..all };
-        let choices = [
-            (id, all),
-            (id.min(24), shared),
-            (id.min(24), Choice { seats: false, ..shared }),
-            (id.min(20), Choice { seats: false, plan: false, ..shared }),
-            (id.min(20), Choice { seats: false, words: false, ..shared }),
-            (id.min(12), Choice { seats: false, plan: false, words: false, ..shared }),
+        let choices: [(u16, &[Column]); 6] = [
+            (id, &[Life, Plan, Seats, Namespace, Age, Words]),
+            (id.min(24), &[Life, Plan, Seats, Age, Words]),
+            (id.min(24), &[Life, Plan, Age, Words]),
+            (id.min(20), &[Life, Age, Words]),
+            (id.min(20), &[Life, Plan, Age]),
+            (id.min(12), &[Life, Age]),
         ];
-        let needs = |id: u16, choice: Choice| {
-            let optional = [
-                (choice.state, life),
-                (choice.plan, plan),
-                (choice.seats, seats),
-                (choice.namespace, namespace),
-                (choice.age, AGE),
-                (choice.words, WORDS),
-            ];
-            optional.into_iter().filter(|(there, _)| *there).fold(id, |sum, (_, w)| sum + w + 1)
+        let width_of = |column: Column| match column {
+            Life => life,
+            Plan => plan,
+            Seats => seats,
+            Namespace => namespace,
+            Age => AGE,
+            Words => WORDS,
         };
-        let found = choices.into_iter().find(|(id, choice)| needs(*id, *choice) <= rest);
+        let needs = |id: u16, choice: &[Column]| {
+            choice.iter().fold(id, |sum, column| sum + width_of(*column) + 1)
+        };
+        let found = choices.into_iter().find(|(id, choice)| needs(*id, choice) <= rest);
         let Some((least, choice)) = found else {
             return Self { id: (MARGIN, rest.min(id)), ..Self::default() };
         };
         let spare = rest - needs(least, choice);
-        let id = id.min(least + if choice.words { spare / 2 } else { spare });
+        let words = choice.contains(&Words);
+        let id = id.min(least + if words { spare / 2 } else { spare });
 
-        let mut x = MARGIN;
-        let mut take = |there: bool, width: u16| {
-            if !there {
+        let mut x = MARGIN + id + 1;
+        let mut take = |column: Column| {
+            if !choice.contains(&column) {
                 return (0, 0);
             }
-            let start = x;
+            let (start, width) = (x, width_of(column));
             x += width + 1;
             (start, width)
         };
         let mut columns = Self {
-            id: take(true, id),
-            state: take(choice.state, life),
-            plan: take(choice.plan, plan),
-            seats: take(choice.seats, seats),
-            namespace: take(choice.namespace, namespace),
-            age: take(choice.age, AGE),
+            id: (MARGIN, id),
+            state: take(Life),
+            plan: take(Plan),
+            seats: take(Seats),
+            namespace: take(Namespace),
+            age: take(Age),
             words: (0, 0),
         };
-        if choice.words {
+        if words {
             columns.words = (x + 1, width.saturating_sub(x + 1));
-            if !choice.namespace {
+            if !choice.contains(&Namespace) {
                 columns.namespace = columns.words;
             }
         }
@@ -293,7 +287,7 @@ fn heading(state: &State, columns: &Columns, pen: &mut Pen<'_>) {
     let by = |column: Sort, text: &str| {
         if sort == column { format!("{text}{arrow}") } else { text.to_owned() }
     };
-    let last = if columns.shares_last() { "NAMESPACE / WHAT IS WRONG" } else { "WHAT IS WRONG" };
+    let last = if columns.shares_last() { "NAMESPACE / TROUBLE" } else { "TROUBLE" };
     let style = pen.theme.style(Tone::Dim);
     let mut left = |(x, width): (u16, u16), text: String| pen.clipped(x, 1, width, &text, style);
     left(columns.id, by(Sort::Name, "NAME"));
@@ -341,7 +335,8 @@ fn row(
         pen.clipped(0, y, 1, glyphs.marker, base);
     }
     pen.clipped(1, y, 1, sign, verdict);
-    let mut left = |(x, width): (u16, u16), text: &str, style| pen.clipped(x, y, width, text, style);
+    let mut left =
+        |(x, width): (u16, u16), text: &str, style| pen.clipped(x, y, width, text, style);
     left(columns.id, &tenant.id, base);
     left(columns.state, state_word(tenant.whole.state()), verdict);
     left(columns.plan, &tenant.plan, base);

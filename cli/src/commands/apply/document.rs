@@ -325,7 +325,7 @@ spec:
         let mut body = String::from("    a: &a [x, x, x, x, x, x, x, x, x, x]\n");
         for (name, of) in ["b", "c", "d", "e", "f", "g", "h"].into_iter().zip("abcdefg".chars()) {
             let all = vec![format!("*{of}"); 10].join(", ");
-            body += &format!("    {name}: &{name} [{all}]\n");
+            body = body + "    " + name + ": &" + name + " [" + &all + "]\n";
         }
         let message = refused(&format!("kind: Tenant\nname: a\nspec:\n  labels:\n{body}"));
         assert!(message.len() < 1000, "{message}");

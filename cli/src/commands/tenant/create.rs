@@ -51,7 +51,7 @@ pub(crate) async fn run(shell: &Shell, args: Args) -> Outcome {
     let connection = if args.wait { shell.connect_to_wait()? } else { shell.connect()? };
     let tenant = call(&connection, &request).await.doing(|| format!("create tenant {id}"))?;
     if args.change.dry_run {
-        let colour = shell.terminal.output_colour;
+        let colour = shell.terminal.output.colour;
         let name = format!("{}{id}", Tenant::PREFIX);
         shell.print(&preview(&name, &Value::Null, &to_value(&tenant)?, colour))?;
         return Err(Failure::Changes);

@@ -50,7 +50,7 @@ pub(crate) async fn run(shell: &Shell, args: Args) -> Outcome {
             request.reason = "preview".into();
         }
         call(&connection, &request).await.doing(|| format!("delete {name}"))?;
-        let colour = shell.terminal.output_colour;
+        let colour = shell.terminal.output.colour;
         shell.print(&preview(&name, &to_value(&tenant)?, &Value::Null, colour))?;
         return Err(Failure::Changes);
     }
@@ -83,9 +83,7 @@ fn region(connection: &Connection) -> String {
 async fn reason(shell: &Shell, given: Option<String>) -> Outcome<String> {
     let given = match given {
         Some(reason) => reason,
-        None if shell.terminal.input && shell.terminal.talk => {
-            ask("Why, for the audit log: ".into()).await?
-        }
+        None if shell.terminal.can_ask() => ask("Why, for the audit log: ".into()).await?,
         None => String::new(),
     };
     let given = given.trim().to_owned();

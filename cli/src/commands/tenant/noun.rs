@@ -60,7 +60,7 @@ impl Noun for Tenant {
             ("Uid", self.uid.clone().into()),
         ];
         for (at, condition) in self.conditions.iter().enumerate() {
-            let title = if at == 0 { "Conditions" } else { " " };
+            let title = if at == 0 { "Conditions" } else { "" };
             pairs.push((title, condition_cell(condition, now)));
         }
         pairs

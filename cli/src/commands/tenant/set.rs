@@ -62,7 +62,7 @@ pub(crate) async fn run(shell: &Shell, args: Args) -> Outcome {
     };
     let after = call(&connection, &request).await.doing(|| format!("change {name}"))?;
     if args.change.dry_run {
-        let colour = shell.terminal.output_colour;
+        let colour = shell.terminal.output.colour;
         let text = preview(&name, &to_value(&before)?, &to_value(&after)?, colour);
         shell.print(&text)?;
         return if text.is_empty() { Ok(()) } else { Err(Failure::Changes) };

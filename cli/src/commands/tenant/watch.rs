@@ -10,7 +10,7 @@ use streamspace_proto::{
 use super::noun::{message, state_word};
 use crate::{
     errors::{Doing as _, Outcome},
-    output::{Column, Format, line, yaml},
+    output::{Column, Format, csv_line, csv_titles, line, titles, yaml},
     resource::{Noun as _, full_name, short, word},
     shell::Shell,
     time::{instant, local},
@@ -41,6 +41,12 @@ pub(crate) async fn run(shell: &Shell, args: Args) -> Outcome {
         names: args.names.iter().map(|name| full_name::<Tenant>(name)).collect(),
         after_revision: 0,
     });
+    match shell.format() {
+        Format::Table | Format::Wide => shell.print(&titles(&columns(), &WIDTHS))?,
+        Format::Csv => shell.print(&csv_titles(&columns()))?,
+        Format::Json | Format::Yaml | Format::Jsonl | Format::Name => {}
+    }
+    let mut is_lost = false;
     while let Some(event) = watch.next().await {
         match event {
             WatchEvent::Item(resource) => {
@@ -53,17 +59,20 @@ pub(crate) async fn run(shell: &Shell, args: Args) -> Outcome {
                     print(shell, &seen)?;
                 }
             }
-            WatchEvent::Lost { error, retry_in } => shell.talk(&format!(
-                "connection lost ({error}); trying again in {} ms",
-                retry_in.as_millis()
-            )),
+            WatchEvent::Lost { error, .. } => {
+                // The first loss is news; that it lasts is not.
+                if !std::mem::replace(&mut is_lost, true) {
+                    shell
+                        .talk(&format!("connection lost ({error}); trying again until it is back"));
+                }
+            }
             WatchEvent::Connected { resumed: true } => {
+                is_lost = false;
                 shell.talk("connected again; nothing was missed");
             }
             WatchEvent::Failed(error) => return Err(error).doing(|| "watch tenants".into()),
-            WatchEvent::Connected { resumed: false }
-            | WatchEvent::Synced { .. }
-            | WatchEvent::Bookmark { .. } => {}
+            WatchEvent::Connected { resumed: false } => is_lost = false,
+            WatchEvent::Synced { .. } | WatchEvent::Bookmark { .. } => {}
         }
     }
     Ok(())
@@ -107,7 +116,8 @@ fn print(shell: &Shell, seen: &Seen) -> Outcome {
         Format::Json | Format::Jsonl => format!("{}\n", value()?),
         Format::Yaml => format!("---\n{}", yaml(&value()?)?),
         Format::Name => format!("{}\n", streamspace_client::text::escape(&seen.tenant.name)),
-        Format::Table | Format::Wide | Format::Csv => line(&columns(), &WIDTHS, seen, shell.now()),
+        Format::Csv => csv_line(&columns(), seen, shell.now),
+        Format::Table | Format::Wide => line(&columns(), &WIDTHS, seen, shell.now),
     };
     shell.print(&text)
 }

@@ -45,14 +45,14 @@ impl World {
         F: Future<Output = Response<Body>> + Send + 'static,
     {
         let sink = self.sink.clone();
-        let audit =
-            AuditLayer::with_deadline(self.sink.clone(), self.calls.clone(), self.deadline);
+        let audit = AuditLayer::with_deadline(self.sink.clone(), self.calls.clone(), self.deadline);
         let handler = service_fn(move |request| {
             sink.note(Event::Handler);
             let answer = handler(request);
             async move { Ok::<_, Infallible>(answer.await) }
         });
-        let service = ServiceBuilder::new().layer(self.policy.clone()).layer(audit).service(handler);
+        let service =
+            ServiceBuilder::new().layer(self.policy.clone()).layer(audit).service(handler);
         service.oneshot(request(path, &self.admin, body)).await.unwrap()
     }
 }
@@ -80,7 +80,10 @@ async fn the_intent_comes_before_the_handler_and_the_outcome_before_the_answer()
         (intent.actor.as_str(), intent.role.as_str(), intent.method.as_str()),
         ("ada", "admin", CREATE)
     );
-    assert_eq!((intent.resource.as_str(), intent.reason.as_str()), ("tenants/acme", "a new customer"));
+    assert_eq!(
+        (intent.resource.as_str(), intent.reason.as_str()),
+        ("tenants/acme", "a new customer")
+    );
     assert_eq!(intent.rule, "least-role");
     assert_eq!((outcome.ending, outcome.code), (Ending::Succeeded, 0));
     let (status, message) = read(response).await;
@@ -95,7 +98,8 @@ async fn without_the_log_nothing_changes_and_reads_go_on() {
     let response = world.call(CREATE, create(), |_| async { well() }).await;
     let (status, _) = read(response).await;
     assert_eq!(status.code(), Code::Unavailable);
-    let reason = tonic_types::StatusExt::get_error_details(&status).error_info().unwrap().reason.clone();
+    let reason =
+        tonic_types::StatusExt::get_error_details(&status).error_info().unwrap().reason.clone();
     assert_eq!(reason, "AUDIT_UNAVAILABLE");
     assert_eq!(world.sink.events(), [], "the handler was not called");
 
@@ -121,7 +125,9 @@ async fn endings_follow_the_status() {
         let response = world
             .call(CREATE, create(), move |_| {
                 let status = status.clone();
-                async move { if code == Code::Ok { well() } else { crate::rpc::status::refuse(&status) } }
+                async move {
+                    if code == Code::Ok { well() } else { crate::rpc::status::refuse(&status) }
+                }
             })
             .await;
         assert_eq!(read(response).await.0.code(), code);
@@ -166,9 +172,11 @@ async fn a_handler_that_takes_too_long_ends_as_unknown() {
     let mut world = World::new();
     world.deadline = Duration::from_millis(50);
     let response = world
-        .call(DELETE, framed(&DeleteTenantRequest { reason: "x".into(), ..Default::default() }), |_| {
-            std::future::pending()
-        })
+        .call(
+            DELETE,
+            framed(&DeleteTenantRequest { reason: "x".into(), ..Default::default() }),
+            |_| std::future::pending(),
+        )
         .await;
     assert_eq!(read(response).await.0.code(), Code::DeadlineExceeded);
     let events = world.sink.events();
@@ -179,14 +187,7 @@ async fn a_handler_that_takes_too_long_ends_as_unknown() {
 #[tokio::test]
 async fn a_handler_that_panics_ends_as_unknown() {
     let world = World::new();
-    let response = world
-        .call(CREATE, create(), |_| async {
-            if true {
-                panic!("a defect, on purpose");
-            }
-            well()
-        })
-        .await;
+    let response = world.call(CREATE, create(), |_| async { panic!("a defect, on purpose") }).await;
     assert_eq!(read(response).await.0.code(), Code::Internal);
     let events = world.sink.events();
     let Some(Event::Outcome(_, outcome)) = events.last() else { panic!("{events:?}") };

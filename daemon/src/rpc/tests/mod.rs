@@ -188,7 +188,8 @@ impl AuditSink for MemorySink {
     ) -> BoxFuture<'a, Result<(), AuditUnavailable>> {
         async move {
             let less = |left: usize| left.checked_sub(1);
-            if self.refused_outcomes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok() {
+            if self.refused_outcomes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok()
+            {
                 return Err(AuditUnavailable("the disk is full".into()));
             }
             self.note(Event::Outcome(record.clone(), outcome.clone()));

@@ -109,7 +109,12 @@ fn each_failure_has_its_own_word_and_explanation() {
             "CERTIFICATE_WRONG_PURPOSE",
             "for clients",
         ),
-        ("garbage", vec![CertificateDer::from(vec![7; 99])], "CERTIFICATE_MALFORMED", "log in again"),
+        (
+            "garbage",
+            vec![CertificateDer::from(vec![7; 99])],
+            "CERTIFICATE_MALFORMED",
+            "log in again",
+        ),
         ("revoked", vec![revoked.certificate], "CERTIFICATE_REVOKED", "lost laptop"),
         ("another trust domain", vec![elsewhere_named], "WRONG_TRUST_DOMAIN", "other.example"),
     ];

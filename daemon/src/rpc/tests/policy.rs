@@ -17,12 +17,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     db::Scope,
-    rpc::{
-        CALL_ID, Call, Caller, Clock,
-        audit::Admission,
-        peer::PeerJudge,
-        policy::PolicyLayer,
-    },
+    rpc::{CALL_ID, Call, Caller, Clock, audit::Admission, peer::PeerJudge, policy::PolicyLayer},
 };
 
 /// Who may call what, written out by hand.
@@ -49,10 +44,7 @@ const TABLE: &[(&str, &str)] = &[
     ("grpc.health.v1.Health/Check", "anyone"),
     ("grpc.health.v1.Health/List", "anyone"),
     ("grpc.health.v1.Health/Watch", "anyone"),
-    (
-        "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
-        "viewer operator admin auditor",
-    ),
+    ("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "viewer operator admin auditor"),
     (
         "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
         "viewer operator admin auditor",
@@ -94,10 +86,7 @@ impl World {
 
     /// Calls through the layer. Returns the answer, and the request that the handler
     /// got.
-    async fn call(
-        &self,
-        request: Request<Body>,
-    ) -> (Response<Body>, Option<http::request::Parts>) {
+    async fn call(&self, request: Request<Body>) -> (Response<Body>, Option<http::request::Parts>) {
         self.call_with(request, well).await
     }
 
@@ -225,7 +214,9 @@ async fn a_certificate_for_tenants_does_not_reach_the_region() {
 async fn a_path_without_a_rule_is_not_served() {
     let world = World::new();
     let peer = world.peer("admin");
-    for path in ["", "streamspace.admin.v1.TenantService/Steal", "streamspace.admin.v1.TenantService"] {
+    for path in
+        ["", "streamspace.admin.v1.TenantService/Steal", "streamspace.admin.v1.TenantService"]
+    {
         let (response, seen) = world.call(request(path, &peer, framed(&()))).await;
         assert!(seen.is_none(), "{path}");
         let (status, _) = read(response).await;
@@ -236,7 +227,8 @@ async fn a_path_without_a_rule_is_not_served() {
 #[tokio::test]
 async fn a_connection_without_a_peer_is_refused() {
     let world = World::new();
-    let bare = Request::post("http://daemon/grpc.health.v1.Health/Check").body(framed(&())).unwrap();
+    let bare =
+        Request::post("http://daemon/grpc.health.v1.Health/Check").body(framed(&())).unwrap();
     let (response, seen) = world.call(bare).await;
     assert!(seen.is_none());
     assert_eq!(read(response).await.0.code(), Code::Internal);
@@ -288,6 +280,36 @@ async fn a_peer_with_a_bad_certificate_may_still_enrol() {
     assert!(seen.extensions.get::<Caller>().is_none(), "but it is nobody");
     let Some(Admission::Mutation(record)) = seen.extensions.get::<Admission>() else { panic!() };
     assert_eq!(record.actor, "");
+}
+
+#[tokio::test]
+async fn whoever_proves_nothing_cannot_fill_the_log_or_the_memory() {
+    let world = World::new();
+    let peer = world.peer("none");
+    let enrol = "streamspace.admin.v1.AccessService/Enrol";
+    let large = framed(&EnrolRequest { secret: vec![7; 65 << 10], ..Default::default() });
+    let (response, seen) = world.call(request(enrol, &peer, large)).await;
+    assert!(seen.is_none());
+    assert_eq!(read(response).await.0.code(), Code::ResourceExhausted);
+
+    let mut reached = 1;
+    let refusal = loop {
+        let (response, seen) = world.call(request(enrol, &peer, framed(&()))).await;
+        match seen {
+            Some(_) => reached += 1,
+            None => break read(response).await.0,
+        }
+    };
+    assert_eq!(reached, 60);
+    let details = refusal.get_error_details();
+    assert_eq!(details.error_info().unwrap().reason, "TOO_MANY_CALLS");
+    let events = world.sink.events();
+    let [Event::Denied(record, ..)] = events.as_slice() else { panic!("{events:?}") };
+    assert_eq!(record.rule, "anonymous-rate");
+
+    let other = PeerInfo::new("192.0.2.8:1".parse().unwrap(), Vec::new());
+    let (_, seen) = world.call(request(enrol, &other, framed(&()))).await;
+    assert!(seen.is_some(), "another address is not held up");
 }
 
 #[tokio::test]
@@ -362,8 +384,20 @@ async fn a_revocation_ends_a_silent_stream() {
     let (issued, _) = world.region.client("viewer", &[]);
     let peer = connection(vec![issued.certificate.clone()]);
     let (_messages, mut body) = open_stream(&world, &peer).await;
-    let ended = tokio::spawn(async move { end_reason(&mut body).await });
-    assert!(!ended.is_finished());
+    let (asleep, falls_asleep) = tokio::sync::oneshot::channel();
+    let ended = tokio::spawn(async move {
+        let mut asleep = Some(asleep);
+        let mut end = std::pin::pin!(end_reason(&mut body));
+        std::future::poll_fn(|context| {
+            let polled = end.as_mut().poll(context);
+            if let Some(asleep) = asleep.take() {
+                asleep.send(polled.is_pending()).unwrap();
+            }
+            polled
+        })
+        .await
+    });
+    assert!(falls_asleep.await.unwrap(), "nothing wakes the stream from here on but time");
     world.status.revoke(&issued.serial);
     let ended = tokio::time::timeout(Duration::from_secs(10), ended).await;
     assert_eq!(ended.expect("nothing was sent on it").unwrap(), "CERTIFICATE_REVOKED");

@@ -85,7 +85,8 @@ async fn a_handshake_is_new_hybrid_and_without_resumption() {
         let mut stream = server.connect(config.clone()).await.unwrap();
         let (_, session) = stream.get_ref();
         assert_eq!(session.protocol_version(), Some(ProtocolVersion::TLSv1_3));
-        let group = session.negotiated_key_exchange_group().map(|g| g.name());
+        let group =
+            session.negotiated_key_exchange_group().map(rustls::crypto::SupportedKxGroup::name);
         assert_eq!(group, Some(NamedGroup::X25519MLKEM768));
         assert_eq!(session.alpn_protocol(), Some(&b"h2"[..]));
         let kind = session.handshake_kind();
@@ -105,8 +106,10 @@ async fn any_certificate_comes_through_to_be_judged_in_words() {
     let ours = server.region.client("viewer", &[]);
     let theirs = elsewhere.client("viewer", &[]);
     for (issued, key) in [ours, theirs] {
-        let config =
-            server.client().with_client_auth_cert(vec![issued.certificate.clone()], der(&key)).unwrap();
+        let config = server
+            .client()
+            .with_client_auth_cert(vec![issued.certificate.clone()], der(&key))
+            .unwrap();
         let _stream = server.connect(config).await.unwrap();
         let peer = server.connections.recv().await.unwrap().connect_info();
         assert_eq!(*peer.certificates, [issued.certificate]);
