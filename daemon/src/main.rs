@@ -156,7 +156,8 @@ async fn execute(command: Command) -> anyhow::Result<()> {
             let config = Config::read(&config)?;
             let life = life.try_into().context("--for: must not be negative")?;
             let token = setup::create_token(&config, &TokenOptions { operator, role, life }).await?;
-            print(&token)
+            print(&token);
+            Ok(())
         }
         Command::Dev(arguments) => {
             let options = DevOptions {
@@ -185,14 +186,13 @@ async fn init(arguments: InitArguments) -> anyhow::Result<()> {
         database: arguments.database,
         operator: arguments.operator,
     };
-    let done = setup::init(&options).await?;
-    print(&done)
+    print(&setup::init(&options).await?);
+    Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "the answer of a command goes to standard output")]
-fn print(text: &str) -> anyhow::Result<()> {
+fn print(text: &str) {
     println!("{text}");
-    Ok(())
 }
 
 /// Root's own folder is closed to the unprivileged user that PostgreSQL runs as.

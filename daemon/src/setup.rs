@@ -13,7 +13,7 @@ use crate::{
     db::{Database, DatabaseConfig, migrate},
 };
 
-const FIRST_TOKEN_LIFE: Duration = Duration::from_secs(3600);
+const FIRST_TOKEN_LIFE: Duration = Duration::from_hours(1);
 /// Who makes tokens on the host, in the database and in the audit log.
 const HOST: &str = "host";
 

@@ -100,7 +100,7 @@ impl Daemon {
         self.signal(signal);
         match timeout(STOP_LIMIT, self.child.wait()).await {
             Ok(status) => status.expect("it ends"),
-            Err(_) => panic!("streamspaced did not stop within {} s", STOP_LIMIT.as_secs()),
+            Err(_elapsed) => panic!("streamspaced did not stop within {} s", STOP_LIMIT.as_secs()),
         }
     }
 }

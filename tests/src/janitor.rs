@@ -2,6 +2,7 @@
 //! way that ended.
 
 #![allow(clippy::expect_used, reason = "a panic fails the story, as it should")]
+#![allow(clippy::zombie_processes, reason = "it is to outlive this process")]
 
 use std::{
     io::Write as _,

@@ -4,6 +4,8 @@
 //! a database of its own, on a PostgreSQL and a kube-apiserver that the stories of one
 //! test binary share. Whatever way the test process ends, nothing that it started stays.
 
+#![allow(clippy::missing_panics_doc, reason = "a panic fails the story, as it should")]
+
 pub mod authority;
 pub mod cluster;
 pub mod daemon;

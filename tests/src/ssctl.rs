@@ -20,7 +20,7 @@ use tokio::{
 use crate::{daemon::program, wait::PATIENCE};
 
 /// No command of a story takes longer.
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_mins(3);
 
 /// One person's `ssctl`.
 #[derive(Clone, Debug)]
@@ -213,7 +213,9 @@ impl Following {
                 panic!("{} ended: {talk}", self.command)
             }
             Ok(Err(error)) => panic!("{}: {error}", self.command),
-            Err(_) => panic!("{} printed nothing for {} s", self.command, PATIENCE.as_secs()),
+            Err(_elapsed) => {
+                panic!("{} printed nothing for {} s", self.command, PATIENCE.as_secs())
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// How long a condition may take on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(25);
 
 /// Waits until `check` gives a value. Its error says why not yet; the last one is told

@@ -121,7 +121,10 @@ fn each_wrong_certificate_is_refused_with_its_own_explanation() {
             // One after the other: many at once from one address would be summed up.
             let denials = denials_of(&region, words, 2).await;
             let methods: Vec<_> = denials.iter().map(|denial| denial["method"].clone()).collect();
-            assert!(methods.iter().any(|m| m.as_str().unwrap().ends_with("/CreateTenant")), "{methods:?}");
+            assert!(
+                methods.iter().any(|m| m.as_str().unwrap().ends_with("/CreateTenant")),
+                "{methods:?}"
+            );
 
             // The same from the command line, by the variables that serve scripts.
             if let Some(identity) = shows {
@@ -137,7 +140,10 @@ fn each_wrong_certificate_is_refused_with_its_own_explanation() {
         let channel = region.channel(Some(&viewer)).await;
         list(channel.clone()).await.unwrap();
         let status = create(channel).await.unwrap_err();
-        assert_eq!((status.code(), rpc::reason(&status).as_str()), (Code::PermissionDenied, "ROLE_TOO_LOW"));
+        assert_eq!(
+            (status.code(), rpc::reason(&status).as_str()),
+            (Code::PermissionDenied, "ROLE_TOO_LOW")
+        );
         let words = "this needs role operator; your certificate says viewer";
         assert!(status.message().contains(words), "{}", status.message());
         denials_of(&region, words, 1).await;
@@ -147,7 +153,8 @@ fn each_wrong_certificate_is_refused_with_its_own_explanation() {
         let why = person.json(&["access", "why", "TenantService.CreateTenant"]).await;
         assert!(why["message"].as_str().unwrap().contains("needs role operator"), "{why}");
         // An auditor reads what a viewer does not, and writes nothing.
-        let auditor = with_certificate(&region, "auditor", &authority.issue(&Wish::client("auditor")));
+        let auditor =
+            with_certificate(&region, "auditor", &authority.issue(&Wish::client("auditor")));
         auditor.ok(&["audit", "list"]).await;
         auditor.run(&arguments).await.exits(5);
         person.run(&["audit", "list"]).await.exits(5);
@@ -182,14 +189,20 @@ fn enrolment_works_once() {
         let who = ada.json(&["whoami"]).await;
         assert_eq!((&who["operator"], &who["role"]), (&"ada".into(), &"ROLE_OPERATOR".into()));
         for key in files_below(ada.home()) {
-            let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&key).unwrap().permissions());
+            let mode =
+                std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&key).unwrap().permissions());
             let text = fs::read_to_string(&key).unwrap();
-            assert!(!text.contains("PRIVATE KEY") || mode & 0o077 == 0, "{}: {mode:o}", key.display());
+            assert!(
+                !text.contains("PRIVATE KEY") || mode & 0o077 == 0,
+                "{}: {mode:o}",
+                key.display()
+            );
         }
 
         // A token that is over.
         let config = region.config().display().to_string();
-        let arguments = ["token", "create", "--config", &config, "--operator", "late", "--for", "1s"];
+        let arguments =
+            ["token", "create", "--config", &config, "--operator", "late", "--for", "1s"];
         let token = region.host(&arguments).await.trim().to_owned();
         until("the token is over", async || {
             let over: bool = sqlx::query_scalar(
@@ -222,7 +235,10 @@ fn enrolment_works_once() {
         // An admin makes tokens from afar; nobody else does.
         let make = ["token", "create", "--operator", "eve", "--role", "admin"];
         ada.run(&make).await.exits(5).says("needs role admin");
-        let made = region.admin().json(&["token", "create", "--operator", "bob", "--role", "viewer"]).await;
+        let made = region
+            .admin()
+            .json(&["token", "create", "--operator", "bob", "--role", "viewer"])
+            .await;
         let token = made["token"].as_str().unwrap().to_owned();
         log_in(token, "bob").await.exits(0).says("as bob (viewer");
         // The secret of a token is nowhere but with its owner.
@@ -290,7 +306,9 @@ fn a_certificate_for_one_tenant_sees_that_one_alone() {
         assert_eq!(tess.json(&["operation", "list"]).await.as_array().unwrap().len(), 1);
 
         // A new tenant of the same name is another one, and not its own.
-        admin.ok(&["tenant", "create", "own-inc", "--plan", "free", "--seats", "1", "--wait"]).await;
+        admin
+            .ok(&["tenant", "create", "own-inc", "--plan", "free", "--seats", "1", "--wait"])
+            .await;
         tess.run(&["tenant", "show", "own-inc"]).await.exits(6);
     });
 }
@@ -316,7 +334,8 @@ fn health_is_for_everybody_and_reflection_for_operators() {
         // A method that is not there is told from one that is refused.
         let mut grpc = tonic::client::Grpc::new(region.channel(Some(&viewer)).await);
         grpc.ready().await.unwrap();
-        let path = http::uri::PathAndQuery::from_static("/streamspace.admin.v1.TenantService/Steal");
+        let path =
+            http::uri::PathAndQuery::from_static("/streamspace.admin.v1.TenantService/Steal");
         let codec = tonic_prost::ProstCodec::<ListTenantsRequest, ListTenantsResponse>::default();
         let call = tonic::Request::new(ListTenantsRequest::default());
         let unknown = grpc.unary(call, path, codec).await.unwrap_err();

@@ -124,7 +124,10 @@ fn a_development_region_on_the_simulator_keeps_its_data() {
         let charlie = dev.ssctl.json(&["tenant", "show", "charlie-llc"]).await;
         assert_eq!(charlie["plan"], "plans/free");
         let region = dev.ssctl.json(&["region", "show"]).await;
-        assert_eq!((&region["name"], &region["health"]), (&"regions/dev".into(), &"HEALTH_OK".into()));
+        assert_eq!(
+            (&region["name"], &region["health"]),
+            (&"regions/dev".into(), &"HEALTH_OK".into())
+        );
 
         // The tour.
         let create = ["tenant", "create", "delta-gmbh", "--plan", "professional", "--seats", "5"];
@@ -136,9 +139,11 @@ fn a_development_region_on_the_simulator_keeps_its_data() {
         // A second one on the same data is refused, and the first goes on.
         let data = dev.data.display().to_string();
         let other = tempfile::NamedTempFile::new().unwrap();
-        let arguments = ["dev", "--data-dir", &data, "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"];
+        let arguments =
+            ["dev", "--data-dir", &data, "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"];
         let mut second = Daemon::start(&arguments, other.path(), &[]).gently();
-        let status = until("the second one gives up", async || second.ended().ok_or("it runs")).await;
+        let status =
+            until("the second one gives up", async || second.ended().ok_or("it runs")).await;
         assert_eq!(status.code(), Some(1));
         let words = std::fs::read_to_string(other.path()).unwrap();
         assert!(words.contains("another `streamspaced dev` runs on"), "{words}");

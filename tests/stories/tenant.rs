@@ -97,7 +97,8 @@ fn a_tenant_from_its_preview_to_its_tombstone() {
         let managers = live.metadata.managed_fields.clone().unwrap();
         assert!(managers.iter().any(|m| m.manager.as_deref() == Some("streamspaced")));
 
-        let seen = watched(&mut watch, |seen| seen["tenant"]["state"] == "TENANT_STATE_ACTIVE").await;
+        let seen =
+            watched(&mut watch, |seen| seen["tenant"]["state"] == "TENANT_STATE_ACTIVE").await;
         assert_eq!(seen["tenant"]["uid"], uid.as_str());
 
         // A change of plan and seats comes to the cluster.
@@ -186,7 +187,8 @@ fn drift_that_somebody_else_makes_is_repaired() {
             let live = namespaces.get(&name).await.map_err(|error| error.to_string())?;
             let labels = live.metadata.labels.unwrap_or_default();
             let is = |key: &str, value: &str| labels.get(key).is_some_and(|found| found == value);
-            let whole = is(pod_security, "baseline") && is("tier", "free") && is("tenant-id", "drift-inc");
+            let whole =
+                is(pod_security, "baseline") && is("tier", "free") && is("tenant-id", "drift-inc");
             holds(whole, || format!("{labels:?}"))
         })
         .await;
@@ -274,10 +276,11 @@ fn a_retry_is_not_a_second_effect_and_a_lost_update_is_refused() {
         assert_eq!(client.create_tenant(request.clone()).await.unwrap().into_inner(), first);
         assert_eq!(count(&region, "tenants").await, 1);
         assert_eq!(count(&region, "tenant_subscription").await, 1);
-        let created: i64 = sqlx::query_scalar("SELECT count(*) FROM changes WHERE type = 'created'")
-            .fetch_one(&region.pool())
-            .await
-            .unwrap();
+        let created: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM changes WHERE type = 'created'")
+                .fetch_one(&region.pool())
+                .await
+                .unwrap();
         assert_eq!(created, 1);
 
         // The same id for something else is a mistake of the client, and is told.
@@ -306,7 +309,10 @@ fn a_retry_is_not_a_second_effect_and_a_lost_update_is_refused() {
         let after = client.update_tenant(write(4, &read.etag)).await.unwrap().into_inner();
         assert_ne!(after.etag, read.etag);
         let refusal = client.update_tenant(write(5, &read.etag)).await.unwrap_err();
-        assert_eq!((refusal.code(), rpc::reason(&refusal).as_str()), (Code::Aborted, "ETAG_MISMATCH"));
+        assert_eq!(
+            (refusal.code(), rpc::reason(&refusal).as_str()),
+            (Code::Aborted, "ETAG_MISMATCH")
+        );
         let delete = DeleteTenantRequest {
             name: "tenants/once-ltd".into(),
             etag: read.etag.clone(),
@@ -328,7 +334,8 @@ fn a_retry_is_not_a_second_effect_and_a_lost_update_is_refused() {
         assert_eq!(count(&region, "operations").await, 1);
 
         // What is protected is not deleted.
-        let create = ["tenant", "create", "safe-ltd", "--plan", "free", "--seats", "1", "--protected"];
+        let create =
+            ["tenant", "create", "safe-ltd", "--plan", "free", "--seats", "1", "--protected"];
         region.admin().ok(&create).await;
         let delete =
             ["tenant", "delete", "safe-ltd", "--reason", "by mistake", "--confirm", "safe-ltd"];
@@ -371,7 +378,11 @@ fn hostile_input_is_refused_by_the_field_and_changes_nothing() {
         ] {
             let arguments = [&["tenant", "create", id][..], &good].concat();
             let ran = region.admin().run(&arguments).await.exits(2).says(field);
-            assert!(!ran.stderr.contains('\u{1b}'), "a control character is sent: {:?}", ran.stderr);
+            assert!(
+                !ran.stderr.contains('\u{1b}'),
+                "a control character is sent: {:?}",
+                ran.stderr
+            );
             assert!(ran.stderr.len() < 4096, "{} bytes of talk", ran.stderr.len());
         }
         for (flags, word) in [
@@ -400,8 +411,18 @@ fn hostile_input_is_refused_by_the_field_and_changes_nothing() {
             assert!(!ran.stderr.contains('\u{1b}'), "{:?}", ran.stderr);
         }
         region.admin().run(&["tenant", "show", "no-such"]).await.exits(6);
-        region.admin().run(&["tenant", "list", "--filter", "plan = "]).await.exits(2).says("filter");
-        region.admin().run(&["tenant", "list", "--filter", "secret = 1"]).await.exits(2).says("secret");
+        region
+            .admin()
+            .run(&["tenant", "list", "--filter", "plan = "])
+            .await
+            .exits(2)
+            .says("filter");
+        region
+            .admin()
+            .run(&["tenant", "list", "--filter", "secret = 1"])
+            .await
+            .exits(2)
+            .says("secret");
 
         // On the wire, past all that the command line would not send.
         let mut client = region.admin().connection().tenants();
@@ -435,7 +456,10 @@ fn hostile_input_is_refused_by_the_field_and_changes_nothing() {
         for isolation in [2, 3, 99] {
             let refusal = client.create_tenant(request(Some(Tenant { isolation, ..wish() }))).await;
             let code = refusal.unwrap_err().code();
-            assert!(matches!(code, Code::FailedPrecondition | Code::InvalidArgument), "{isolation}: {code}");
+            assert!(
+                matches!(code, Code::FailedPrecondition | Code::InvalidArgument),
+                "{isolation}: {code}"
+            );
         }
         // Larger than any request of ours may be.
         let huge = Tenant { display_name: "x".repeat(8 << 20), ..wish() };

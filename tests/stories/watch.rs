@@ -197,7 +197,9 @@ async fn settled(region: &Region) -> i64 {
         .fetch_one(&region.pool())
         .await
         .unwrap();
-        holds(moving == 0 && unsequenced == 0, || format!("{moving} tenants, {unsequenced} changes"))?;
+        holds(moving == 0 && unsequenced == 0, || {
+            format!("{moving} tenants, {unsequenced} changes")
+        })?;
         Ok::<_, String>(revision)
     })
     .await

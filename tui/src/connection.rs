@@ -1,13 +1,13 @@
 //! What comes from the daemon: the watch, and the questions about the region and
 //! the caller that no watch answers.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt as _;
-use streamspace_client::{ClientError, Connection};
+use streamspace_client::{ClientError, Connection, WatchEvent};
 use streamspace_proto::v1::{GetRegionRequest, ResourceKind, WatchRequest, WhoAmIRequest};
 use tokio::{
-    sync::mpsc,
+    sync::{Notify, mpsc},
     task::JoinSet,
     time::{MissedTickBehavior, interval, timeout},
 };
@@ -27,29 +27,38 @@ pub(crate) fn spawn(
     connection: &Connection,
     news: &mpsc::Sender<EventKind>,
 ) {
-    tasks.spawn(watch(connection.clone(), news.clone()));
-    tasks.spawn(ask(connection.clone(), news.clone()));
+    let connected = Arc::new(Notify::new());
+    tasks.spawn(watch(connection.clone(), news.clone(), Arc::clone(&connected)));
+    tasks.spawn(ask(connection.clone(), news.clone(), connected));
 }
 
-async fn watch(connection: Connection, news: mpsc::Sender<EventKind>) {
+async fn watch(connection: Connection, news: mpsc::Sender<EventKind>, connected: Arc<Notify>) {
     let request =
         WatchRequest { kinds: vec![ResourceKind::Tenant.into()], ..WatchRequest::default() };
     let mut batches = connection.watch(request).ready_chunks(BATCH);
     while let Some(batch) = batches.next().await {
+        if batch.iter().any(|event| matches!(event, WatchEvent::Connected { .. })) {
+            connected.notify_one();
+        }
         if news.send(EventKind::Watch(batch)).await.is_err() {
             return;
         }
     }
 }
 
-/// Asks how the region is, again and again, and who the caller is until it is
+/// Asks how the region is, again and again and after each connection, and who the caller is until it is
 /// known and after every loss: a renewed certificate can have another role.
-async fn ask(connection: Connection, news: mpsc::Sender<EventKind>) {
+async fn ask(connection: Connection, news: mpsc::Sender<EventKind>, connected: Arc<Notify>) {
     let mut ticks = interval(REGION_PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut known = false;
     loop {
-        ticks.tick().await;
+        tokio::select! {
+            _ = ticks.tick() => {}
+            // The daemon is back: nobody should wait for the next tick to see how
+            // it is.
+            () = connected.notified() => {}
+        }
         if !known {
             let mut access = connection.access();
             let reply = within(access.who_am_i(WhoAmIRequest {})).await;

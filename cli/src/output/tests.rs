@@ -86,7 +86,7 @@ fn a_preview_shows_fields_and_not_their_consequences() {
         preview("tenants/a", &Value::Null, &json!({"seats": 5}), false),
         "+ tenants/a\n+   seats: 5\n"
     );
-    assert_eq!(diff::changes(&after, &Value::Null).len(), 4);
+    assert_eq!(diff::changes(&after, &Value::Null).len(), 3);
 }
 
 #[test]

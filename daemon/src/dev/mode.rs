@@ -28,7 +28,7 @@ use crate::{
 
 const SAMPLE_TENANTS: &str = include_str!("../../../packaging/dev/tenants.yaml");
 const DATABASE: &str = "streamspace";
-const TOKEN_LIFE: Duration = Duration::from_secs(3600);
+const TOKEN_LIFE: Duration = Duration::from_hours(1);
 
 /// What `streamspaced dev` is asked for.
 #[derive(Clone, Debug)]
@@ -64,7 +64,7 @@ pub async fn run(options: DevOptions, stop: CancellationToken) -> anyhow::Result
     let postgres_dir = data_dir.join("postgres");
     let mut postgres =
         tokio::task::spawn_blocking(move || PrivatePostgres::start(&postgres_dir)).await??;
-    let result = run_on(&postgres, &options, &data_dir, begin, stop).await;
+    let result = Box::pin(run_on(&postgres, &options, &data_dir, begin, stop)).await;
     tokio::task::spawn_blocking(move || postgres.stop()).await??;
     result
 }

@@ -196,7 +196,7 @@ mod tests {
         queue.add("a");
         queue.add("b");
         assert_eq!(queue.next().await, "b", "a is being worked on");
-        let waiting = tokio::time::timeout(Duration::from_secs(60), queue.next()).await;
+        let waiting = tokio::time::timeout(Duration::from_mins(1), queue.next()).await;
         assert!(waiting.is_err(), "nothing else is due while a is worked on");
         queue.done(&"a");
         assert_eq!(queue.next().await, "a");
@@ -229,7 +229,7 @@ mod tests {
     async fn the_earlier_time_wins() {
         let queue = WorkQueue::default();
         let start = Instant::now();
-        queue.add_after("a", Duration::from_secs(60));
+        queue.add_after("a", Duration::from_mins(1));
         queue.add_after("a", Duration::from_secs(5));
         queue.add_after("a", Duration::from_secs(90));
         assert_eq!(queue.next().await, "a");

@@ -37,7 +37,7 @@ pub struct Regions {
 impl Regions {
     fn show(&self) -> v1::Region {
         let leadership = self.leadership.borrow().clone();
-        let leader = (!leadership.replica.is_empty()).then(|| v1::Leader {
+        let leader = (!leadership.replica.is_empty()).then_some(v1::Leader {
             replica: leadership.replica,
             leader_term: leadership.leader_term,
         });

@@ -22,6 +22,7 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::status::{code_number, refuse, status};
@@ -183,7 +184,9 @@ where
             Some(Admission::Mutation(record)) => async move {
                 let calls = shared.calls.clone();
                 // A task of its own: it ends even if the client goes away.
-                let run = calls.spawn(async move { shared.run(record, ready, request).await });
+                let run = calls.spawn(
+                    async move { shared.run(record, ready, request).await }.in_current_span(),
+                );
                 Ok(run.await.unwrap_or_else(|_| refuse(&defect())))
             }
             .boxed(),

@@ -74,12 +74,11 @@ impl RpcError {
             Self::Invalid(_) => Code::InvalidArgument,
             Self::NotFound(_) => Code::NotFound,
             Self::AlreadyExists(_) | Self::RequestIdReused => Code::AlreadyExists,
-            Self::EtagMismatch(_) => Code::Aborted,
+            Self::EtagMismatch(_) | Self::Database(DbError::Conflict(_)) => Code::Aborted,
             Self::Refused { .. } => Code::FailedPrecondition,
             Self::RevisionGone(_) => Code::OutOfRange,
             Self::NoCaller => Code::Unauthenticated,
             Self::Database(DbError::Unavailable(_)) => Code::Unavailable,
-            Self::Database(DbError::Conflict(_)) => Code::Aborted,
             Self::Database(DbError::Other(_)) | Self::Internal(_) => Code::Internal,
         }
     }

@@ -77,7 +77,8 @@ where
             let response = answer.await?;
             let took = begin.elapsed();
             let code = code_of(response.headers());
-            tracing::debug!(code, took_ms = took.as_millis(), "call answered");
+            let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+            tracing::info!(code, took_ms, "call answered");
             observer.finished(&method, code, took);
             Ok(response)
         }

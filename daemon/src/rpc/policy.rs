@@ -171,6 +171,8 @@ where
         let policy = Arc::clone(&self.policy);
         let id = Uuid::now_v7();
         async move {
+            // Every log line of the call carries it.
+            tracing::Span::current().record("call_id", tracing::field::display(id));
             let response = match policy.admit(request, id).await {
                 Ok(Admitted { request, guard }) => {
                     let response = ready.call(request).await?;

@@ -23,7 +23,7 @@ use super::{
 
 /// Open connections are made anew after this long, so that a renewed certificate and
 /// a new replica are taken up. With jitter, by the server.
-const CONNECTION_AGE: Duration = Duration::from_secs(3600);
+const CONNECTION_AGE: Duration = Duration::from_hours(1);
 const CONNECTION_GRACE: Duration = Duration::from_secs(30);
 const KEEPALIVE_PERIOD: Duration = Duration::from_secs(20);
 const KEEPALIVE_LIMIT: Duration = Duration::from_secs(10);

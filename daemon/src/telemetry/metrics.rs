@@ -106,7 +106,7 @@ impl Collector for RegionCollector {
     }
 }
 
-/// All metrics as text, in the OpenMetrics format.
+/// All metrics as text, in the `OpenMetrics` format.
 pub fn text(registry: &Registry) -> Result<String, std::fmt::Error> {
     let mut buffer = String::new();
     encode(&mut buffer, registry)?;

@@ -3,6 +3,7 @@
 use prost::Message;
 use streamspace_core::{
     conditions::{Condition, ConditionStatus},
+    ids::RegionId,
     tenant::{Subject, SubjectKind, TenantState},
 };
 use streamspace_proto::v1;
@@ -31,7 +32,7 @@ pub fn to_proto(tenant: &TenantRecord) -> v1::Tenant {
         plan_version: tenant.plan_version,
         seats: spec.seats,
         home_region: spec.home_region.to_name(),
-        allowed_regions: spec.allowed_regions.iter().map(|region| region.to_name()).collect(),
+        allowed_regions: spec.allowed_regions.iter().map(RegionId::to_name).collect(),
         billing_account: spec.billing_account.clone(),
         admin_subjects: spec.admin_subjects.iter().map(subject).collect(),
         isolation: v1::Isolation::Namespace.into(),

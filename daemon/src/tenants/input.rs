@@ -94,7 +94,7 @@ pub(super) fn spec_of_update(
     for field in fields {
         match field.as_str() {
             "display_name" if tenant.display_name.is_empty() => {
-                spec.display_name = current.id.as_str().to_owned();
+                current.id.as_str().clone_into(&mut spec.display_name);
             }
             "display_name" => spec.display_name.clone_from(&tenant.display_name),
             "plan" => match PlanId::from_name(&tenant.plan) {

@@ -40,7 +40,7 @@ pub const ACTOR: &str = "streamspaced";
 const NAMESPACE_READY: &str = "NamespaceReady";
 
 const WORKERS: usize = 8;
-const RESYNC_PERIOD: Duration = Duration::from_secs(300);
+const RESYNC_PERIOD: Duration = Duration::from_mins(5);
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 const CHANGE_BATCH: i64 = 500;
 
@@ -267,11 +267,7 @@ impl TenantReconciler {
                 self.observe(tenant, Seen::InTheWay(words), leadership).await?;
                 Ok(Next::LookAgain)
             }
-            Step::Wait(obstacle) => {
-                self.observe(tenant, Seen::InTheWay(obstacle), leadership).await?;
-                Ok(Next::LookAgain)
-            }
-            Step::Blocked(obstacle) => {
+            Step::Wait(obstacle) | Step::Blocked(obstacle) => {
                 self.observe(tenant, Seen::InTheWay(obstacle), leadership).await?;
                 Ok(Next::LookAgain)
             }

@@ -121,8 +121,8 @@ async fn a_name_is_free_again_after_the_end(client: Client) {
 async fn a_terminating_namespace_takes_labels_but_no_finalizers(client: Client) {
     let name = unique();
     let held = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "finalizers": ["stream.space/test"] } });
-    let hold = PatchParams::apply("holder");
-    namespaces(&client).patch(&name, &hold, &Patch::Apply(held)).await.unwrap();
+    let holder = PatchParams::apply("holder");
+    namespaces(&client).patch(&name, &holder, &Patch::Apply(held)).await.unwrap();
     delete(&client, &name, &DeleteParams::default()).await.unwrap();
     let labelled = apply(&client, "one", &name, json!({ "late": "yes" })).await.unwrap();
     assert_eq!(labels(&labelled), json!({ "late": "yes" }));
@@ -151,8 +151,8 @@ async fn release(client: &Client, name: &str) {
 async fn a_finalizer_holds_until_it_is_taken_away(client: Client) {
     let name = unique();
     let held = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "finalizers": ["stream.space/test"] } });
-    let hold = PatchParams::apply("holder");
-    namespaces(&client).patch(&name, &hold, &Patch::Apply(held)).await.unwrap();
+    let holder = PatchParams::apply("holder");
+    namespaces(&client).patch(&name, &holder, &Patch::Apply(held)).await.unwrap();
     delete(&client, &name, &DeleteParams::default()).await.unwrap();
     // The content's own finalizer goes, the other one stays.
     within(async {

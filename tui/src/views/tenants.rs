@@ -106,9 +106,12 @@ fn counts(state: &State, pen: &mut Pen<'_>) {
     let live = state.is_live();
     let old = |tone| if live { tone } else { Tone::Dim };
     let dot = format!(" {} ", pen.theme.glyphs.dot);
+    // Before anything was heard there are not none, it is not known how many.
+    let total =
+        if state.heard.is_some() { count(list.total()) } else { pen.theme.glyphs.unknown.into() };
     let mut pieces = vec![
         (" TENANTS ".to_owned(), Tone::Dim),
-        (count(list.total()), old(Tone::Strong)),
+        (total, old(Tone::Strong)),
         ("  ".to_owned(), Tone::Dim),
     ];
     if !list.filter().is_empty() {
