@@ -53,7 +53,7 @@ struct Line {
 
 fn main() {
     build();
-    let mut lines = vec![version(), tenant_list_help()];
+    let mut lines = vec![version(), help()];
     story(async {
         lines.push(development().await);
         let region = Region::start().await;
@@ -113,7 +113,7 @@ fn version() -> Line {
     }
 }
 
-fn tenant_list_help() -> Line {
+fn help() -> Line {
     let (ours, bare) = starts(&["tenant", "create", "--help"]);
     Line {
         what: "ssctl tenant create --help (p50)",

@@ -98,14 +98,12 @@ impl Daemon {
     /// Asks it to stop, and waits until it has.
     pub async fn stop(mut self, signal: Signal) -> ExitStatus {
         self.signal(signal);
-        match timeout(STOP_LIMIT, self.child.wait()).await {
-            Ok(status) => status.expect("it ends"),
-            Err(_elapsed) => panic!("streamspaced did not stop within {} s", STOP_LIMIT.as_secs()),
-        }
+        let Ok(status) = timeout(STOP_LIMIT, self.child.wait()).await else {
+            panic!("streamspaced did not stop within {} s", STOP_LIMIT.as_secs())
+        };
+        status.expect("its state")
     }
-}
 
-impl Daemon {
     /// Waits for its end, but not for ever.
     fn reap(&mut self, limit: Duration) {
         let end = Instant::now() + limit;

@@ -77,6 +77,7 @@ impl Region {
         let number = REGIONS.fetch_add(1, Ordering::Relaxed);
         let id = std::process::id();
         let folder = TempDir::with_prefix("streamspace-story-").expect("a temporary folder");
+        janitor::folder(folder.path());
         Self {
             daemon: Mutex::new(None),
             log: Log::new(folder.path().join("streamspaced.log")),

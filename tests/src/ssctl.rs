@@ -42,6 +42,7 @@ pub struct Ran {
     pub stderr: String,
 }
 
+#[allow(clippy::return_self_not_must_use, reason = "the checks can be the end of the chain")]
 impl Ran {
     /// Fails the story unless it ended so.
     #[track_caller]
@@ -206,16 +207,16 @@ pub struct Following {
 impl Following {
     /// The next line of its output.
     pub async fn line(&mut self) -> String {
-        match timeout(PATIENCE, self.lines.next_line()).await {
-            Ok(Ok(Some(line))) => line,
-            Ok(Ok(None)) => {
+        let Ok(read) = timeout(PATIENCE, self.lines.next_line()).await else {
+            panic!("{} printed nothing for {} s", self.command, PATIENCE.as_secs())
+        };
+        match read {
+            Ok(Some(line)) => line,
+            Ok(None) => {
                 let talk = self.talk().await;
                 panic!("{} ended: {talk}", self.command)
             }
-            Ok(Err(error)) => panic!("{}: {error}", self.command),
-            Err(_elapsed) => {
-                panic!("{} printed nothing for {} s", self.command, PATIENCE.as_secs())
-            }
+            Err(error) => panic!("{}: {error}", self.command),
         }
     }
 

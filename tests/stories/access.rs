@@ -193,7 +193,7 @@ fn enrolment_works_once() {
                 std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&key).unwrap().permissions());
             let text = fs::read_to_string(&key).unwrap();
             assert!(
-                !text.contains("PRIVATE KEY") || mode & 0o077 == 0,
+                !text.contains("PRIVATE KEY") || mode % 0o100 == 0,
                 "{}: {mode:o}",
                 key.display()
             );
@@ -235,11 +235,11 @@ fn enrolment_works_once() {
         // An admin makes tokens from afar; nobody else does.
         let make = ["token", "create", "--operator", "eve", "--role", "admin"];
         ada.run(&make).await.exits(5).says("needs role admin");
-        let made = region
+        let invitation = region
             .admin()
             .json(&["token", "create", "--operator", "bob", "--role", "viewer"])
             .await;
-        let token = made["token"].as_str().unwrap().to_owned();
+        let token = invitation["token"].as_str().unwrap().to_owned();
         log_in(token, "bob").await.exits(0).says("as bob (viewer");
         // The secret of a token is nowhere but with its owner.
         let log = region.log();

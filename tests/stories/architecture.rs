@@ -1,5 +1,5 @@
-//! Holds the code to the arrows that `docs/architecture.md` draws, and the dependency
-//! tree to what may not be in it.
+//! Holds the code to the arrows that `docs/architecture.md` draws, the dependency tree to
+//! what may not be in it, and the reference in `docs/` to what is in the code.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -49,9 +49,10 @@ fn crates_use_exactly_what_the_document_says() {
     let mut used = Arrows::new();
     for package in metadata["packages"].as_array().unwrap() {
         // What only tests use does not make an arrow.
-        let ours = package["dependencies"].as_array().unwrap().iter().filter(|dependency| {
-            dependency["path"].is_string() && dependency["kind"].is_null()
-        });
+        let ours =
+            package["dependencies"].as_array().unwrap().iter().filter(|dependency| {
+                dependency["path"].is_string() && dependency["kind"].is_null()
+            });
         let names = ours.map(|dependency| dependency["name"].as_str().unwrap().to_owned());
         used.insert(package["name"].as_str().unwrap().to_owned(), names.collect());
     }
@@ -134,6 +135,67 @@ fn cryptography_is_aws_lc_rs_alone() {
     for banned in ["ring", "openssl", "openssl-sys", "native-tls"] {
         assert!(!names.contains(banned), "{banned} is in the dependency tree");
     }
+}
+
+/// Whoever adds a dependency says what it is for.
+#[test]
+fn every_dependency_has_its_reason() {
+    let metadata: serde_json::Value =
+        serde_json::from_str(&cargo(&["metadata", "--no-deps", "--format-version", "1"])).unwrap();
+    let document = fs::read_to_string(root().join("docs/dependencies.md")).unwrap();
+    let mut unnamed = BTreeSet::new();
+    for package in metadata["packages"].as_array().unwrap() {
+        for dependency in package["dependencies"].as_array().unwrap() {
+            let name = dependency["name"].as_str().unwrap();
+            if !dependency["path"].is_string() && !document.contains(&format!("`{name}`")) {
+                unnamed.insert(name);
+            }
+        }
+    }
+    assert!(unnamed.is_empty(), "docs/dependencies.md does not name {unnamed:?}");
+}
+
+#[test]
+fn every_error_reason_is_in_the_reference_and_nothing_else() {
+    // A reason of one word cannot be told from other texts; these are known.
+    let mut given = BTreeSet::from(["INTERNAL".to_owned(), "DENIED".to_owned()]);
+    for file in rust_files(&root().join("daemon/src")) {
+        if !is_test_code(&file) {
+            let code = production_code(&file);
+            given.extend(
+                code.split('"').skip(1).step_by(2).filter(|t| is_reason(t)).map(str::to_owned),
+            );
+        }
+    }
+    let document = fs::read_to_string(root().join("docs/reference/errors.md")).unwrap();
+    let rows = document.lines().filter_map(|line| line.strip_prefix("| `")?.split('|').next());
+    let named = rows.flat_map(|row| row.split(['`', ',', ' '])).filter(|word| !word.is_empty());
+    assert_eq!(given, named.map(str::to_owned).collect());
+}
+
+/// Two words or more in capitals, and not the name of a variable.
+fn is_reason(text: &str) -> bool {
+    let variables = ["CARGO_", "NO_COLOR", "SSCTL_", "STREAMSPACE", "UPDATE_", "XDG_"];
+    let letters = |c: char| c == '_' || c.is_ascii_uppercase();
+    let ends = |c: char| c.is_ascii_uppercase();
+    text.contains('_')
+        && text.starts_with(ends)
+        && text.ends_with(ends)
+        && text.chars().all(letters)
+        && !variables.iter().any(|name| text.starts_with(name))
+}
+
+#[test]
+fn every_exit_code_is_in_the_reference() {
+    let code = fs::read_to_string(root().join("cli/src/exit.rs")).unwrap();
+    let table = code.split("Exit codes:").nth(1).unwrap().split('"').next().unwrap();
+    let first = |line: &str| line.split_whitespace().next().map(str::to_owned);
+    let given: BTreeSet<String> =
+        table.lines().filter_map(first).map(|word| word.trim_matches(';').to_owned()).collect();
+    let document = fs::read_to_string(root().join("docs/reference/exit-codes.md")).unwrap();
+    let rows = document.lines().filter_map(|line| line.strip_prefix("| ").and_then(first));
+    let named: BTreeSet<String> = rows.filter(|word| word.parse::<u8>().is_ok()).collect();
+    assert_eq!(given, named);
 }
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {

@@ -6,6 +6,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use streamspace_tests::{
     daemon::{Daemon, Log},
+    janitor,
     region::shared_cluster,
     runtime::story,
     ssctl::Ssctl,
@@ -28,6 +29,7 @@ impl Development {
         let mut builder = tempfile::Builder::new();
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         let folder = builder.prefix("ss-dev-").permissions(open).tempdir().unwrap();
+        janitor::folder(folder.path());
         Self {
             daemon: None,
             log: Log::new(folder.path().join("streamspaced.log")),

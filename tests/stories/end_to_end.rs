@@ -15,5 +15,6 @@ mod access;
 mod dev;
 mod kills;
 mod outages;
+mod readme;
 mod tenant;
 mod watch;

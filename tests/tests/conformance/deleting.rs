@@ -8,7 +8,8 @@ use kube::{
 use serde_json::json;
 
 use crate::support::{
-    apply, behaviours, configuration, gone, labels, namespaces, refusal, unique, version, within,
+    apply, behaviours, configuration, gone, hold, labels, namespaces, refusal, release, unique,
+    version, within,
 };
 
 behaviours![
@@ -83,7 +84,9 @@ async fn a_dry_delete_deletes_nothing(client: Client) {
 
 async fn a_namespace_terminates_and_goes(client: Client) {
     let name = unique();
-    let before = apply(&client, "one", &name, json!({ "a": "1" })).await.unwrap();
+    apply(&client, "one", &name, json!({ "a": "1" })).await.unwrap();
+    // Held, so that it is not gone before all is asked.
+    let before = hold(&client, &name).await;
     let deleted = delete(&client, &name, &DeleteParams::background()).await.unwrap();
     assert_eq!(phase(&deleted), "Terminating");
     assert!(deleted.metadata.deletion_timestamp.is_some());
@@ -104,6 +107,7 @@ async fn a_namespace_terminates_and_goes(client: Client) {
     );
     let again = delete(&client, &name, &DeleteParams::default()).await.unwrap();
     assert_eq!(again.metadata.deletion_timestamp, deleted.metadata.deletion_timestamp);
+    release(&client, &name).await;
     gone(&client, &name).await;
 }
 
@@ -120,9 +124,8 @@ async fn a_name_is_free_again_after_the_end(client: Client) {
 
 async fn a_terminating_namespace_takes_labels_but_no_finalizers(client: Client) {
     let name = unique();
-    let held = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "finalizers": ["stream.space/test"] } });
-    let holder = PatchParams::apply("holder");
-    namespaces(&client).patch(&name, &holder, &Patch::Apply(held)).await.unwrap();
+    apply(&client, "one", &name, json!({})).await.unwrap();
+    hold(&client, &name).await;
     delete(&client, &name, &DeleteParams::default()).await.unwrap();
     let labelled = apply(&client, "one", &name, json!({ "late": "yes" })).await.unwrap();
     assert_eq!(labels(&labelled), json!({ "late": "yes" }));
@@ -143,16 +146,10 @@ async fn a_terminating_namespace_takes_labels_but_no_finalizers(client: Client) 
     gone(&client, &name).await;
 }
 
-async fn release(client: &Client, name: &str) {
-    let free = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
-    namespaces(client).patch(name, &PatchParams::default(), &free).await.unwrap();
-}
-
 async fn a_finalizer_holds_until_it_is_taken_away(client: Client) {
     let name = unique();
-    let held = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "finalizers": ["stream.space/test"] } });
-    let holder = PatchParams::apply("holder");
-    namespaces(&client).patch(&name, &holder, &Patch::Apply(held)).await.unwrap();
+    apply(&client, "one", &name, json!({})).await.unwrap();
+    hold(&client, &name).await;
     delete(&client, &name, &DeleteParams::default()).await.unwrap();
     // The content's own finalizer goes, the other one stays.
     within(async {
@@ -161,7 +158,7 @@ async fn a_finalizer_holds_until_it_is_taken_away(client: Client) {
             if namespace.spec.unwrap_or_default().finalizers.unwrap_or_default().is_empty() {
                 assert_eq!(
                     namespace.metadata.finalizers.as_deref(),
-                    Some(&["stream.space/test".to_owned()][..])
+                    Some(&["stream.space/hold".to_owned()][..])
                 );
                 break;
             }

@@ -77,6 +77,8 @@ async fn the_kube_apiserver() {
             cluster.start_apiserver().await.unwrap();
         })
         .await;
+    } else {
+        support::clean_up(&client).await;
     }
 }
 

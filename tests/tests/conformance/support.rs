@@ -7,7 +7,7 @@ use http::{Method, Request, header};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api, Client,
-    api::{Patch, PatchParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams},
     core::Status,
 };
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ pub(crate) const APPLY: &str = "application/apply-patch+yaml";
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const MERGE: &str = "application/merge-patch+json";
 /// The most that any single step may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Makes the list of a module's behaviours from its functions.
 macro_rules! behaviours {
@@ -28,9 +28,24 @@ macro_rules! behaviours {
 }
 pub(crate) use behaviours;
 
+/// What the names of this run begin with.
+fn prefix() -> String {
+    format!("conformance-{}-", std::process::id())
+}
+
+/// Deletes what this run has left, in a cluster that outlives it.
+pub(crate) async fn clean_up(client: &Client) {
+    let list = namespaces(client).list(&ListParams::default()).await.unwrap();
+    for name in list.items.into_iter().filter_map(|item| item.metadata.name) {
+        if name.starts_with(&prefix()) {
+            namespaces(client).delete(&name, &DeleteParams::default()).await.unwrap();
+        }
+    }
+}
+
 /// A name that no other behaviour uses.
 pub(crate) fn unique() -> String {
-    format!("conformance-{}", uuid::Uuid::new_v4().simple())
+    format!("{}{}", prefix(), uuid::Uuid::new_v4().simple())
 }
 
 pub(crate) fn namespaces(client: &Client) -> Api<Namespace> {
@@ -153,6 +168,19 @@ pub(crate) async fn next(events: &mut BoxStream<'static, Value>) -> (String, Val
 
 pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.unwrap()
+}
+
+/// Keeps the namespace from going once it is deleted.
+pub(crate) async fn hold(client: &Client, name: &str) -> Namespace {
+    let held = Patch::Merge(json!({ "metadata": { "finalizers": ["stream.space/hold"] } }));
+    let params = PatchParams { field_manager: Some("holder".to_owned()), ..PatchParams::default() };
+    namespaces(client).patch(name, &params, &held).await.unwrap()
+}
+
+/// Takes the hold away.
+pub(crate) async fn release(client: &Client, name: &str) {
+    let free = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
+    namespaces(client).patch(name, &PatchParams::default(), &free).await.unwrap();
 }
 
 /// Waits until the namespace is gone.

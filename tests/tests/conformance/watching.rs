@@ -150,7 +150,7 @@ async fn a_watch_from_a_version_to_come_is_silent(client: Client) {
     let watching = client.clone();
     // Not even the head of the answer need come.
     let silent = tokio::spawn(async move {
-        stays_silent(Box::pin(async { watch(&watching, &path).await.next().await })).await
+        stays_silent(Box::pin(async { watch(&watching, &path).await.next().await })).await;
     });
     apply(&client, "one", &name, json!({ "group": name })).await.unwrap();
     silent.await.unwrap();
