@@ -1,6 +1,14 @@
 //! Holds the code to the arrows that `docs/architecture.md` draws, the dependency tree to
 //! what may not be in it, and the reference in `docs/` to what is in the code.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test says what it expects"
+)]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
