@@ -19,7 +19,8 @@ run: needs ## Build, and start a development region with sample tenants
 	exec $(TARGET)/debug/streamspaced dev $(ARGS)
 
 cluster: needs-cluster ## Run a real kube-apiserver on loopback, to give to `make run`
-	cd tests/cluster && go build -o $(TARGET)/cluster/cluster .
+	cd tests/cluster && go build -trimpath -ldflags '-X k8s.io/component-base/version.gitVersion=v1.36.3' \
+		-o $(TARGET)/cluster/cluster .
 	exec $(TARGET)/cluster/cluster start --dir $(TARGET)/cluster/run
 
 test: needs-tests ## Run everything that CI tests, on a real PostgreSQL and a real kube-apiserver

@@ -26,13 +26,8 @@ pub enum Role {
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 5] = [
-        Self::Viewer,
-        Self::Operator,
-        Self::Admin,
-        Self::Billing,
-        Self::Auditor,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Viewer, Self::Operator, Self::Admin, Self::Billing, Self::Auditor];
 
     /// The word for it in certificates and messages.
     pub fn as_str(self) -> &'static str {
@@ -182,10 +177,7 @@ pub fn decide(rule: &Rule, caller: &CallerFacts, reason_given: bool) -> Decision
 
 fn decide_device(caller: &CallerFacts) -> Decision {
     match caller.audience {
-        Audience::Device => allow(
-            rules::AUDIENCE,
-            "a device certificate may call this".to_owned(),
-        ),
+        Audience::Device => allow(rules::AUDIENCE, "a device certificate may call this".to_owned()),
         Audience::Anonymous => deny(
             rules::AUDIENCE,
             "this needs the device certificate of an enrolled device, and no valid certificate \
@@ -250,16 +242,10 @@ fn grant(method: &Rule, role: Role) -> Decision {
         return allow(rules::ALSO_ROLE, format!("this is also for role {role}"));
     }
     if role == Role::Auditor && !method.mutates {
-        return allow(
-            rules::AUDITOR_READS,
-            "an auditor reads everything".to_owned(),
-        );
+        return allow(rules::AUDITOR_READS, "an auditor reads everything".to_owned());
     }
     let Some(least) = method.least_role else {
-        return deny(
-            rules::LEAST_ROLE,
-            "no role may call this: ask for it elsewhere".to_owned(),
-        );
+        return deny(rules::LEAST_ROLE, "no role may call this: ask for it elsewhere".to_owned());
     };
     let mut wanted = vec![least];
     wanted.extend(method.also_roles.iter().filter(|also| **also != least));
@@ -288,19 +274,11 @@ fn unknown_role(role_name: &str) -> String {
 }
 
 fn allow(rule: &'static str, message: String) -> Decision {
-    Decision {
-        allowed: true,
-        rule,
-        message,
-    }
+    Decision { allowed: true, rule, message }
 }
 
 fn deny(rule: &'static str, message: String) -> Decision {
-    Decision {
-        allowed: false,
-        rule,
-        message,
-    }
+    Decision { allowed: false, rule, message }
 }
 
 #[cfg(test)]

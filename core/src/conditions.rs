@@ -77,31 +77,16 @@ mod tests {
     fn the_transition_time_follows_the_status() {
         use ConditionStatus::{False, True};
         let mut conditions = Vec::new();
-        assert!(set(
-            &mut conditions,
-            condition("Ready", False, "starting", 1)
-        ));
-        assert!(!set(
-            &mut conditions,
-            condition("Ready", False, "starting", 2)
-        ));
-        assert!(set(
-            &mut conditions,
-            condition("Ready", False, "quota exceeded", 3)
-        ));
+        assert!(set(&mut conditions, condition("Ready", False, "starting", 1)));
+        assert!(!set(&mut conditions, condition("Ready", False, "starting", 2)));
+        assert!(set(&mut conditions, condition("Ready", False, "quota exceeded", 3)));
         assert_eq!(conditions[0].last_transition_time.as_second(), 1);
         assert_eq!(conditions[0].message, "quota exceeded");
         assert!(set(&mut conditions, condition("Ready", True, "", 4)));
         assert_eq!(conditions[0].last_transition_time.as_second(), 4);
         assert!(set(&mut conditions, condition("Paused", False, "", 5)));
         assert_eq!(conditions.len(), 2);
-        assert_eq!(
-            get(&conditions, "Paused")
-                .unwrap()
-                .last_transition_time
-                .as_second(),
-            5
-        );
+        assert_eq!(get(&conditions, "Paused").unwrap().last_transition_time.as_second(), 5);
         assert_eq!(get(&conditions, "Absent"), None);
     }
 

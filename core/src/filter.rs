@@ -91,10 +91,7 @@ impl Filter {
     pub fn parse(text: &str, known: &[&str]) -> Result<Self, FilterError> {
         let length = text.chars().count();
         if length > LENGTH_MAXIMUM {
-            return Err(FilterError::TooLong {
-                length,
-                maximum: LENGTH_MAXIMUM,
-            });
+            return Err(FilterError::TooLong { length, maximum: LENGTH_MAXIMUM });
         }
         let tokens = lexer::tokens(text)?;
         let expression = parser::parse(&tokens, &Fields::new(known), length + 1)?;
@@ -108,9 +105,7 @@ impl Filter {
 
     /// Whether a record matches.
     pub fn matches(&self, record: &dyn Record) -> bool {
-        self.expression
-            .as_ref()
-            .is_none_or(|expression| expression.holds(record))
+        self.expression.as_ref().is_none_or(|expression| expression.holds(record))
     }
 }
 
@@ -119,14 +114,8 @@ enum Expression {
     All(Vec<Expression>),
     Any(Vec<Expression>),
     Not(Box<Expression>),
-    Comparison {
-        field: String,
-        operator: Operator,
-        literal: Literal,
-    },
-    Present {
-        field: String,
-    },
+    Comparison { field: String, operator: Operator, literal: Literal },
+    Present { field: String },
 }
 
 impl Expression {
@@ -136,11 +125,7 @@ impl Expression {
             Self::Any(parts) => parts.iter().any(|part| part.holds(record)),
             Self::Not(part) => !part.holds(record),
             Self::Present { field } => record.field(field).is_some(),
-            Self::Comparison {
-                field,
-                operator,
-                literal,
-            } => match record.field(field) {
+            Self::Comparison { field, operator, literal } => match record.field(field) {
                 Some(value) => operator.holds(&value, literal),
                 None => *operator == Operator::NotEqual,
             },
@@ -174,10 +159,7 @@ impl Operator {
 
     /// Whether the operator asks for an order rather than for equality.
     fn orders(self) -> bool {
-        matches!(
-            self,
-            Self::Less | Self::LessOrEqual | Self::Greater | Self::GreaterOrEqual
-        )
+        matches!(self, Self::Less | Self::LessOrEqual | Self::Greater | Self::GreaterOrEqual)
     }
 
     fn holds(self, value: &FieldValue, literal: &Literal) -> bool {

@@ -68,10 +68,7 @@ impl LabelRule {
     }
 
     fn id_in<'a>(&self, name: &'a str) -> Result<&'a str, IdError> {
-        match name
-            .strip_prefix(self.collection)
-            .and_then(|rest| rest.strip_prefix('/'))
-        {
+        match name.strip_prefix(self.collection).and_then(|rest| rest.strip_prefix('/')) {
             Some(id) => self.check(id).map(|()| id),
             None => Err(IdError {
                 kind: self.name_kind,
@@ -236,19 +233,13 @@ label_id!(
 /// Reads a UUID in its one usual form; the crate also takes braces, URNs and bare digits,
 /// which would give one resource several names.
 fn parse_uuid(value: &str, kind: &'static str) -> Result<Uuid, IdError> {
-    let parsed = if value.len() == 36 {
-        Uuid::try_parse(value).ok()
-    } else {
-        None
-    };
-    parsed
-        .filter(|uuid| uuid.hyphenated().to_string() == value)
-        .ok_or_else(|| IdError {
-            kind,
-            value: text::excerpt(value),
-            rule: "it must be a UUID in lower case with hyphens",
-            remedy: "`01890a5d-ac96-774b-bcce-b302099a8057` would be, for example".to_owned(),
-        })
+    let parsed = if value.len() == 36 { Uuid::try_parse(value).ok() } else { None };
+    parsed.filter(|uuid| uuid.hyphenated().to_string() == value).ok_or_else(|| IdError {
+        kind,
+        value: text::excerpt(value),
+        rule: "it must be a UUID in lower case with hyphens",
+        remedy: "`01890a5d-ac96-774b-bcce-b302099a8057` would be, for example".to_owned(),
+    })
 }
 
 macro_rules! uuid_id {

@@ -51,20 +51,12 @@ pub fn check_key(key: &str) -> Result<(), LabelError> {
             return Err(LabelError::Reserved(reserved));
         }
     }
-    if name.is_empty() || !is_value(name) {
-        Err(LabelError::KeyName)
-    } else {
-        Ok(())
-    }
+    if name.is_empty() || !is_value(name) { Err(LabelError::KeyName) } else { Ok(()) }
 }
 
 /// Checks a value.
 pub fn check_value(value: &str) -> Result<(), LabelError> {
-    if is_value(value) {
-        Ok(())
-    } else {
-        Err(LabelError::Value)
-    }
+    if is_value(value) { Ok(()) } else { Err(LabelError::Value) }
 }
 
 /// Whether a text can be the value of a label; the empty one can.
@@ -76,9 +68,7 @@ pub fn is_value(value: &str) -> bool {
     bytes.len() <= NAME_MAXIMUM
         && first.is_ascii_alphanumeric()
         && last.is_ascii_alphanumeric()
-        && bytes
-            .iter()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
 fn is_dns_name(name: &str) -> bool {
@@ -108,14 +98,8 @@ mod tests {
 
     #[test]
     fn keys() {
-        let good = [
-            "tier",
-            "a",
-            "A.b_c-d",
-            "example.com/team",
-            "not-kubernetes.io/x",
-            &"k".repeat(63),
-        ];
+        let good =
+            ["tier", "a", "A.b_c-d", "example.com/team", "not-kubernetes.io/x", &"k".repeat(63)];
         for key in good {
             assert_eq!(check_key(key), Ok(()), "{key}");
         }
@@ -131,15 +115,9 @@ mod tests {
             ("Example.com/a", LabelError::KeyPrefix),
             ("a..b/c", LabelError::KeyPrefix),
             (&format!("{}/a", "p".repeat(254)), LabelError::KeyPrefix),
-            (
-                "control.stream.space/tenant",
-                LabelError::Reserved("control.stream.space"),
-            ),
+            ("control.stream.space/tenant", LabelError::Reserved("control.stream.space")),
             ("kubernetes.io/x", LabelError::Reserved("kubernetes.io")),
-            (
-                "pod-security.kubernetes.io/enforce",
-                LabelError::Reserved("kubernetes.io"),
-            ),
+            ("pod-security.kubernetes.io/enforce", LabelError::Reserved("kubernetes.io")),
             ("node.k8s.io/x", LabelError::Reserved("k8s.io")),
         ];
         for (key, error) in cases {

@@ -33,10 +33,7 @@ impl OrderBy {
     pub fn parse(text: &str, known: &[&str]) -> Result<Self, FilterError> {
         let length = text.chars().count();
         if length > LENGTH_MAXIMUM {
-            return Err(FilterError::TooLong {
-                length,
-                maximum: LENGTH_MAXIMUM,
-            });
+            return Err(FilterError::TooLong { length, maximum: LENGTH_MAXIMUM });
         }
         if text.trim().is_empty() {
             return Ok(Self::default());
@@ -48,16 +45,10 @@ impl OrderBy {
             let (field, position, direction) = read_part(part, start)?;
             fields.resolve(field, position)?;
             if keys.iter().any(|(earlier, _)| earlier == field) {
-                return Err(FilterError::Repeated {
-                    position,
-                    field: text::excerpt(field),
-                });
+                return Err(FilterError::Repeated { position, field: text::excerpt(field) });
             }
             if keys.len() == KEYS_MAXIMUM {
-                return Err(FilterError::TooManyKeys {
-                    position,
-                    maximum: KEYS_MAXIMUM,
-                });
+                return Err(FilterError::TooManyKeys { position, maximum: KEYS_MAXIMUM });
             }
             keys.push((field.to_owned(), direction));
             start += part.chars().count() + 1;
@@ -100,11 +91,7 @@ fn read_part(part: &str, start: usize) -> Result<(&str, usize, Direction), Filte
     let position = start + part.chars().take_while(|c| c.is_whitespace()).count();
     let mut words = part.split_whitespace();
     let Some(field) = words.next() else {
-        return Err(unexpected(
-            start,
-            "nothing",
-            "a field, as in `name, seats desc`",
-        ));
+        return Err(unexpected(start, "nothing", "a field, as in `name, seats desc`"));
     };
     let direction = match words.next() {
         None => Direction::Ascending,
@@ -112,11 +99,7 @@ fn read_part(part: &str, start: usize) -> Result<(&str, usize, Direction), Filte
         Some(word) if word.eq_ignore_ascii_case("desc") => Direction::Descending,
         Some(word) => {
             let found = format!("`{}`", text::excerpt(word));
-            return Err(unexpected(
-                position,
-                &found,
-                "`desc`, `asc` or a comma after the field",
-            ));
+            return Err(unexpected(position, &found, "`desc`, `asc` or a comma after the field"));
         }
     };
     match words.next() {
@@ -198,44 +181,23 @@ mod tests {
     #[test]
     fn explains_what_it_refuses() {
         let cases = [
-            (
-                "plan, seat desc",
-                "at 7: there is no field `seat`: did you mean `seats`?",
-            ),
+            ("plan, seat desc", "at 7: there is no field `seat`: did you mean `seats`?"),
             (
                 "owner",
                 "at 1: there is no field `owner`: there are `name`, `plan`, `seats`, `labels.KEY`",
             ),
-            (
-                "plan,",
-                "at 6: found nothing, expected a field, as in `name, seats desc`",
-            ),
-            (
-                "plan down",
-                "at 1: found `down`, expected `desc`, `asc` or a comma after the field",
-            ),
-            (
-                "plan desc seats",
-                "at 1: found `seats`, expected a comma after the direction",
-            ),
-            (
-                "plan, plan desc",
-                "at 7: the field `plan` stands twice: remove one",
-            ),
+            ("plan,", "at 6: found nothing, expected a field, as in `name, seats desc`"),
+            ("plan down", "at 1: found `down`, expected `desc`, `asc` or a comma after the field"),
+            ("plan desc seats", "at 1: found `seats`, expected a comma after the direction"),
+            ("plan, plan desc", "at 7: the field `plan` stands twice: remove one"),
         ];
         for (order, message) in cases {
-            assert_eq!(
-                OrderBy::parse(order, &KNOWN).unwrap_err().to_string(),
-                message
-            );
+            assert_eq!(OrderBy::parse(order, &KNOWN).unwrap_err().to_string(), message);
         }
         let many: Vec<String> = (0..9).map(|n| format!("labels.l{n}")).collect();
         assert_eq!(
             OrderBy::parse(&many.join(","), &KNOWN).unwrap_err(),
-            FilterError::TooManyKeys {
-                position: 81,
-                maximum: 8
-            }
+            FilterError::TooManyKeys { position: 81, maximum: 8 }
         );
         assert!(matches!(
             OrderBy::parse(&"x".repeat(65536), &KNOWN),

@@ -41,9 +41,7 @@ impl Query<'_> {
             .zip(&lengths)
             .flat_map(|(part, length)| length.bytes().chain([b':']).chain(part.bytes()))
             .chain([u8::from(self.show_deleted)]);
-        bytes.fold(OFFSET_BASIS, |digest, byte| {
-            (digest ^ u64::from(byte)).wrapping_mul(PRIME)
-        })
+        bytes.fold(OFFSET_BASIS, |digest, byte| (digest ^ u64::from(byte)).wrapping_mul(PRIME))
     }
 }
 
@@ -78,10 +76,7 @@ impl PageToken {
     /// A token for the page after the row with this key. The key is the list's own
     /// business: whatever finds the place again in its order.
     pub fn new(query: &Query<'_>, offset_key: impl Into<String>) -> Self {
-        Self {
-            filter_digest: query.digest(),
-            offset_key: offset_key.into(),
-        }
+        Self { filter_digest: query.digest(), offset_key: offset_key.into() }
     }
 
     /// The key of the last row of the page before.
@@ -106,27 +101,18 @@ impl PageToken {
         if token.len() > LENGTH_MAXIMUM {
             return Err(PageError::Damaged);
         }
-        let bytes = URL_SAFE_NO_PAD
-            .decode(token)
-            .map_err(|_| PageError::Damaged)?;
+        let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| PageError::Damaged)?;
         let (version, rest) = bytes.split_first().ok_or(PageError::Damaged)?;
         if *version != VERSION {
             return Err(PageError::OtherVersion);
         }
-        let (digest, key) = rest
-            .split_first_chunk::<DIGEST_LENGTH>()
-            .ok_or(PageError::Damaged)?;
+        let (digest, key) = rest.split_first_chunk::<DIGEST_LENGTH>().ok_or(PageError::Damaged)?;
         let filter_digest = u64::from_be_bytes(*digest);
-        let offset_key = std::str::from_utf8(key)
-            .map_err(|_| PageError::Damaged)?
-            .to_owned();
+        let offset_key = std::str::from_utf8(key).map_err(|_| PageError::Damaged)?.to_owned();
         if filter_digest != query.digest() {
             return Err(PageError::OtherQuery);
         }
-        Ok(Some(Self {
-            filter_digest,
-            offset_key,
-        }))
+        Ok(Some(Self { filter_digest, offset_key }))
     }
 }
 
@@ -149,34 +135,14 @@ mod tests {
         let read = PageToken::decode(&token, &QUERY).unwrap().unwrap();
         assert_eq!(read.offset_key(), "acme");
         let others = [
-            Query {
-                method: "ListOperations",
-                ..QUERY
-            },
-            Query {
-                filter: "plan = busy",
-                ..QUERY
-            },
-            Query {
-                filter: "plan = freen",
-                order_by: "ame",
-                ..QUERY
-            },
-            Query {
-                order_by: "name desc",
-                ..QUERY
-            },
-            Query {
-                show_deleted: true,
-                ..QUERY
-            },
+            Query { method: "ListOperations", ..QUERY },
+            Query { filter: "plan = busy", ..QUERY },
+            Query { filter: "plan = freen", order_by: "ame", ..QUERY },
+            Query { order_by: "name desc", ..QUERY },
+            Query { show_deleted: true, ..QUERY },
         ];
         for other in others {
-            assert_eq!(
-                PageToken::decode(&token, &other),
-                Err(PageError::OtherQuery),
-                "{other:?}"
-            );
+            assert_eq!(PageToken::decode(&token, &other), Err(PageError::OtherQuery), "{other:?}");
         }
         assert_eq!(PageToken::decode("", &QUERY), Ok(None));
     }
@@ -184,34 +150,17 @@ mod tests {
     /// A token outlives an upgrade of the daemon, so its form may not drift.
     #[test]
     fn the_form_is_fixed() {
-        assert_eq!(
-            PageToken::new(&QUERY, "acme").encode(),
-            "Ae_4iUoout-JYWNtZQ"
-        );
+        assert_eq!(PageToken::new(&QUERY, "acme").encode(), "Ae_4iUoout-JYWNtZQ");
     }
 
     #[test]
     fn what_is_damaged_is_refused() {
         let token = PageToken::new(&QUERY, "acme").encode();
-        for bad in [
-            "!",
-            "AQ",
-            &token[..8],
-            &format!("{token}="),
-            "ü",
-            &"A".repeat(65536),
-        ] {
-            assert_eq!(
-                PageToken::decode(bad, &QUERY),
-                Err(PageError::Damaged),
-                "{bad}"
-            );
+        for bad in ["!", "AQ", &token[..8], &format!("{token}="), "ü", &"A".repeat(65536)] {
+            assert_eq!(PageToken::decode(bad, &QUERY), Err(PageError::Damaged), "{bad}");
         }
         let newer = URL_SAFE_NO_PAD.encode([2; 20]);
-        assert_eq!(
-            PageToken::decode(&newer, &QUERY),
-            Err(PageError::OtherVersion)
-        );
+        assert_eq!(PageToken::decode(&newer, &QUERY), Err(PageError::OtherVersion));
         let mut no_text = vec![VERSION];
         no_text.extend(QUERY.digest().to_be_bytes());
         no_text.push(0xff);

@@ -33,17 +33,9 @@ impl fmt::Display for MicroUsd {
 /// Shows a Kubernetes quantity in the largest binary unit that is exact: `200Gi`.
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const UNITS: [(&str, u32); 6] = [
-            ("Ei", 60),
-            ("Pi", 50),
-            ("Ti", 40),
-            ("Gi", 30),
-            ("Mi", 20),
-            ("Ki", 10),
-        ];
-        let unit = UNITS
-            .into_iter()
-            .find(|(_, shift)| self.0.trailing_zeros() >= *shift);
+        const UNITS: [(&str, u32); 6] =
+            [("Ei", 60), ("Pi", 50), ("Ti", 40), ("Gi", 30), ("Mi", 20), ("Ki", 10)];
+        let unit = UNITS.into_iter().find(|(_, shift)| self.0.trailing_zeros() >= *shift);
         match unit {
             Some((unit, shift)) if self.0 != 0 => write!(f, "{}{unit}", self.0 >> shift),
             _ => write!(f, "{}", self.0),
@@ -54,11 +46,7 @@ impl fmt::Display for Bytes {
 /// Shows a Kubernetes quantity: `4` for whole cores, else `500m`.
 impl fmt::Display for Millicores {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 % 1000 == 0 {
-            write!(f, "{}", self.0 / 1000)
-        } else {
-            write!(f, "{}m", self.0)
-        }
+        if self.0 % 1000 == 0 { write!(f, "{}", self.0 / 1000) } else { write!(f, "{}m", self.0) }
     }
 }
 
@@ -205,9 +193,7 @@ pub fn seeded() -> Result<Vec<Plan>, IdError> {
                 version: 1,
                 rank,
                 display_name: row.display_name.to_owned(),
-                seat_price: row
-                    .seat_dollars
-                    .map(|dollars| MicroUsd(dollars * 1_000_000)),
+                seat_price: row.seat_dollars.map(|dollars| MicroUsd(dollars * 1_000_000)),
                 user_sessions: row.user_sessions,
                 user_memory: row.user_gibibytes.map(gibibytes),
                 recording_retention_days: row.retention_days,
@@ -274,15 +260,8 @@ mod tests {
     fn each_plan_includes_the_one_before() {
         let plans = seeded().unwrap();
         for pair in plans.windows(2) {
-            let [smaller, larger] = pair else {
-                panic!("windows of two")
-            };
-            assert!(
-                smaller
-                    .features
-                    .iter()
-                    .all(|feature| larger.includes(feature))
-            );
+            let [smaller, larger] = pair else { panic!("windows of two") };
+            assert!(smaller.features.iter().all(|feature| larger.includes(feature)));
             assert!(smaller.quota.memory < larger.quota.memory);
         }
         assert!(plans[2].includes("sso") && !plans[1].includes("sso"));
@@ -331,9 +310,7 @@ mod tests {
 
     /// Reads a quantity back, as the API server would.
     fn read(quantity: &str) -> i128 {
-        let split = quantity
-            .find(|c: char| c.is_ascii_alphabetic())
-            .unwrap_or(quantity.len());
+        let split = quantity.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(quantity.len());
         let (number, unit) = quantity.split_at(split);
         let shift = match unit {
             "" => 0,

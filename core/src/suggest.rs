@@ -8,11 +8,7 @@ const LENGTH_MAXIMUM: usize = 64;
 /// their neighbour, and at most three. Of equally near ones the first. Case does not
 /// count.
 pub fn nearest<S: AsRef<str>>(word: &str, candidates: impl IntoIterator<Item = S>) -> Option<S> {
-    let word: Vec<char> = word
-        .to_lowercase()
-        .chars()
-        .take(LENGTH_MAXIMUM + 1)
-        .collect();
+    let word: Vec<char> = word.to_lowercase().chars().take(LENGTH_MAXIMUM + 1).collect();
     if word.len() > LENGTH_MAXIMUM {
         return None;
     }
@@ -70,14 +66,7 @@ mod tests {
 
     use super::*;
 
-    const FIELDS: [&str; 6] = [
-        "name",
-        "display_name",
-        "plan",
-        "seats",
-        "state",
-        "labels.KEY",
-    ];
+    const FIELDS: [&str; 6] = ["name", "display_name", "plan", "seats", "state", "labels.KEY"];
 
     #[test]
     fn offers_what_was_meant() {
@@ -110,11 +99,7 @@ mod tests {
         ];
         for (from, to, expected) in cases {
             let letters = |word: &str| word.chars().collect::<Vec<_>>();
-            assert_eq!(
-                distance(&letters(from), &letters(to)),
-                expected,
-                "{from} {to}"
-            );
+            assert_eq!(distance(&letters(from), &letters(to)), expected, "{from} {to}");
         }
     }
 

@@ -84,16 +84,10 @@ impl SubjectKind {
 /// their path in the contract's `Tenant`.
 pub fn validate(spec: &TenantSpec) -> Vec<Violation> {
     let mut violations = Violations::new();
-    violations.check(
-        "display_name",
-        text::check(&spec.display_name, DISPLAY_NAME_MAXIMUM),
-    );
+    violations.check("display_name", text::check(&spec.display_name, DISPLAY_NAME_MAXIMUM));
     if !(1..=SEATS_MAXIMUM).contains(&spec.seats) {
         let seats = spec.seats;
-        violations.add(
-            "seats",
-            format!("is {seats}, and must be 1 to {SEATS_MAXIMUM}"),
-        );
+        violations.add("seats", format!("is {seats}, and must be 1 to {SEATS_MAXIMUM}"));
     }
     check_regions(spec, &mut violations);
     if !labels::is_value(&spec.billing_account) {
@@ -114,19 +108,13 @@ fn check_regions(spec: &TenantSpec, violations: &mut Violations) {
     check_count(FIELD, allowed.len(), ALLOWED_REGIONS_MAXIMUM, violations);
     if !allowed.is_empty() && !allowed.contains(&spec.home_region) {
         let home = spec.home_region.to_name();
-        violations.add(
-            FIELD,
-            format!("lacks the home region: add `{home}`, or leave it empty"),
-        );
+        violations.add(FIELD, format!("lacks the home region: add `{home}`, or leave it empty"));
     }
     let mut seen = BTreeSet::new();
     for (index, region) in allowed.iter().enumerate().take(ALLOWED_REGIONS_MAXIMUM) {
         if !seen.insert(region) {
             let name = region.to_name();
-            violations.add(
-                format!("{FIELD}[{index}]"),
-                format!("repeats `{name}`: remove it"),
-            );
+            violations.add(format!("{FIELD}[{index}]"), format!("repeats `{name}`: remove it"));
         }
     }
 }
@@ -139,10 +127,7 @@ fn check_subjects(subjects: &[Subject], violations: &mut Violations) {
         let field = format!("{FIELD}[{index}].name");
         violations.check(&field, text::check(&subject.name, SUBJECT_NAME_MAXIMUM));
         if subject.name.is_empty() {
-            violations.add(
-                field,
-                "is empty: name a user or a group, for example `a@acme.com`",
-            );
+            violations.add(field, "is empty: name a user or a group, for example `a@acme.com`");
         } else if subject.name.starts_with("system:") {
             violations.add(
                 field,
@@ -168,10 +153,7 @@ fn check_labels(entries: &BTreeMap<String, String>, violations: &mut Violations)
 /// What is over a maximum is counted, not walked: a hostile input gets a short reply.
 fn check_count(field: &str, count: usize, maximum: usize, violations: &mut Violations) {
     if count > maximum {
-        violations.add(
-            field,
-            format!("has {count} entries, and at most {maximum} are allowed"),
-        );
+        violations.add(field, format!("has {count} entries, and at most {maximum} are allowed"));
     }
 }
 
@@ -186,10 +168,7 @@ mod tests {
     }
 
     fn user(name: &str) -> Subject {
-        Subject {
-            kind: SubjectKind::User,
-            name: name.to_owned(),
-        }
+        Subject { kind: SubjectKind::User, name: name.to_owned() }
     }
 
     fn label(key: &str, value: &str) -> BTreeMap<String, String> {
@@ -207,10 +186,7 @@ mod tests {
             billing_account: "ACME-0001".to_owned(),
             admin_subjects: vec![
                 user("a@acme.com"),
-                Subject {
-                    kind: SubjectKind::Group,
-                    name: "acme:admins".to_owned(),
-                },
+                Subject { kind: SubjectKind::Group, name: "acme:admins".to_owned() },
             ],
             labels: label("example.com/tier", "gold"),
             protected: false,
@@ -221,10 +197,7 @@ mod tests {
     fn fields(change: impl FnOnce(&mut TenantSpec)) -> Vec<String> {
         let mut spec = valid();
         change(&mut spec);
-        validate(&spec)
-            .into_iter()
-            .map(|violation| violation.field)
-            .collect()
+        validate(&spec).into_iter().map(|violation| violation.field).collect()
     }
 
     #[test]
@@ -300,10 +273,7 @@ mod tests {
             s.billing_account = "-".to_owned();
             s.labels = label("-", "-");
         });
-        assert_eq!(
-            found,
-            ["seats", "billing_account", "labels[-]", "labels[-]"]
-        );
+        assert_eq!(found, ["seats", "billing_account", "labels[-]", "labels[-]"]);
     }
 
     proptest! {

@@ -43,16 +43,11 @@ pub fn check(value: &str, maximum: usize) -> Result<(), TextError> {
     if length > maximum {
         return Err(TextError::TooLong { length, maximum });
     }
-    if let Some((index, character)) = value
-        .chars()
-        .enumerate()
-        .find(|(_, character)| acts_on_terminals(*character))
+    if let Some((index, character)) =
+        value.chars().enumerate().find(|(_, character)| acts_on_terminals(*character))
     {
         let shown = escape(character.encode_utf8(&mut [0; 4]));
-        return Err(TextError::Unsafe {
-            shown,
-            position: index + 1,
-        });
+        return Err(TextError::Unsafe { shown, position: index + 1 });
     }
     if !value.is_empty() && value.trim().is_empty() {
         return Err(TextError::Blank);
@@ -141,13 +136,7 @@ mod tests {
     #[test]
     fn checks_length_in_characters() {
         assert_eq!(check(&"é".repeat(63), 63), Ok(()));
-        assert_eq!(
-            check(&"é".repeat(64), 63),
-            Err(TextError::TooLong {
-                length: 64,
-                maximum: 63
-            })
-        );
+        assert_eq!(check(&"é".repeat(64), 63), Err(TextError::TooLong { length: 64, maximum: 63 }));
         assert_eq!(check("", 63), Ok(()));
     }
 

@@ -145,7 +145,9 @@ impl Config {
             ));
         }
         if self.access.names.is_empty() {
-            return Err("access.names: name at least one host that clients reach the daemon by".into());
+            return Err(
+                "access.names: name at least one host that clients reach the daemon by".into()
+            );
         }
         Ok(())
     }

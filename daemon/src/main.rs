@@ -115,7 +115,7 @@ struct DevArguments {
     #[arg(long)]
     no_samples: bool,
     /// What to log on standard error: a level, or directives.
-    #[arg(long, default_value = "warn")]
+    #[arg(long, default_value = "warn,kube_client=off")]
     log: String,
 }
 
@@ -155,7 +155,8 @@ async fn execute(command: Command) -> anyhow::Result<()> {
         Command::Token(TokenCommand::Create { config, operator, role, life }) => {
             let config = Config::read(&config)?;
             let life = life.try_into().context("--for: must not be negative")?;
-            let token = setup::create_token(&config, &TokenOptions { operator, role, life }).await?;
+            let token =
+                setup::create_token(&config, &TokenOptions { operator, role, life }).await?;
             print(&token);
             Ok(())
         }

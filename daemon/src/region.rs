@@ -159,9 +159,7 @@ pub async fn run(
     result
 }
 
-fn ended(
-    server: Result<std::io::Result<()>, tokio::task::JoinError>,
-) -> Result<(), RegionError> {
+fn ended(server: Result<std::io::Result<()>, tokio::task::JoinError>) -> Result<(), RegionError> {
     Ok(server.map_err(std::io::Error::other)??)
 }
 
@@ -289,8 +287,7 @@ impl Parts {
             leadership: self.leadership.clone(),
             revision: self.changes.latest(),
         };
-        let tenants =
-            Tenants::new(db(), self.region.clone(), self.namespace_prefix.clone());
+        let tenants = Tenants::new(db(), self.region.clone(), self.namespace_prefix.clone());
         let operations = Operations::new(db(), self.changes.clone());
         let watches = Watches::new(db(), self.changes.clone(), stop.clone());
         let mut services = Routes::builder();

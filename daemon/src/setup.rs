@@ -1,7 +1,13 @@
 //! What is done on the host before the daemon runs: `streamspaced init` and
 //! `streamspaced token create`.
 
-use std::{fs, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    io::Write as _,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::PathBuf,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -81,7 +87,10 @@ pub async fn init(options: &InitOptions) -> anyhow::Result<String> {
         ),
     };
     migrate::run(&database.owner).await?;
-    fs::create_dir_all(&directory)
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&directory)
         .with_context(|| format!("cannot make {}", directory.display()))?;
     Authority::create(&files, options.region.as_str(), Timestamp::now())?;
     let token = TokenOptions {
@@ -111,11 +120,8 @@ async fn token_for(
     options: &TokenOptions,
 ) -> anyhow::Result<String> {
     let authority = Authority::open(&AuthorityFiles::in_folder(&access.directory))?;
-    let grant = Grant {
-        operator: options.operator.clone(),
-        role: options.role,
-        tenants: Vec::new(),
-    };
+    let grant =
+        Grant { operator: options.operator.clone(), role: options.role, tenants: Vec::new() };
     let db = Database::connect(database).await?;
     let token =
         access::create_token(&db, authority.fingerprint(), &grant, HOST, options.life).await;
@@ -146,7 +152,7 @@ fn write_config(
          # Without a kubeconfig, the service account of the pod.\n[cluster]\n\
          # kubeconfig = \"/etc/streamspace/kubeconfig\"\n\n[access]\ndirectory = {}\n\
          # Host names and addresses that clients reach the daemon by.\n\
-         names = [\"localhost\", \"127.0.0.1\"]\n\n[log]\nformat = \"json\"\nfilter = \"info\"\n",
+         names = [\"localhost\", \"127.0.0.1\"]\n\n[log]\nformat = \"json\"\nfilter = \"info,kube_client=off\"\n",
         quoted(options.region.as_str()),
         quoted(database.owner.expose()),
         quoted(database.operator.expose()),

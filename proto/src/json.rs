@@ -2,8 +2,7 @@
 
 use prost::{Message, Name};
 use prost_reflect::{
-    DeserializeOptions, DynamicMessage, MessageDescriptor, SerializeOptions,
-    prost::DecodeError,
+    DeserializeOptions, DynamicMessage, MessageDescriptor, SerializeOptions, prost::DecodeError,
 };
 use serde_json::Value;
 use thiserror::Error;
@@ -26,9 +25,7 @@ pub enum JsonError {
 
 fn descriptor<M: Name>() -> Result<MessageDescriptor, JsonError> {
     let name = M::full_name();
-    pool()
-        .and_then(|pool| pool.get_message_by_name(&name))
-        .ok_or(JsonError::UnknownMessage(name))
+    pool().and_then(|pool| pool.get_message_by_name(&name)).ok_or(JsonError::UnknownMessage(name))
 }
 
 /// A message as a JSON value: `lowerCamelCase` names, 64-bit integers as strings,

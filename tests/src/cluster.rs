@@ -202,6 +202,9 @@ fn protocol(said: String, expected: &'static str, folder: &Path) -> ClusterError
 
 /// The program, built into `target/cluster/` when a source is newer. Test
 /// processes that run at once take turns.
+/// What the release's own build would set; without it the server tells no version.
+const VERSION_FLAG: &str = "-X k8s.io/component-base/version.gitVersion=v1.36.3";
+
 async fn build() -> Result<PathBuf, ClusterError> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster");
     let target = std::env::var_os("CARGO_TARGET_DIR")
@@ -222,7 +225,7 @@ async fn build() -> Result<PathBuf, ClusterError> {
         // A running program keeps its file: the new one takes the name at once and whole.
         let new = target.join("cluster.new");
         let output = Command::new("go")
-            .args(["build", "-trimpath", "-o"])
+            .args(["build", "-trimpath", "-ldflags", VERSION_FLAG, "-o"])
             .arg(&new)
             .arg(".")
             .current_dir(&sources)

@@ -23,37 +23,18 @@ fn caller(role_name: &str) -> CallerFacts {
 }
 
 fn peer(audience: Audience) -> CallerFacts {
-    CallerFacts {
-        audience,
-        role: None,
-        role_name: String::new(),
-        scoped_to_tenants: false,
-    }
+    CallerFacts { audience, role: None, role_name: String::new(), scoped_to_tenants: false }
 }
 
 #[test]
 fn the_whole_table_of_roles() {
     // Callers: viewer, operator, admin, billing, auditor, and a role nobody knows.
-    let callers = [
-        "viewer", "operator", "admin", "billing", "auditor", "emperor",
-    ];
+    let callers = ["viewer", "operator", "admin", "billing", "auditor", "emperor"];
     let (least, also, reads) = (rules::LEAST_ROLE, rules::ALSO_ROLE, rules::AUDITOR_READS);
     let unknown = rules::UNKNOWN_ROLE;
     let table = [
-        (
-            Role::Viewer,
-            false,
-            [(true, least); 3],
-            (false, least),
-            (true, reads),
-        ),
-        (
-            Role::Viewer,
-            true,
-            [(true, least); 3],
-            (false, least),
-            (false, least),
-        ),
+        (Role::Viewer, false, [(true, least); 3], (false, least), (true, reads)),
+        (Role::Viewer, true, [(true, least); 3], (false, least), (false, least)),
         (
             Role::Operator,
             false,
@@ -82,95 +63,38 @@ fn the_whole_table_of_roles() {
             (false, least),
             (false, least),
         ),
-        (
-            Role::Billing,
-            true,
-            [(false, least); 3],
-            (true, least),
-            (false, least),
-        ),
-        (
-            Role::Auditor,
-            true,
-            [(false, least); 3],
-            (false, least),
-            (true, least),
-        ),
+        (Role::Billing, true, [(false, least); 3], (true, least), (false, least)),
+        (Role::Auditor, true, [(false, least); 3], (false, least), (true, least)),
     ];
     for (least_role, mutates, ladder, billing, auditor) in table {
-        let method = Rule {
-            mutates,
-            ..rule(least_role)
-        };
+        let method = Rule { mutates, ..rule(least_role) };
         let [viewer, operator, admin] = ladder;
         let expected = [viewer, operator, admin, billing, auditor, (false, unknown)];
         for (name, expected) in callers.into_iter().zip(expected) {
             let decision = decide(&method, &caller(name), false);
-            assert_eq!(
-                (decision.allowed, decision.rule),
-                expected,
-                "{name} calls {method:?}"
-            );
+            assert_eq!((decision.allowed, decision.rule), expected, "{name} calls {method:?}");
         }
-        let with_billing = Rule {
-            also_roles: vec![Role::Billing],
-            ..method
-        };
+        let with_billing = Rule { also_roles: vec![Role::Billing], ..method };
         let decision = decide(&with_billing, &caller("billing"), false);
         assert!(decision.allowed);
-        assert_eq!(
-            decision.rule,
-            if least_role == Role::Billing {
-                least
-            } else {
-                also
-            }
-        );
+        assert_eq!(decision.rule, if least_role == Role::Billing { least } else { also });
     }
 }
 
 #[test]
 fn each_audience() {
     let table = [
-        (
-            Audience::Anonymous,
-            Audience::Anonymous,
-            true,
-            rules::ANONYMOUS,
-        ),
-        (
-            Audience::Anonymous,
-            Audience::Device,
-            true,
-            rules::ANONYMOUS,
-        ),
-        (
-            Audience::Anonymous,
-            Audience::Operator,
-            true,
-            rules::ANONYMOUS,
-        ),
-        (
-            Audience::Device,
-            Audience::Anonymous,
-            false,
-            rules::AUDIENCE,
-        ),
+        (Audience::Anonymous, Audience::Anonymous, true, rules::ANONYMOUS),
+        (Audience::Anonymous, Audience::Device, true, rules::ANONYMOUS),
+        (Audience::Anonymous, Audience::Operator, true, rules::ANONYMOUS),
+        (Audience::Device, Audience::Anonymous, false, rules::AUDIENCE),
         (Audience::Device, Audience::Device, true, rules::AUDIENCE),
         (Audience::Device, Audience::Operator, false, rules::AUDIENCE),
-        (
-            Audience::Operator,
-            Audience::Anonymous,
-            false,
-            rules::AUDIENCE,
-        ),
+        (Audience::Operator, Audience::Anonymous, false, rules::AUDIENCE),
         (Audience::Operator, Audience::Device, false, rules::AUDIENCE),
     ];
     for (method, shown, allowed, name) in table {
-        let method = Rule {
-            audience: method,
-            ..rule(Role::Viewer)
-        };
+        let method = Rule { audience: method, ..rule(Role::Viewer) };
         let decision = decide(&method, &peer(shown), false);
         assert_eq!(
             (decision.allowed, decision.rule),
@@ -179,64 +103,30 @@ fn each_audience() {
         );
     }
     // A device certificate carries the role that it may renew to; it opens nothing else.
-    let device = CallerFacts {
-        audience: Audience::Device,
-        ..caller("admin")
-    };
+    let device = CallerFacts { audience: Audience::Device, ..caller("admin") };
     assert!(!decide(&rule(Role::Viewer), &device, false).allowed);
 }
 
 #[test]
 fn scope_and_reason() {
-    let scoped = CallerFacts {
-        scoped_to_tenants: true,
-        ..caller("admin")
-    };
-    for (scope, allowed) in [
-        (ScopeKind::Region, false),
-        (ScopeKind::Tenant, true),
-        (ScopeKind::Caller, true),
-    ] {
-        let method = Rule {
-            scope,
-            ..rule(Role::Admin)
-        };
-        assert_eq!(
-            decide(&method, &scoped, false).allowed,
-            allowed,
-            "{scope:?}"
-        );
-        assert!(
-            decide(&method, &caller("admin"), false).allowed,
-            "{scope:?}"
-        );
+    let scoped = CallerFacts { scoped_to_tenants: true, ..caller("admin") };
+    for (scope, allowed) in
+        [(ScopeKind::Region, false), (ScopeKind::Tenant, true), (ScopeKind::Caller, true)]
+    {
+        let method = Rule { scope, ..rule(Role::Admin) };
+        assert_eq!(decide(&method, &scoped, false).allowed, allowed, "{scope:?}");
+        assert!(decide(&method, &caller("admin"), false).allowed, "{scope:?}");
     }
-    let region = Rule {
-        scope: ScopeKind::Region,
-        ..rule(Role::Admin)
-    };
+    let region = Rule { scope: ScopeKind::Region, ..rule(Role::Admin) };
     assert_eq!(decide(&region, &scoped, false).rule, rules::REGION_SCOPE);
     // Who lacks the role hears of the role: a wider scope would not help.
-    let viewer = CallerFacts {
-        scoped_to_tenants: true,
-        ..caller("viewer")
-    };
+    let viewer = CallerFacts { scoped_to_tenants: true, ..caller("viewer") };
     assert_eq!(decide(&region, &viewer, false).rule, rules::LEAST_ROLE);
 
-    let with_reason = Rule {
-        needs_reason: true,
-        mutates: true,
-        ..rule(Role::Admin)
-    };
-    assert_eq!(
-        decide(&with_reason, &caller("admin"), false).rule,
-        rules::NEEDS_REASON
-    );
+    let with_reason = Rule { needs_reason: true, mutates: true, ..rule(Role::Admin) };
+    assert_eq!(decide(&with_reason, &caller("admin"), false).rule, rules::NEEDS_REASON);
     assert!(decide(&with_reason, &caller("admin"), true).allowed);
-    assert_eq!(
-        decide(&with_reason, &caller("viewer"), false).rule,
-        rules::LEAST_ROLE
-    );
+    assert_eq!(decide(&with_reason, &caller("viewer"), false).rule, rules::LEAST_ROLE);
 }
 
 #[test]
@@ -245,11 +135,7 @@ fn a_denial_says_what_is_missing_and_what_to_do() {
         decide(&rule(Role::Admin), &caller("viewer"), false).message,
         "this needs role admin; your certificate says viewer: ask an admin for a token with that role"
     );
-    let method = Rule {
-        also_roles: vec![Role::Billing],
-        mutates: true,
-        ..rule(Role::Operator)
-    };
+    let method = Rule { also_roles: vec![Role::Billing], mutates: true, ..rule(Role::Operator) };
     assert_eq!(
         decide(&method, &caller("auditor"), false).message,
         "this needs role operator or billing; your certificate says auditor: ask an admin for a \
@@ -261,24 +147,14 @@ fn a_denial_says_what_is_missing_and_what_to_do() {
         "{message}"
     );
     let message = decide(&rule(Role::Viewer), &caller(""), false).message;
-    assert!(
-        message.starts_with("your certificate names no role"),
-        "{message}"
-    );
+    assert!(message.starts_with("your certificate names no role"), "{message}");
 }
 
 #[test]
 fn a_rule_without_a_role_lets_nobody_in_to_write() {
-    let method = Rule {
-        least_role: None,
-        mutates: true,
-        ..rule(Role::Viewer)
-    };
+    let method = Rule { least_role: None, mutates: true, ..rule(Role::Viewer) };
     for role in Role::ALL {
-        assert!(
-            !decide(&method, &caller(role.as_str()), true).allowed,
-            "{role}"
-        );
+        assert!(!decide(&method, &caller(role.as_str()), true).allowed, "{role}");
     }
 }
 
@@ -297,11 +173,7 @@ fn any_role() -> impl Strategy<Value = Role> {
 }
 
 fn any_audience() -> impl Strategy<Value = Audience> {
-    prop::sample::select(vec![
-        Audience::Anonymous,
-        Audience::Device,
-        Audience::Operator,
-    ])
+    prop::sample::select(vec![Audience::Anonymous, Audience::Device, Audience::Operator])
 }
 
 prop_compose! {

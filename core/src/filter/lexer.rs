@@ -76,10 +76,7 @@ fn word(characters: &mut Characters<'_>, first: char) -> TokenKind {
 
 fn is_word_character(character: char) -> bool {
     !character.is_whitespace()
-        && !matches!(
-            character,
-            '(' | ')' | '"' | '\'' | '=' | '<' | '>' | '!' | ':'
-        )
+        && !matches!(character, '(' | ')' | '"' | '\'' | '=' | '<' | '>' | '!' | ':')
 }
 
 fn quoted(
@@ -119,17 +116,10 @@ fn operator(
             let (found, expected) = match first {
                 '=' => ("`==`", "`=`"),
                 ':' => ("`:=`", "`=` or `:`"),
-                _ => (
-                    "`!`",
-                    "`!=` between a field and a value, or `NOT` before a comparison",
-                ),
+                _ => ("`!`", "`!=` between a field and a value, or `NOT` before a comparison"),
             };
             let (found, expected) = (found.to_owned(), expected.to_owned());
-            return Err(FilterError::Unexpected {
-                position,
-                found,
-                expected,
-            });
+            return Err(FilterError::Unexpected { position, found, expected });
         }
     })
 }

@@ -22,11 +22,7 @@ pub(super) fn parse(
     if tokens.is_empty() {
         return Ok(None);
     }
-    let mut parser = Parser {
-        rest: tokens.iter().peekable(),
-        fields,
-        end,
-    };
+    let mut parser = Parser { rest: tokens.iter().peekable(), fields, end };
     let expression = parser.expression(0)?;
     match parser.rest.peek() {
         None => Ok(Some(expression)),
@@ -63,10 +59,7 @@ impl<'a> Parser<'a> {
         let token = self.next(EXPECTED)?;
         let position = token.position;
         if depth > DEPTH_MAXIMUM {
-            return Err(FilterError::TooDeep {
-                position,
-                maximum: DEPTH_MAXIMUM,
-            });
+            return Err(FilterError::TooDeep { position, maximum: DEPTH_MAXIMUM });
         }
         match &token.kind {
             TokenKind::Open => self.group(position, depth),
@@ -92,10 +85,7 @@ impl<'a> Parser<'a> {
     fn group(&mut self, opened: usize, depth: usize) -> Result<Expression, FilterError> {
         let inner = self.expression(depth + 1)?;
         match self.rest.next() {
-            Some(Token {
-                kind: TokenKind::Close,
-                ..
-            }) => Ok(inner),
+            Some(Token { kind: TokenKind::Close, .. }) => Ok(inner),
             Some(token) => Err(after_comparison(token)),
             None => Err(FilterError::Unexpected {
                 position: self.end,
@@ -107,31 +97,22 @@ impl<'a> Parser<'a> {
 
     fn comparison(&mut self, field: &str, position: usize) -> Result<Expression, FilterError> {
         let is_operator = |token: &&Token| matches!(token.kind, TokenKind::Operator(_));
-        let Some(Token {
-            position: operator_at,
-            kind: TokenKind::Operator(operator),
-        }) = self.rest.next_if(is_operator)
+        let Some(Token { position: operator_at, kind: TokenKind::Operator(operator) }) =
+            self.rest.next_if(is_operator)
         else {
             return Err(self.bare_word(field, position));
         };
         let operator = *operator;
         let is_map = operator == Operator::Has && self.fields.is_map(field);
-        let field_type = if is_map {
-            FieldType::Unknown
-        } else {
-            self.fields.resolve(field, position)?
-        };
+        let field_type =
+            if is_map { FieldType::Unknown } else { self.fields.resolve(field, position)? };
         let value = self.next("a value")?;
         let literal = literal(value)?;
         if is_map {
             return if literal.is_pattern() {
-                Err(FilterError::Wildcard {
-                    position: value.position,
-                })
+                Err(FilterError::Wildcard { position: value.position })
             } else {
-                Ok(Expression::Present {
-                    field: format!("{field}.{}", literal.text),
-                })
+                Ok(Expression::Present { field: format!("{field}.{}", literal.text) })
             };
         }
         let field = field.to_owned();
@@ -139,23 +120,10 @@ impl<'a> Parser<'a> {
             return Ok(Expression::Present { field });
         }
         if literal.is_pattern() && !matches!(operator, Operator::Equal | Operator::NotEqual) {
-            return Err(FilterError::Wildcard {
-                position: value.position,
-            });
+            return Err(FilterError::Wildcard { position: value.position });
         }
-        check_type(
-            &field,
-            field_type,
-            operator,
-            *operator_at,
-            &literal,
-            value.position,
-        )?;
-        Ok(Expression::Comparison {
-            field,
-            operator,
-            literal,
-        })
+        check_type(&field, field_type, operator, *operator_at, &literal, value.position)?;
+        Ok(Expression::Comparison { field, operator, literal })
     }
 
     fn next(&mut self, expected: &str) -> Result<&'a Token, FilterError> {
@@ -171,11 +139,7 @@ impl<'a> Parser<'a> {
             Some(keyword) => format!("write `{keyword}`, in capital letters"),
             None => self.fields.example(word),
         };
-        FilterError::BareWord {
-            position,
-            word: text::excerpt(word),
-            hint,
-        }
+        FilterError::BareWord { position, word: text::excerpt(word), hint }
     }
 }
 
@@ -203,16 +167,14 @@ fn unexpected(token: &Token, expected: &str) -> FilterError {
 fn after_comparison(token: &Token) -> FilterError {
     match &token.kind {
         TokenKind::Close => unexpected(token, "the end, since no `(` is open"),
-        TokenKind::Operator(_) => unexpected(
-            token,
-            "`AND`, `OR` or the end; a value with such a character needs quotes",
-        ),
+        TokenKind::Operator(_) => {
+            unexpected(token, "`AND`, `OR` or the end; a value with such a character needs quotes")
+        }
         TokenKind::Word(word) => match keyword_meant(word) {
             Some(keyword) => unexpected(token, &format!("`{keyword}`, in capital letters")),
-            None => unexpected(
-                token,
-                "`AND`, `OR` or the end; a value of several words needs quotes",
-            ),
+            None => {
+                unexpected(token, "`AND`, `OR` or the end; a value of several words needs quotes")
+            }
         },
         TokenKind::Open | TokenKind::Quoted(_) => unexpected(token, "`AND`, `OR` or the end"),
     }
@@ -223,9 +185,7 @@ fn keyword_meant(word: &str) -> Option<&'static str> {
     match word {
         "&&" | "&" => Some("AND"),
         "||" | "|" => Some("OR"),
-        _ => KEYWORDS
-            .into_iter()
-            .find(|keyword| word.eq_ignore_ascii_case(keyword)),
+        _ => KEYWORDS.into_iter().find(|keyword| word.eq_ignore_ascii_case(keyword)),
     }
 }
 
@@ -244,15 +204,9 @@ fn literal(token: &Token) -> Result<Literal, FilterError> {
         pieces.remove(0);
     }
     if pieces.contains(&WILDCARD) {
-        return Err(FilterError::Wildcard {
-            position: token.position,
-        });
+        return Err(FilterError::Wildcard { position: token.position });
     }
-    Ok(Literal {
-        text: plain(&pieces),
-        open_start,
-        open_end,
-    })
+    Ok(Literal { text: plain(&pieces), open_start, open_end })
 }
 
 fn check_type(
@@ -266,11 +220,7 @@ fn check_type(
     let (expected, fits, example) = match field_type {
         FieldType::Unknown => return Ok(()),
         FieldType::Integer => ("a whole number", literal.text.parse::<i64>().is_ok(), "10"),
-        FieldType::Bool => (
-            "true or false",
-            literal.text.parse::<bool>().is_ok(),
-            "true",
-        ),
+        FieldType::Bool => ("true or false", literal.text.parse::<bool>().is_ok(), "true"),
     };
     if !fits || literal.is_pattern() {
         let mut found = literal.text.clone();
@@ -285,17 +235,11 @@ fn check_type(
             field: field.to_owned(),
             expected,
             found: text::excerpt(&found),
-            example: format!(
-                "`{field} {} {example}`",
-                if operator.orders() { ">=" } else { "=" }
-            ),
+            example: format!("`{field} {} {example}`", if operator.orders() { ">=" } else { "=" }),
         });
     }
     if field_type == FieldType::Bool && operator.orders() {
-        return Err(FilterError::NoOrder {
-            position: operator_at,
-            field: field.to_owned(),
-        });
+        return Err(FilterError::NoOrder { position: operator_at, field: field.to_owned() });
     }
     Ok(())
 }

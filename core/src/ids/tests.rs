@@ -39,9 +39,9 @@ fn errors_say_value_rule_and_remedy() {
     ];
     for (value, remedy) in cases {
         let error = TenantId::parse(value).unwrap_err().to_string();
-        assert!(error.starts_with(&format!(
-            "tenant id `{value}` is not valid: it must be 3 to 40"
-        )));
+        assert!(
+            error.starts_with(&format!("tenant id `{value}` is not valid: it must be 3 to 40"))
+        );
         assert!(error.ends_with(remedy), "{error}");
     }
     let error = TenantId::from_name("acme").unwrap_err().to_string();
@@ -57,27 +57,10 @@ fn errors_say_value_rule_and_remedy() {
 
 #[test]
 fn names() {
-    assert_eq!(
-        TenantId::from_name("tenants/acme").unwrap().to_name(),
-        "tenants/acme"
-    );
-    assert_eq!(
-        PlanId::from_name("plans/free").unwrap().to_name(),
-        "plans/free"
-    );
-    assert_eq!(
-        RegionId::from_name("regions/dev").unwrap().to_name(),
-        "regions/dev"
-    );
-    for bad in [
-        "",
-        "/",
-        "tenants",
-        "tenants/",
-        "tenants//acme",
-        "plans/acme",
-        "tenants/acme/x",
-    ] {
+    assert_eq!(TenantId::from_name("tenants/acme").unwrap().to_name(), "tenants/acme");
+    assert_eq!(PlanId::from_name("plans/free").unwrap().to_name(), "plans/free");
+    assert_eq!(RegionId::from_name("regions/dev").unwrap().to_name(), "regions/dev");
+    for bad in ["", "/", "tenants", "tenants/", "tenants//acme", "plans/acme", "tenants/acme/x"] {
         assert!(TenantId::from_name(bad).is_err(), "{bad:?}");
     }
 }
@@ -89,10 +72,7 @@ fn uuids_have_one_form() {
     assert_eq!(uid.to_string(), text);
     let operation = OperationId::parse(text).unwrap();
     assert_eq!(operation.to_name(), format!("operations/{text}"));
-    assert_eq!(
-        OperationId::from_name(&operation.to_name()).unwrap(),
-        operation
-    );
+    assert_eq!(OperationId::from_name(&operation.to_name()).unwrap(), operation);
     let others = [
         text.to_uppercase(),
         text.replace('-', ""),
@@ -110,9 +90,7 @@ fn uuids_have_one_form() {
 fn json_is_a_string_and_is_checked() {
     let id: TenantId = serde_json::from_str("\"acme\"").unwrap();
     assert_eq!(serde_json::to_string(&id).unwrap(), "\"acme\"");
-    let error = serde_json::from_str::<TenantId>("\"Acme\"")
-        .unwrap_err()
-        .to_string();
+    let error = serde_json::from_str::<TenantId>("\"Acme\"").unwrap_err().to_string();
     assert!(error.contains("`acme` would be"), "{error}");
 }
 
@@ -136,10 +114,7 @@ fn hostile_texts_are_refused_in_few_words() {
         for error in errors {
             let shown = error.to_string();
             assert!(shown.chars().count() < 400, "{shown}");
-            assert!(
-                !shown.chars().any(crate::text::acts_on_terminals),
-                "{shown:?}"
-            );
+            assert!(!shown.chars().any(crate::text::acts_on_terminals), "{shown:?}");
         }
     }
 }

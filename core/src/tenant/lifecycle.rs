@@ -160,12 +160,7 @@ mod tests {
 
     const DELETE: Event = Event::DeleteRequested { protected: false };
     const DELETE_PROTECTED: Event = Event::DeleteRequested { protected: true };
-    const EVENTS: [Event; 4] = [
-        Event::Provisioned,
-        DELETE,
-        DELETE_PROTECTED,
-        Event::ClusterEmpty,
-    ];
+    const EVENTS: [Event; 4] = [Event::Provisioned, DELETE, DELETE_PROTECTED, Event::ClusterEmpty];
 
     #[test]
     fn the_whole_table() {
@@ -187,20 +182,14 @@ mod tests {
                 Ok(next) => next.to_string(),
                 Err(refusal) => format!("{}!", refusal.rule),
             });
-            assert_eq!(
-                found,
-                [provisioned, delete, delete_protected, empty],
-                "{word}"
-            );
+            assert_eq!(found, [provisioned, delete, delete_protected, empty], "{word}");
         }
     }
 
     #[test]
     fn a_refusal_says_what_to_do() {
         assert_eq!(
-            advance(TenantState::Active, DELETE_PROTECTED)
-                .unwrap_err()
-                .to_string(),
+            advance(TenantState::Active, DELETE_PROTECTED).unwrap_err().to_string(),
             "the tenant is protected, and nothing destructive is done to it: \
              clear `protected` on the tenant first, then delete it"
         );

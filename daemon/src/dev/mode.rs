@@ -2,9 +2,10 @@
 //! the cluster of a kubeconfig, and three sample tenants.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, DirBuilder, File, TryLockError},
     io::Write as _,
     net::SocketAddr,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -78,7 +79,7 @@ async fn run_on(
 ) -> anyhow::Result<()> {
     let database = migrate::setup(&postgres.superuser_url(), DATABASE).await?;
     let access_dir = data_dir.join("access");
-    fs::create_dir_all(&access_dir)?;
+    DirBuilder::new().recursive(true).mode(0o700).create(&access_dir)?;
     let files = AuthorityFiles::in_folder(&access_dir);
     if !files.key.exists() {
         Authority::create(&files, options.region.as_str(), Timestamp::now())?;
@@ -119,7 +120,8 @@ async fn run_on(
     welcomed
 }
 
-/// Logs go to a file, so that the terminal keeps the few lines that help.
+/// Logs go to standard error, and by default only what is wrong, so that the few lines
+/// that help stay in sight.
 fn start_logs(options: &DevOptions) -> anyhow::Result<()> {
     let config = LogConfig { format: LogFormat::Text, filter: options.log_filter.clone() };
     logs::start(&config).map_err(anyhow::Error::msg)
@@ -156,8 +158,7 @@ async fn welcome(
 ) -> anyhow::Result<()> {
     let Some(ssctl) = Ssctl::find(&options.context) else { return Ok(()) };
     if !ssctl.is_logged_in().await {
-        let grant =
-            Grant { operator: user_name(), role: Role::Admin, tenants: Vec::new() };
+        let grant = Grant { operator: user_name(), role: Role::Admin, tenants: Vec::new() };
         let authority = Authority::open(files)?;
         let token = access::create_token(
             db,
@@ -213,7 +214,10 @@ fn announce(
     )?;
     writeln!(out, "cluster: {}; data: {}", cluster.endpoint(), data_dir.display())?;
     let Some(ssctl) = Ssctl::find(&options.context) else {
-        writeln!(out, "ssctl is neither beside streamspaced nor on the path: build it with `cargo build -p ssctl`")?;
+        writeln!(
+            out,
+            "ssctl is neither beside streamspaced nor on the path: build it with `cargo build -p ssctl`"
+        )?;
         return Ok(out.flush()?);
     };
     writeln!(out, "\nTry in another terminal:")?;

@@ -59,9 +59,10 @@ where
 pub fn needs_apply(live: &ObjectMeta, wish: &ObjectMeta) -> bool {
     let lacks = |wished: &Option<std::collections::BTreeMap<String, String>>,
                  live: &Option<std::collections::BTreeMap<String, String>>| {
-        wished.iter().flatten().any(|(key, value)| {
-            live.as_ref().and_then(|present| present.get(key)) != Some(value)
-        })
+        wished
+            .iter()
+            .flatten()
+            .any(|(key, value)| live.as_ref().and_then(|present| present.get(key)) != Some(value))
     };
     lacks(&wish.labels, &live.labels)
         || lacks(&wish.annotations, &live.annotations)

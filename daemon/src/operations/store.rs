@@ -88,10 +88,7 @@ impl OperationRecord {
             kind: self.kind.clone(),
             target: self.target.clone(),
             done: self.done,
-            error: self
-                .error
-                .clone()
-                .map(|(code, message)| v1::OperationError { code, message }),
+            error: self.error.clone().map(|(code, message)| v1::OperationError { code, message }),
             progress: self.progress.clone(),
             actor: self.actor.clone(),
             create_time: timestamp(self.create_time),
@@ -100,9 +97,8 @@ impl OperationRecord {
     }
 
     fn change(&self, change: ChangeType, actor: &str) -> NewChange {
-        let resource = v1::Resource {
-            resource: Some(v1::resource::Resource::Operation(self.to_proto())),
-        };
+        let resource =
+            v1::Resource { resource: Some(v1::resource::Resource::Operation(self.to_proto())) };
         NewChange {
             kind: ChangeKind::Operation,
             change,

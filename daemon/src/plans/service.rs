@@ -40,8 +40,7 @@ impl Plans {
         caller: &Caller,
         request: &v1::ListPlansRequest,
     ) -> RpcResult<v1::ListPlansResponse> {
-        let query =
-            Query { method: "ListPlans", filter: "", order_by: "", show_deleted: false };
+        let query = Query { method: "ListPlans", filter: "", order_by: "", show_deleted: false };
         let paging = Paging { size: request.page_size, token: &request.page_token, query };
         let mut tx = self.db.begin(&caller.scope).await?;
         let records = store::list(&mut tx).await?;

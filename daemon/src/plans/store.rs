@@ -49,9 +49,8 @@ pub async fn current(
     connection: &mut PgConnection,
     id: &PlanId,
 ) -> Result<Option<PlanRecord>, DbError> {
-    let query = sqlx::query_as(
-        "SELECT * FROM plans WHERE plan_id = $1 ORDER BY version DESC LIMIT 1",
-    );
+    let query =
+        sqlx::query_as("SELECT * FROM plans WHERE plan_id = $1 ORDER BY version DESC LIMIT 1");
     Ok(query.bind(id.as_str()).fetch_optional(connection).await?)
 }
 

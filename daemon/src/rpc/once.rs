@@ -40,10 +40,7 @@ impl Once {
     }
 
     /// The reply that the same request got before.
-    pub async fn reply<R: Message + Default>(
-        &self,
-        tx: &mut PgConnection,
-    ) -> RpcResult<Option<R>> {
+    pub async fn reply<R: Message + Default>(&self, tx: &mut PgConnection) -> RpcResult<Option<R>> {
         let Some(id) = self.request_id else { return Ok(None) };
         let found = requests::lookup(tx, &self.actor, id, self.method, &self.sha256).await;
         let Some(bytes) = found.map_err(refusal)? else { return Ok(None) };

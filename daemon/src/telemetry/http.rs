@@ -48,7 +48,9 @@ async fn ready(State(sources): State<Sources>) -> impl IntoResponse {
         .board
         .read()
         .into_iter()
-        .map(|(part, report)| format!("{} {:?}: {}\n", part.as_str(), report.health, report.message))
+        .map(|(part, report)| {
+            format!("{} {:?}: {}\n", part.as_str(), report.health, report.message)
+        })
         .collect();
     let code = match sources.board.health_of(Part::Database) {
         Health::Ok | Health::Degraded => StatusCode::OK,

@@ -27,7 +27,9 @@ pub enum LogFormat {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { format: LogFormat::Json, filter: "info".into() }
+        // The client of the cluster logs every failed request; the health of the cluster
+        // is told once, when it changes.
+        Self { format: LogFormat::Json, filter: "info,kube_client=off".into() }
     }
 }
 

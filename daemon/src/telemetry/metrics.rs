@@ -5,9 +5,7 @@ use std::time::Duration;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text::encode},
-    metrics::{
-        counter::Counter, family::Family, gauge::ConstGauge, histogram::Histogram,
-    },
+    metrics::{counter::Counter, family::Family, gauge::ConstGauge, histogram::Histogram},
     registry::Registry,
 };
 use tokio::sync::watch;
@@ -47,7 +45,11 @@ impl Metrics {
         let calls = Family::default();
         let seconds = Family::new_with_constructor(call_seconds as fn() -> Histogram);
         registry.register("rpc_calls", "Finished calls by gRPC status code", calls.clone());
-        registry.register("rpc_seconds", "Duration of calls until the answer began", seconds.clone());
+        registry.register(
+            "rpc_seconds",
+            "Duration of calls until the answer began",
+            seconds.clone(),
+        );
         Self { calls, seconds }
     }
 }
@@ -94,7 +96,11 @@ impl Collector for RegionCollector {
         let leadership = self.leadership.borrow().clone();
         for (name, help, value) in [
             ("leads", "1 where this replica leads the region", i64::from(leadership.leads)),
-            ("leader_term", "The leader term, as far as this replica knows", leadership.leader_term),
+            (
+                "leader_term",
+                "The leader term, as far as this replica knows",
+                leadership.leader_term,
+            ),
             ("change_revision", "The latest revision of the change log", *self.revision.borrow()),
         ] {
             let gauge = ConstGauge::new(value);

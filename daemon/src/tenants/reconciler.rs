@@ -76,11 +76,7 @@ impl TenantReconciler {
     }
 
     /// Works whenever this replica leads, until it is stopped.
-    pub async fn run(
-        self,
-        mut leadership: watch::Receiver<Leadership>,
-        stop: CancellationToken,
-    ) {
+    pub async fn run(self, mut leadership: watch::Receiver<Leadership>, stop: CancellationToken) {
         let me = Arc::new(self);
         loop {
             let now = leadership.borrow_and_update().clone();
@@ -303,13 +299,12 @@ impl TenantReconciler {
         if error.is_conflict() {
             return Ok(());
         }
-        let settled = tenant.observed_generation == tenant.generation
-            && tenant.state != TenantState::Purging;
+        let settled =
+            tenant.observed_generation == tenant.generation && tenant.state != TenantState::Purging;
         if error.is_unavailable() && settled {
             return Ok(());
         }
-        let words =
-            Obstacle { reason: error.reason().to_owned(), message: error.to_string() };
+        let words = Obstacle { reason: error.reason().to_owned(), message: error.to_string() };
         self.observe(tenant, Seen::InTheWay(words), leadership).await
     }
 
@@ -378,12 +373,9 @@ impl Seen {
                 format!("namespace {} is as wished", current.namespace),
                 Some(Event::Provisioned),
             ),
-            Self::InTheWay(obstacle) => (
-                ConditionStatus::False,
-                obstacle.reason.as_str(),
-                obstacle.message.clone(),
-                None,
-            ),
+            Self::InTheWay(obstacle) => {
+                (ConditionStatus::False, obstacle.reason.as_str(), obstacle.message.clone(), None)
+            }
             Self::Empty => (
                 ConditionStatus::False,
                 "Deleted",

@@ -28,16 +28,8 @@ use crate::{
     },
 };
 
-const FILTER_FIELDS: [&str; 8] = [
-    "name",
-    "display_name",
-    "plan",
-    "seats",
-    "state",
-    "billing_account",
-    "protected",
-    "labels.*",
-];
+const FILTER_FIELDS: [&str; 8] =
+    ["name", "display_name", "plan", "seats", "state", "billing_account", "protected", "labels.*"];
 const ORDER_FIELDS: [&str; 6] = ["name", "display_name", "plan", "seats", "state", "create_time"];
 
 /// The tenants of one region.
@@ -101,7 +93,8 @@ impl Tenants {
         caller: &Caller,
         request: v1::UpdateTenantRequest,
     ) -> RpcResult<v1::Tenant> {
-        let wish = request.tenant.as_ref().ok_or_else(|| RpcError::field("tenant", "is required"))?;
+        let wish =
+            request.tenant.as_ref().ok_or_else(|| RpcError::field("tenant", "is required"))?;
         let id = tenant_id("tenant.name", &wish.name)?;
         let mut tx = self.db.begin(&caller.scope).await?;
         let once = Once::of(caller, "UpdateTenant", &request.request_id, &request)?;
@@ -165,8 +158,9 @@ impl Tenants {
         if tenant.state == TenantState::Purging {
             return Err(being_deleted(&tenant));
         }
-        tenant.state = advance(tenant.state, Event::DeleteRequested { protected: tenant.spec.protected })
-            .map_err(RpcError::from)?;
+        tenant.state =
+            advance(tenant.state, Event::DeleteRequested { protected: tenant.spec.protected })
+                .map_err(RpcError::from)?;
         tenant.generation += 1;
         tenant.update_time = Timestamp::now();
         store::update(&mut tx, &tenant).await?;
