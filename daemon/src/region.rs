@@ -26,7 +26,7 @@ use tonic::service::Routes;
 use crate::{
     access::{
         Access, AccessParts, Authority, AuthorityError, AuthorityFiles, Revocations, Serving,
-        serving::ServingError,
+        serving::ServingError, trust::TrustFollower,
     },
     audit::{self, Audit, AuditLog},
     config::Config,
@@ -191,6 +191,7 @@ struct Parts {
     authority: Arc<Authority>,
     serving: Serving,
     judge: Arc<PeerJudge>,
+    trust: TrustFollower,
     revocations: Arc<Revocations>,
     db: Database,
     changes: ChangeLog,
@@ -220,6 +221,7 @@ impl Parts {
             namespace_prefix: config.tenants.namespace_prefix.clone(),
             authority,
             serving,
+            trust: TrustFollower::new(files, Arc::clone(&judge)),
             judge,
             revocations,
             changes: ChangeLog::new(db.clone()),
@@ -313,6 +315,7 @@ impl Parts {
         standing.spawn(changes.run(stop()));
         standing.spawn(self.lease.run(stop()));
         standing.spawn(self.serving.run(stop()));
+        standing.spawn(self.trust.run(stop()));
         standing.spawn(Arc::clone(&audit).run_denials(stop()));
         standing.spawn(audit::sequencer::run(Arc::clone(&audit), stop()));
         standing.spawn(audit::sweep::run(audit, stop()));

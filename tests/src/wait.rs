@@ -26,12 +26,14 @@ pub async fn within<T, E: std::fmt::Display>(
     mut check: impl AsyncFnMut() -> Result<T, E>,
 ) -> T {
     let end = Instant::now() + patience;
+    let mut why = "the first look did not end".to_owned();
     loop {
-        let why = match tokio::time::timeout_at(end, check()).await {
+        // A look that is cut off tells nothing; the one before it does.
+        match tokio::time::timeout_at(end, check()).await {
             Ok(Ok(value)) => return value,
-            Ok(Err(why)) => why.to_string(),
-            Err(_) => "the last look did not end".to_owned(),
-        };
+            Ok(Err(found)) => why = found.to_string(),
+            Err(_elapsed) => {}
+        }
         assert!(Instant::now() < end, "waited {} s until {what}: {why}", patience.as_secs());
         sleep(POLL).await;
     }

@@ -14,6 +14,7 @@ pub mod serving;
 pub mod status;
 mod store;
 pub mod token;
+pub mod trust;
 
 pub use ca::{Authority, AuthorityError, AuthorityFiles, Grant};
 pub use service::{Access, AccessParts, TenantNames};

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::ClusterError;
 
-/// The client retries overload by itself for minutes; a caller wants to know sooner.
+/// A caller wants to know sooner than a connection that hangs would tell.
 const CALL_LIMIT: Duration = Duration::from_secs(10);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
@@ -49,6 +49,8 @@ impl Cluster {
             })?,
         };
         settings.connect_timeout = Some(CONNECT_LIMIT);
+        // Whoever calls has a backoff of its own, which tells what it waits for.
+        settings.default_retry = false;
         let endpoint = settings.cluster_url.to_string();
         let client = Client::try_from(settings).map_err(|e| wrong(&e))?;
         Ok(Self { client, endpoint })

@@ -70,7 +70,7 @@ pub(crate) async fn send(
         request = request.header(header::CONTENT_TYPE, content_type);
     }
     let request = request.body(kube::client::Body::from(body.as_bytes().to_vec())).unwrap();
-    let response = client.send(request).await.unwrap();
+    let response = within(client.send(request)).await.unwrap();
     let code = response.status().as_u16();
     let bytes = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
     let value =
@@ -156,7 +156,7 @@ pub(crate) fn refusal<T: std::fmt::Debug>(result: kube::Result<T>) -> Status {
 /// The events of a watch as JSON; the path has a query.
 pub(crate) async fn watch(client: &Client, path: &str) -> BoxStream<'static, Value> {
     let request = Request::get(path).body(Vec::new()).unwrap();
-    let lines = client.request_stream(request).await.unwrap().lines();
+    let lines = within(client.request_stream(request)).await.unwrap().lines();
     lines.into_stream().map(|line| serde_json::from_str(&line.unwrap()).unwrap()).boxed()
 }
 
