@@ -34,12 +34,10 @@ impl TrustFollower {
         // Told once, also where it is of no use.
         self.seen = now;
         let authority = Authority::open(&self.files)?;
-        let bundle = authority
-            .trust_bundle()
-            .map_err(|error| AuthorityError::Content {
-                path: self.files.trust.clone(),
-                message: error.to_string(),
-            })?;
+        let bundle = authority.trust_bundle().map_err(|error| AuthorityError::Content {
+            path: self.files.trust.clone(),
+            message: error.to_string(),
+        })?;
         self.judge.replace_bundle(bundle);
         Ok(true)
     }
