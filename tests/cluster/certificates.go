@@ -53,10 +53,22 @@ func writeCredentials(l layout, server string) error {
 	if err := ca.issue(l, "admin", admin); err != nil {
 		return err
 	}
+	// The controllers have a name of their own, as in a cluster that kubeadm makes:
+	// what they write can be told from what an administrator writes.
+	manager := &x509.Certificate{
+		Subject:     pkix.Name{CommonName: "system:kube-controller-manager"},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	if err := ca.issue(l, roleControllerManager, manager); err != nil {
+		return err
+	}
 	if err := writeServiceAccountKeys(l); err != nil {
 		return err
 	}
-	return writeKubeconfig(l, server)
+	if err := writeKubeconfig(l, "kubeconfig", server, "admin"); err != nil {
+		return err
+	}
+	return writeKubeconfig(l, controllerKubeconfig, server, roleControllerManager)
 }
 
 func newAuthority() (*authority, error) {
@@ -142,25 +154,25 @@ clusters:
     server: %s
     certificate-authority-data: %s
 users:
-- name: admin
+- name: %s
   user:
     client-certificate-data: %s
     client-key-data: %s
 contexts:
 - name: test
-  context: {cluster: test, user: admin}
+  context: {cluster: test, user: %s}
 current-context: test
 `
 
-func writeKubeconfig(l layout, server string) error {
-	encoded := make([]any, 0, 3)
-	for _, name := range []string{"ca.crt", "admin.crt", "admin.key"} {
+func writeKubeconfig(l layout, file, server, user string) error {
+	encoded := make(map[string]string, 3)
+	for _, name := range []string{"ca.crt", user + ".crt", user + ".key"} {
 		content, err := os.ReadFile(l.path(name))
 		if err != nil {
 			return err
 		}
-		encoded = append(encoded, base64.StdEncoding.EncodeToString(content))
+		encoded[name] = base64.StdEncoding.EncodeToString(content)
 	}
-	text := fmt.Sprintf(kubeconfigTemplate, append([]any{server}, encoded...)...)
-	return os.WriteFile(l.path("kubeconfig"), []byte(text), 0o600)
+	text := fmt.Sprintf(kubeconfigTemplate, server, encoded["ca.crt"], user, encoded[user+".crt"], encoded[user+".key"], user)
+	return os.WriteFile(l.path(file), []byte(text), 0o600)
 }

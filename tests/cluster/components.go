@@ -12,7 +12,27 @@ import (
 const (
 	roleAPIServer         = "apiserver"
 	roleControllerManager = "controller-manager"
+
+	controllerKubeconfig = "controller-manager.kubeconfig"
+	auditPolicyFile      = "audit-policy.yaml"
+	auditLogFile         = "audit.jsonl"
 )
+
+// auditPolicy has each write that was answered in the log, in one line: who,
+// what and the answer's code. Leases and events of the system tell nothing.
+const auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived, ResponseStarted, Panic]
+rules:
+- level: None
+  resources: [{group: coordination.k8s.io, resources: [leases]}]
+- level: None
+  userGroups: ["system:nodes", "system:serviceaccounts:kube-system"]
+  resources: [{group: "", resources: [events]}, {group: events.k8s.io, resources: [events]}]
+- level: Metadata
+  verbs: [create, update, patch, delete, deletecollection]
+- level: None
+`
 
 // controllers are those whose effects the tests look at.
 var controllers = []string{
@@ -55,16 +75,26 @@ func apiserverArgs(l layout, etcd string, port int) []string {
 		// There is one server and nothing routes to it through a Service.
 		"--endpoint-reconciler-type=none",
 		"--shutdown-delay-duration=0s",
+		"--audit-policy-file=" + l.path(auditPolicyFile),
+		"--audit-log-path=" + l.path(auditLogFile),
+		"--audit-log-maxsize=10000",
 	}
 }
 
 func controllerManagerArgs(l layout) []string {
 	return []string{
-		"--kubeconfig=" + l.path("kubeconfig"),
+		"--kubeconfig=" + l.path(controllerKubeconfig),
+		"--use-service-account-credentials=true",
 		"--root-ca-file=" + l.path("ca.crt"),
 		"--service-account-private-key-file=" + l.path("service-account.key"),
 		"--controllers=" + strings.Join(controllers, ","),
 		"--leader-elect=false",
 		"--secure-port=0",
+		// A thousand namespaces at once must not wait for the controllers' own rate.
+		"--kube-api-qps=1000",
+		"--kube-api-burst=2000",
+		"--concurrent-namespace-syncs=20",
+		"--concurrent-resource-quota-syncs=20",
+		"--resource-quota-sync-period=30s",
 	}
 }

@@ -65,6 +65,9 @@ func start(args []string) error {
 	if err := writeCredentials(s.layout, s.server); err != nil {
 		return err
 	}
+	if err := os.WriteFile(s.layout.path(auditPolicyFile), []byte(auditPolicy), 0o600); err != nil {
+		return err
+	}
 	defer s.stop()
 	if err := s.startAPIServer(); err != nil {
 		return err

@@ -1,10 +1,13 @@
 //! Who owns which field: server-side apply, and the bookkeeping of every other write.
 
+use std::cmp::Ordering;
+
 use serde_json::Value;
 
 use crate::{
     fields::{self, Entry, FieldSet, Managers, Manner, Path},
-    schema::{Object, Resource, Schema, edit},
+    kinds::Resource,
+    schema::{Object, Schema, edit},
     status::Failure,
 };
 
@@ -37,7 +40,7 @@ pub(crate) fn apply(
 
     let mut merged = live.clone();
     merge(&mut merged, configuration, &resource.schema);
-    prune(&mut merged, &last.fields, &managers);
+    prune(&mut merged, &resource.schema, &last.fields, &managers);
 
     let comparison = fields::compare(live, &merged, &resource.schema);
     let written = comparison.written();
@@ -101,7 +104,7 @@ fn store(resource: &Resource, object: &mut Object, managers: &Managers) {
         if managers.0.is_empty() {
             metadata.remove("managedFields");
         } else {
-            metadata.insert("managedFields".to_owned(), managers.to_json(resource.api_version));
+            metadata.insert("managedFields".to_owned(), managers.to_json(&resource.api_version()));
         }
     });
 }
@@ -113,92 +116,125 @@ fn conflicts(
     own: &(Manner, String),
 ) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    for (key, entry) in managers.0.iter().filter(|(key, _)| *key != own) {
+    let mut others: Vec<_> = managers.0.iter().filter(|(key, _)| *key != own).collect();
+    others.sort_by_key(|((manner, manager), _)| (manager, *manner));
+    for (key, entry) in others {
         let (manner, manager) = key;
         let spelled = match manner {
             Manner::Apply => format!("{manager:?}"),
-            Manner::Update => format!("{manager:?} using {}", resource.api_version),
+            Manner::Update => format!("{manager:?} using {}", resource.api_version()),
         };
-        let owned = entry.fields.intersection(written);
+        let mut owned: Vec<&Path> = entry.fields.intersection(written).collect();
+        owned.sort_by(|left, right| told_before(left, right));
+        let owned = owned.into_iter();
         found.extend(owned.map(|field| (spelled.clone(), fields::spell(field))));
     }
     found
 }
 
+/// The API server tells of a level's own fields before those of the levels below.
+fn told_before(left: &Path, right: &Path) -> Ordering {
+    let common = left.iter().zip(right).take_while(|(left, right)| left == right).count();
+    let is_below = |path: &Path| path.len() > common + 1;
+    is_below(left).cmp(&is_below(right)).then_with(|| left.cmp(right))
+}
+
 fn merge(into: &mut Object, from: &Object, schema: &Schema) {
-    let Schema::Fields(fields) = schema else {
-        return;
-    };
-    for (name, schema) in *fields {
-        let Some(value) = from.get(*name) else {
+    for (name, value) in from {
+        let Some((schema, _)) = schema.child(name) else {
             continue;
         };
         match (schema, value) {
             (Schema::Server, _) => {}
-            (Schema::Fields(_), Value::Object(inner)) => {
+            (schema, Value::Object(inner)) if schema.is_granular() => {
                 edit(into, name, |section| merge(section, inner, schema));
             }
-            (Schema::TextMap, Value::Object(map)) => {
-                edit(into, name, |section| {
-                    section.extend(map.iter().map(|(key, value)| (key.clone(), value.clone())));
-                });
+            (Schema::Set, Value::Array(items)) => {
+                let mut present = take_list(into, name);
+                let missing: Vec<Value> =
+                    items.iter().filter(|item| !present.contains(item)).cloned().collect();
+                present.extend(missing);
+                into.insert(name.clone(), Value::Array(present));
             }
-            (Schema::TextSet, Value::Array(items)) => {
-                let slot = into.entry(*name).or_insert_with(|| Value::Array(Vec::new()));
-                if let Value::Array(present) = slot {
-                    let missing: Vec<Value> =
-                        items.iter().filter(|item| !present.contains(item)).cloned().collect();
-                    present.extend(missing);
+            (Schema::Keyed { by, items: schema }, Value::Array(items)) => {
+                let mut present = take_list(into, name);
+                for item in items {
+                    let key = fields::key_of(item, by);
+                    match (present.iter_mut().find(|old| fields::key_of(old, by) == key), item) {
+                        (Some(Value::Object(old)), Value::Object(new)) if schema.is_granular() => {
+                            merge(old, new, schema);
+                        }
+                        (Some(old), new) => *old = new.clone(),
+                        (None, new) => present.push(new.clone()),
+                    }
                 }
+                into.insert(name.clone(), Value::Array(present));
             }
             _ => {
-                into.insert((*name).to_owned(), value.clone());
+                into.insert(name.clone(), value.clone());
             }
         }
+    }
+}
+
+fn take_list(object: &mut Object, name: &str) -> Vec<Value> {
+    match object.remove(name) {
+        Some(Value::Array(items)) => items,
+        _ => Vec::new(),
     }
 }
 
 /// Removes what the last configuration named and nobody owns now.
-fn prune(merged: &mut Object, last: &FieldSet, managers: &Managers) {
+fn prune(merged: &mut Object, schema: &Schema, last: &FieldSet, managers: &Managers) {
     let owned = |path: &Path| managers.0.values().any(|entry| entry.fields.contains(path));
     for path in last.iter().filter(|path| !owned(path)) {
         // A map or list that the last configuration named as empty may hold
         // what others put there since.
-        let holds_more = is_filled_container(merged, path);
-        if !holds_more {
+        if !(is_granular(schema, path) && is_filled_container(merged, path)) {
             fields::remove(merged, path);
-        }
-    }
-    if let Some(Value::Object(metadata)) = merged.get_mut("metadata") {
-        for (name, step) in [
-            ("labels", "f:labels"),
-            ("annotations", "f:annotations"),
-            ("finalizers", "f:finalizers"),
-        ] {
-            let empty = match metadata.get(name) {
-                Some(Value::Object(map)) => map.is_empty(),
-                Some(Value::Array(items)) => items.is_empty(),
-                _ => false,
-            };
-            if empty && !owned(&vec!["f:metadata".to_owned(), step.to_owned()]) {
-                metadata.remove(name);
-            }
+            remove_emptied(merged, path, &owned);
         }
     }
 }
 
-fn is_filled_container(object: &Object, path: &Path) -> bool {
-    let mut node = object;
-    for step in path {
-        let Some(value) = step.strip_prefix("f:").and_then(|name| node.get(name)) else {
-            return false;
-        };
-        match value {
-            Value::Object(inner) => node = inner,
-            _ => return false,
+/// Removes the maps and lists above `path` that are empty now and nobody's own.
+fn remove_emptied(merged: &mut Object, path: &Path, owned: &impl Fn(&Path) -> bool) {
+    for length in (2..path.len()).rev() {
+        let above: Path = path.iter().take(length).cloned().collect();
+        if !is_empty_container(merged, &above) || owned(&above) {
+            return;
         }
+        fields::remove(merged, &above);
     }
-    !node.is_empty()
+}
+
+fn find<'a>(object: &'a Object, path: &Path) -> Option<&'a Value> {
+    let mut steps = path.iter().map(|step| step.strip_prefix("f:"));
+    let first = object.get(steps.next()??)?;
+    steps.try_fold(first, |value, step| value.get(step?))
+}
+
+fn is_empty_container(object: &Object, path: &Path) -> bool {
+    match find(object, path) {
+        Some(Value::Object(map)) => map.is_empty(),
+        Some(Value::Array(items)) => items.is_empty(),
+        _ => false,
+    }
+}
+
+/// Whether what is at `path` is owned field by field.
+fn is_granular(schema: &Schema, path: &Path) -> bool {
+    let below =
+        path.iter().try_fold(schema, |schema, step| match (schema, step.split_once(':')?) {
+            (Schema::Keyed { items, .. }, ("k", _)) => Some(&**items),
+            (schema, ("f", name)) => schema.child(name).map(|(schema, _)| schema),
+            _ => None,
+        });
+    below.is_some_and(Schema::is_granular)
+}
+
+fn is_filled_container(object: &Object, path: &Path) -> bool {
+    matches!(find(object, path), Some(Value::Object(map)) if !map.is_empty())
 }
 
 /// Whether the two differ in nothing but the times of their managers' entries.

@@ -2,13 +2,15 @@
 
 use bytes::Bytes;
 use http::Method;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::{
     apply::Writer,
-    namespaces,
+    events,
+    kinds::Resource,
+    objects::{self, Place},
     options::Query,
-    schema::{Misfit, NAMESPACES, Object, metadata_text, misfits},
+    schema::{Misfit, Object, edit, metadata_text, misfits},
     status::Failure,
 };
 
@@ -26,35 +28,57 @@ impl Call {
     pub(crate) fn writer(&self, manager: &str) -> Writer {
         let manager =
             [manager, &self.user_agent, "unknown"].into_iter().find(|name| !name.is_empty());
-        Writer { manager: manager.unwrap_or_default().to_owned(), time: namespaces::now() }
+        Writer { manager: manager.unwrap_or_default().to_owned(), time: objects::now() }
     }
 
     /// The body as a whole object, and warnings about fields that do not exist.
-    pub(crate) fn object(&self) -> Result<(Object, Vec<String>), Failure> {
-        let object: Object = serde_json::from_slice(&self.body).map_err(|error| {
-            let kind = NAMESPACES.kind;
+    pub(crate) fn object(&self, place: &Place) -> Result<(Object, Vec<String>), Failure> {
+        let resource = &*place.resource;
+        let mut object: Object = serde_json::from_slice(&self.body).map_err(|error| {
+            let kind = &resource.kind;
             Failure::bad_request(format!(
                 "the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; json parse error: {error}"
             ))
         })?;
+        let wanted = &resource.kind;
         let cannot = |version: &str, kind: &str, why: &str| {
             Failure::bad_request(format!(
-                "{kind} in version {version:?} cannot be handled as a Namespace: {why}"
+                "{kind} in version {version:?} cannot be handled as a {wanted}: {why}"
             ))
         };
         let text = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default();
         let (version, kind) = (text("apiVersion"), text("kind"));
-        if !matches!((version, kind), ("" | "v1", "" | "Namespace")) {
-            let why =
-                format!("converting ({version}.{kind}) to (core.Namespace): unknown conversion");
+        if !(version.is_empty() || version == resource.api_version())
+            || !(kind.is_empty() || kind == resource.kind)
+        {
+            // What no kind of the server is called is not looked at further.
+            if !version.is_empty() && version != "v1" && version != resource.api_version() {
+                let why = format!(
+                    "no kind {kind:?} is registered for version {version:?} in scheme \"pkg/runtime/scheme.go:111\""
+                );
+                return Err(cannot(version, kind, &why));
+            }
+            let package = match resource.group.split('.').next() {
+                Some("") | None => "core",
+                Some(package) => package,
+            };
+            let why = format!(
+                "converting ({version}.{kind}) to ({package}.{wanted}): unknown conversion"
+            );
             return Err(cannot(version, kind, &why));
         }
-        let warnings = check_decoded(&object).map_err(|why| cannot("v1", "Namespace", &why))?;
+        let warnings = check_decoded(&object, resource)
+            .map_err(|why| cannot(&resource.version, wanted, &why))?;
+        check_namespace(&object, place)?;
+        if resource.is_core_event() {
+            events::from_core(&mut object);
+        }
         Ok((object, warnings))
     }
 
     /// The body as an applied configuration of the object of this name.
-    pub(crate) fn configuration(&self, name: &str) -> Result<Object, Failure> {
+    pub(crate) fn configuration(&self, place: &Place, name: &str) -> Result<Object, Failure> {
+        let resource = &*place.resource;
         let mut object: Object = serde_json::from_slice(&self.body).map_err(|error| {
             Failure::bad_request(format!(
                 "error decoding YAML: error converting YAML to JSON: {error}"
@@ -62,17 +86,22 @@ impl Call {
         })?;
         let text = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default();
         let (version, kind) = (text("apiVersion"), text("kind"));
-        if (version, kind) != (NAMESPACES.api_version, NAMESPACES.kind) {
-            let version = if version.is_empty() { "/" } else { &format!("/{version}") };
+        if (version, kind) != (&resource.api_version(), &resource.kind) {
+            let version = match version {
+                "" => "/".to_owned(),
+                version if version.contains('/') => version.to_owned(),
+                version => format!("/{version}"),
+            };
             return Err(Failure::bad_request(format!(
                 "invalid object type: {version}, Kind={kind}"
             )));
         }
         check_name(&object, name)?;
+        check_namespace(&object, place)?;
         if object.get("metadata").and_then(|metadata| metadata.get("managedFields")).is_some() {
             return Err(Failure::bad_request("metadata.managedFields must be nil"));
         }
-        if let Some(misfit) = misfits(&object, &NAMESPACES.schema).first() {
+        if let Some(misfit) = misfits(&object, &resource.schema).first() {
             let why = match misfit {
                 Misfit::Undeclared(path) => format!(".{path}: field not declared in schema"),
                 Misfit::Mistyped { path, wanted, found, .. } => {
@@ -80,33 +109,56 @@ impl Call {
                         ".{path}: expected {wanted}, got &value.valueUnstructured{{Value:{found}}}"
                     )
                 }
+                Misfit::NoQuantity(_) => return Err(Failure::bad_request(NO_QUANTITY)),
             };
+            let (namespace, gvk) =
+                (metadata_text(&object, "namespace"), group_version_kind(resource));
             return Err(Failure::internal(format!(
-                "failed to create typed patch object (/{name}; /v1, Kind=Namespace): {why}"
+                "failed to create typed patch object ({namespace}/{name}; {gvk}): {why}"
             )));
         }
         drop_nulls(&mut object);
+        edit(&mut object, "metadata", |metadata| metadata.remove("namespace"));
         Ok(object)
     }
 }
 
+const NO_QUANTITY: &str =
+    "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+
+/// `/v1, Kind=Namespace`.
+fn group_version_kind(resource: &Resource) -> String {
+    format!("{}/{}, Kind={}", resource.group, resource.version, resource.kind)
+}
+
 /// Warnings about fields that do not exist; the error is a value of a wrong type.
-pub(crate) fn check_decoded(object: &Object) -> Result<Vec<String>, String> {
+pub(crate) fn check_decoded(object: &Object, resource: &Resource) -> Result<Vec<String>, String> {
     let mut warnings = Vec::new();
-    for misfit in misfits(object, &NAMESPACES.schema) {
+    for misfit in misfits(object, &resource.schema) {
         match misfit {
             Misfit::Undeclared(path) => warnings.push(format!("unknown field \"{path}\"")),
             Misfit::Mistyped { field, wanted, found, .. } => {
                 let found = json_kind(&found);
                 let holder =
-                    if field.starts_with("metadata.") { "ObjectMeta" } else { "Namespace" };
+                    if field.starts_with("metadata.") { "ObjectMeta" } else { &resource.kind };
                 return Err(format!(
                     "json: cannot unmarshal {found} into Go struct field {holder}.{field} of type {wanted}"
                 ));
             }
+            Misfit::NoQuantity(_) => return Err(NO_QUANTITY.to_owned()),
         }
     }
     Ok(warnings)
+}
+
+fn check_namespace(object: &Object, place: &Place) -> Result<(), Failure> {
+    match metadata_text(object, "namespace") {
+        "" => Ok(()),
+        given if given == place.namespace || !place.resource.namespaced => Ok(()),
+        _ => Err(Failure::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        )),
+    }
 }
 
 /// What Go's decoder calls the value's kind.
@@ -126,29 +178,6 @@ pub(crate) fn check_name(object: &Object, name: &str) -> Result<(), Failure> {
         given => Err(Failure::bad_request(format!(
             "the name of the object ({given}) does not match the name on the URL ({name})"
         ))),
-    }
-}
-
-/// RFC 7386.
-pub(crate) fn merge_patch(object: &mut Object, patch: &Object) {
-    for (key, value) in patch {
-        match value {
-            Value::Null => {
-                object.remove(key);
-            }
-            Value::Object(inner) => {
-                let slot = object.entry(key.as_str()).or_insert(Value::Null);
-                let mut section = match slot.take() {
-                    Value::Object(section) => section,
-                    _ => Map::new(),
-                };
-                merge_patch(&mut section, inner);
-                *slot = Value::Object(section);
-            }
-            other => {
-                object.insert(key.clone(), other.clone());
-            }
-        }
     }
 }
 

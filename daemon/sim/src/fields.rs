@@ -42,38 +42,49 @@ fn item_step(path: &Path, item: &Value) -> Path {
     step(path, format!("v:{item}"))
 }
 
+/// An item of a keyed list by its keys: `k:{"type":"Ready"}`.
+pub(crate) fn key_of(item: &Value, by: &[String]) -> String {
+    let keys: Map<String, Value> =
+        by.iter().filter_map(|key| Some((key.clone(), item.get(key)?.clone()))).collect();
+    format!("k:{}", Value::Object(keys))
+}
+
 /// The fields that `object` names, for an applied configuration.
 pub(crate) fn named_fields(object: &Object, schema: &Schema) -> FieldSet {
     let mut found = FieldSet::new();
-    if let Schema::Fields(fields) = schema {
-        for (name, schema) in *fields {
-            if let Some(value) = object.get(*name) {
-                name_fields(value, schema, &vec![format!("f:{name}")], &mut found);
-            }
-        }
-    }
+    name_children(object, schema, &Vec::new(), &mut found);
     found.remove(&vec!["f:metadata".to_owned()]);
     found
+}
+
+fn name_children(object: &Object, schema: &Schema, path: &Path, found: &mut FieldSet) {
+    for (name, value) in object {
+        let Some((schema, declared)) = schema.child(name) else {
+            continue;
+        };
+        let path = field_step(path, name);
+        name_fields(value, schema, &path, found);
+        if !declared && !matches!(schema, Schema::Server) {
+            found.insert(path);
+        }
+    }
 }
 
 fn name_fields(value: &Value, schema: &Schema, path: &Path, found: &mut FieldSet) {
     match (schema, value) {
         (Schema::Server, _) => {}
-        (Schema::Fields(_) | Schema::TextMap, Value::Object(map)) if map.is_empty() => {
-            found.insert(path.clone());
+        (schema, Value::Object(map)) if schema.is_granular() && !map.is_empty() => {
+            name_children(map, schema, path, found);
         }
-        (Schema::Fields(fields), Value::Object(map)) => {
-            for (name, schema) in *fields {
-                if let Some(value) = map.get(*name) {
-                    name_fields(value, schema, &field_step(path, name), found);
-                }
-            }
-        }
-        (Schema::TextMap, Value::Object(map)) => {
-            found.extend(map.keys().map(|key| field_step(path, key)));
-        }
-        (Schema::TextSet, Value::Array(items)) => {
+        (Schema::Set, Value::Array(items)) => {
             found.extend(items.iter().map(|item| item_step(path, item)));
+        }
+        (Schema::Keyed { by, items: schema }, Value::Array(items)) => {
+            for item in items {
+                let path = step(path, key_of(item, by));
+                name_fields(item, schema, &path, found);
+                found.insert(path);
+            }
         }
         _ => {
             found.insert(path.clone());
@@ -84,13 +95,23 @@ fn name_fields(value: &Value, schema: &Schema, path: &Path, found: &mut FieldSet
 /// What differs from `old` to `new`.
 pub(crate) fn compare(old: &Object, new: &Object, schema: &Schema) -> Comparison {
     let mut comparison = Comparison::default();
-    if let Schema::Fields(fields) = schema {
-        for (name, schema) in *fields {
-            let path = vec![format!("f:{name}")];
-            compare_values(old.get(*name), new.get(*name), schema, &path, &mut comparison);
+    compare_children(old, new, schema, &Vec::new(), &mut comparison);
+    comparison
+}
+
+fn compare_children(
+    old: &Object,
+    new: &Object,
+    schema: &Schema,
+    path: &Path,
+    into: &mut Comparison,
+) {
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    for name in names {
+        if let Some((schema, _)) = schema.child(name) {
+            compare_values(old.get(name), new.get(name), schema, &field_step(path, name), into);
         }
     }
-    comparison
 }
 
 fn compare_values(
@@ -100,31 +121,34 @@ fn compare_values(
     path: &Path,
     into: &mut Comparison,
 ) {
+    let nothing_in_it = Value::Object(Map::new());
+    // A struct that is no pointer is never absent.
+    let there = if schema.is_always() { Some(&nothing_in_it) } else { None };
+    let (old, new) = (old.or(there), new.or(there));
+    let is_empty = |value: Option<&Value>| match value {
+        Some(Value::Object(map)) => map.is_empty(),
+        Some(Value::Array(items)) => items.is_empty(),
+        Some(Value::Null) | None => true,
+        Some(_) => false,
+    };
+    let is_map = |value: Option<&Value>| value.is_none_or(Value::is_object);
+    let is_list = |value: Option<&Value>| value.is_none_or(Value::is_array);
     match schema {
         Schema::Server => {}
-        Schema::Fields(fields) => {
-            for (name, schema) in *fields {
-                let child =
-                    |value: Option<&'_ Value>| value.and_then(|value| value.get(*name)).cloned();
-                let (old, new) = (child(old), child(new));
-                compare_values(old.as_ref(), new.as_ref(), schema, &field_step(path, name), into);
-            }
-        }
-        Schema::TextMap => {
+        // Whether both are empty or absent is a difference of its own.
+        _ if is_empty(old) && is_empty(new) => compare_leaves(old, new, path.clone(), into),
+        schema if schema.is_granular() && is_map(old) && is_map(new) => {
             compare_presence(old, new, path, into);
-            let empty = Map::new();
-            let old = old.and_then(Value::as_object).unwrap_or(&empty);
-            let new = new.and_then(Value::as_object).unwrap_or(&empty);
-            let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-            for key in keys {
-                compare_leaves(old.get(key), new.get(key), field_step(path, key), into);
-            }
+            let nothing = Map::new();
+            let old = old.and_then(Value::as_object).unwrap_or(&nothing);
+            let new = new.and_then(Value::as_object).unwrap_or(&nothing);
+            compare_children(old, new, schema, path, into);
         }
-        Schema::TextSet => {
+        Schema::Set if is_list(old) && is_list(new) => {
             compare_presence(old, new, path, into);
-            let empty = Vec::new();
-            let old = old.and_then(Value::as_array).unwrap_or(&empty);
-            let new = new.and_then(Value::as_array).unwrap_or(&empty);
+            let nothing = Vec::new();
+            let old = old.and_then(Value::as_array).unwrap_or(&nothing);
+            let new = new.and_then(Value::as_array).unwrap_or(&nothing);
             into.added.extend(
                 new.iter().filter(|item| !old.contains(item)).map(|item| item_step(path, item)),
             );
@@ -132,7 +156,19 @@ fn compare_values(
                 old.iter().filter(|item| !new.contains(item)).map(|item| item_step(path, item)),
             );
         }
-        Schema::TextList | Schema::Text => compare_leaves(old, new, path.clone(), into),
+        Schema::Keyed { by, items } if is_list(old) && is_list(new) => {
+            compare_presence(old, new, path, into);
+            let by_key = |list: Option<&'_ Value>| -> BTreeMap<String, Value> {
+                let items = list.and_then(Value::as_array).into_iter().flatten();
+                items.map(|item| (key_of(item, by), item.clone())).collect()
+            };
+            let (old, new) = (by_key(old), by_key(new));
+            let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+            for key in keys {
+                compare_values(old.get(key), new.get(key), items, &step(path, key.clone()), into);
+            }
+        }
+        _ => compare_leaves(old, new, path.clone(), into),
     }
 }
 
@@ -153,29 +189,38 @@ fn compare_leaves(old: Option<&Value>, new: Option<&Value>, path: Path, into: &m
     };
 }
 
-/// Removes the field at `path`, if it is there.
+/// Removes the field at `path`, if it is there, and what that leaves empty.
 pub(crate) fn remove(object: &mut Object, path: &[String]) {
-    match path {
-        [last] => {
-            if let Some(name) = last.strip_prefix("f:") {
-                object.remove(name);
-            }
-        }
-        [name, item] if item.starts_with("v:") => {
-            if let Some(Value::Array(items)) =
-                name.strip_prefix("f:").and_then(|name| object.get_mut(name))
-            {
-                items.retain(|kept| format!("v:{kept}") != *item);
-            }
-        }
-        [name, rest @ ..] => {
-            if let Some(Value::Object(inner)) =
-                name.strip_prefix("f:").and_then(|name| object.get_mut(name))
-            {
+    let [name, rest @ ..] = path else {
+        return;
+    };
+    let Some(name) = name.strip_prefix("f:") else {
+        return;
+    };
+    if rest.is_empty() {
+        object.remove(name);
+        return;
+    }
+    match object.get_mut(name) {
+        Some(Value::Object(inner)) => remove(inner, rest),
+        Some(Value::Array(items)) => {
+            let [item, rest @ ..] = rest else {
+                return;
+            };
+            let keys = item.strip_prefix("k:").and_then(|keys| serde_json::from_str(keys).ok());
+            let is_it = |kept: &Value| match &keys {
+                Some(Value::Object(keys)) => {
+                    keys.iter().all(|(key, value)| kept.get(key) == Some(value))
+                }
+                _ => format!("v:{kept}") == *item,
+            };
+            if rest.is_empty() {
+                items.retain(|kept| !is_it(kept));
+            } else if let Some(Value::Object(inner)) = items.iter_mut().find(|kept| is_it(kept)) {
                 remove(inner, rest);
             }
         }
-        [] => {}
+        _ => {}
     }
 }
 
@@ -184,6 +229,12 @@ pub(crate) fn spell(path: &Path) -> String {
     path.iter()
         .map(|step| match step.split_once(':') {
             Some(("f", name)) => format!(".{name}"),
+            Some(("k", keys)) => {
+                let keys: Object = serde_json::from_str(keys).unwrap_or_default();
+                let keys: Vec<_> =
+                    keys.iter().map(|(key, value)| format!("{key}={value}")).collect();
+                format!("[{}]", keys.join(","))
+            }
             Some((_, item)) => format!("[={item}]"),
             None => step.clone(),
         })

@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::{
-    namespaces::Preconditions,
+    kinds::Resource,
+    objects::Preconditions,
     schema::Object,
     select::Selector,
     status::{Failure, Fault},
@@ -58,8 +59,8 @@ impl Query {
         Ok(manager)
     }
 
-    pub(crate) fn selector(&self) -> Result<Selector, Failure> {
-        Selector::parse(self.text("labelSelector"), self.text("fieldSelector"))
+    fn selector(&self, resource: &Resource) -> Result<Selector, Failure> {
+        Selector::parse(self.text("labelSelector"), self.text("fieldSelector"), resource)
     }
 
     /// `resourceVersion`; `None` for the most recent, 0 for any.
@@ -78,8 +79,8 @@ impl Query {
         Ok(self.version().map_err(invalid)?.unwrap_or_default())
     }
 
-    pub(crate) fn list(&self) -> Result<ListRequest, Failure> {
-        let selector = self.selector()?;
+    pub(crate) fn list(&self, resource: &Resource) -> Result<ListRequest, Failure> {
+        let selector = self.selector(resource)?;
         let limit = self
             .number("limit")?
             .and_then(|limit| usize::try_from(limit).ok())
@@ -100,8 +101,8 @@ impl Query {
         Ok(ListRequest { selector, limit, continuation, version, exact })
     }
 
-    pub(crate) fn watch(&self) -> Result<WatchRequest, Failure> {
-        let selector = self.selector()?;
+    pub(crate) fn watch(&self, resource: &Resource) -> Result<WatchRequest, Failure> {
+        let selector = self.selector(resource)?;
         let refused = |why| {
             Err(invalid_options("ListOptions", Fault::forbidden("resourceVersionMatch", why)))
         };
@@ -145,7 +146,7 @@ pub(crate) struct ListRequest {
 #[derive(Debug)]
 pub(crate) struct Continuation {
     pub(crate) revision: u64,
-    /// The name after which the page begins.
+    /// The key after which the page begins.
     pub(crate) after: String,
 }
 

@@ -7,7 +7,10 @@ use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use serde_json::{Value, json};
 
-use crate::schema::NAMESPACES;
+use crate::{
+    kinds::{Kinds, Resource},
+    status::Failure,
+};
 
 pub(crate) type ResponseBody = UnsyncBoxBody<Bytes, io::Error>;
 
@@ -23,6 +26,10 @@ impl Reply {
         Self { code: StatusCode::OK, object, warnings: Vec::new() }
     }
 
+    pub(crate) fn failed(failure: &Failure) -> Self {
+        Self { code: failure.code, object: failure.to_json(), warnings: Vec::new() }
+    }
+
     pub(crate) fn into_response(self) -> Response<ResponseBody> {
         let mut response = json_response(self.code, whole(self.object.to_string()));
         for warning in self.warnings {
@@ -30,14 +37,14 @@ impl Reply {
                 response.headers_mut().append(header::WARNING, value);
             }
         }
-        if self.code == StatusCode::GATEWAY_TIMEOUT {
+        if matches!(self.code, StatusCode::GATEWAY_TIMEOUT | StatusCode::TOO_MANY_REQUESTS) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response
     }
 }
 
-fn whole(text: impl Into<Bytes>) -> ResponseBody {
+pub(crate) fn whole(text: impl Into<Bytes>) -> ResponseBody {
     Full::new(text.into()).map_err(|never: Infallible| match never {}).boxed_unsync()
 }
 
@@ -72,17 +79,44 @@ pub(crate) fn version() -> Value {
     })
 }
 
-pub(crate) fn resources() -> Value {
-    json!({
+/// The groups that are served, but the core.
+pub(crate) fn groups(kinds: &Kinds) -> Value {
+    let mut groups: Vec<Value> = Vec::new();
+    for kind in kinds.all().iter().filter(|kind| !kind.group.is_empty()) {
+        let version = json!({ "groupVersion": kind.api_version(), "version": kind.version });
+        let group = json!({
+            "name": kind.group, "versions": [version], "preferredVersion": version,
+        });
+        if !groups.contains(&group) {
+            groups.push(group);
+        }
+    }
+    json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": groups })
+}
+
+/// The kinds of one group and version; `None` where there are none.
+pub(crate) fn resources(kinds: &Kinds, group: &str, version: &str) -> Option<Value> {
+    let all = kinds.all();
+    let found: Vec<Value> = all
+        .iter()
+        .filter(|kind| kind.group == group && kind.version == version)
+        .map(|kind| resource(kind))
+        .collect();
+    let first = all.iter().find(|kind| kind.group == group && kind.version == version)?;
+    Some(json!({
         "kind": "APIResourceList",
-        "groupVersion": "v1",
-        "resources": [{
-            "name": NAMESPACES.plural,
-            "singularName": "namespace",
-            "namespaced": false,
-            "kind": NAMESPACES.kind,
-            "verbs": ["create", "delete", "get", "list", "patch", "update", "watch"],
-            "shortNames": ["ns"],
-        }],
+        "apiVersion": "v1",
+        "groupVersion": first.api_version(),
+        "resources": found,
+    }))
+}
+
+fn resource(kind: &Resource) -> Value {
+    json!({
+        "name": kind.plural,
+        "singularName": kind.singular,
+        "namespaced": kind.namespaced,
+        "kind": kind.kind,
+        "verbs": ["create", "delete", "get", "list", "patch", "update", "watch"],
     })
 }

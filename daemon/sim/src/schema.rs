@@ -1,82 +1,132 @@
-//! The kinds that are served and the shape of their fields: which fields exist,
-//! how they merge, and which belong to the server alone.
+//! The shape of a kind's fields: which exist, how they merge, and which belong
+//! to the server alone.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
+
+use crate::quantity;
 
 /// A Kubernetes object as JSON.
 pub(crate) type Object = Map<String, Value>;
 
-/// One kind of object under one path.
-#[derive(Debug)]
-pub(crate) struct Resource {
-    pub(crate) api_version: &'static str,
-    pub(crate) kind: &'static str,
-    pub(crate) list_kind: &'static str,
-    pub(crate) plural: &'static str,
-    pub(crate) schema: Schema,
-}
-
-impl Resource {
-    /// Where the store keeps the object of this name.
-    pub(crate) fn key(&self, name: &str) -> String {
-        format!("{}/{name}", self.plural)
-    }
-
-    /// The prefix of all keys of this kind.
-    pub(crate) fn prefix(&self) -> String {
-        format!("{}/", self.plural)
-    }
-}
-
 /// How a field merges and who may own it.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) enum Schema {
     /// Named fields, each with its own schema.
-    Fields(&'static [(&'static str, Schema)]),
-    /// A map of strings whose keys are owned one by one.
-    TextMap,
-    /// A list of distinct strings that are owned one by one.
-    TextSet,
-    /// A list of strings that is owned as a whole.
-    TextList,
+    Fields {
+        /// The fields.
+        fields: BTreeMap<String, Schema>,
+        /// Owned as a whole.
+        atomic: bool,
+        /// Written even when it is empty, as a Go struct that is no pointer.
+        always: bool,
+        /// Fields that are not declared are kept.
+        open: bool,
+    },
+    /// A map whose keys are owned one by one, or as a whole.
+    Map {
+        /// Each value.
+        values: Box<Schema>,
+        /// Owned as a whole.
+        atomic: bool,
+    },
+    /// A list of distinct values that are owned one by one.
+    Set,
+    /// A list of objects that are told apart by some of their fields and owned one by one.
+    Keyed {
+        /// Those fields.
+        by: Vec<String>,
+        /// Each object.
+        items: Box<Schema>,
+    },
+    /// A list that is owned as a whole.
+    List(Box<Schema>),
     /// One string.
     Text,
+    /// One number.
+    Number,
+    /// True or false.
+    Flag,
+    /// An amount such as `500m` or `2Gi`.
+    Quantity,
+    /// An instant in microseconds.
+    MicroTime,
+    /// Anything: a map's keys are owned one by one, all else as a whole.
+    #[default]
+    Any,
     /// Written by the server alone: a client's value is not merged and nobody owns it.
     Server,
 }
 
-/// core/v1 namespaces.
-pub(crate) const NAMESPACES: Resource = Resource {
-    api_version: "v1",
-    kind: "Namespace",
-    list_kind: "NamespaceList",
-    plural: "namespaces",
-    schema: Schema::Fields(&[
-        ("apiVersion", Schema::Server),
-        ("kind", Schema::Server),
-        (
-            "metadata",
-            Schema::Fields(&[
-                ("annotations", Schema::TextMap),
-                ("creationTimestamp", Schema::Server),
-                ("deletionGracePeriodSeconds", Schema::Server),
-                ("deletionTimestamp", Schema::Server),
-                ("finalizers", Schema::TextSet),
-                ("generateName", Schema::Text),
-                ("generation", Schema::Server),
-                ("labels", Schema::TextMap),
-                ("managedFields", Schema::Server),
-                ("name", Schema::Server),
-                ("namespace", Schema::Server),
-                ("resourceVersion", Schema::Server),
-                ("selfLink", Schema::Server),
-                ("uid", Schema::Server),
-            ]),
-        ),
-        ("spec", Schema::Fields(&[("finalizers", Schema::TextList)])),
-        ("status", Schema::Server),
-    ]),
-};
+impl Schema {
+    /// No declared field.
+    pub(crate) fn empty() -> Self {
+        Self::Fields { fields: BTreeMap::new(), atomic: false, always: false, open: false }
+    }
+
+    /// Reads the form that `kinds.json` has.
+    pub(crate) fn read(value: &Value, metadata: &Schema) -> Self {
+        let flag = |name: &str| value.get(name) == Some(&Value::Bool(true));
+        let inner = |value: &Value| Box::new(Self::read(value, metadata));
+        match value.as_str() {
+            Some("text") => return Self::Text,
+            Some("number") => return Self::Number,
+            Some("flag") => return Self::Flag,
+            Some("quantity") => return Self::Quantity,
+            Some("micro") => return Self::MicroTime,
+            Some("metadata") => return metadata.clone(),
+            Some("server") => return Self::Server,
+            Some(_) => return Self::Any,
+            None => {}
+        }
+        if let Some(fields) = value.get("fields").and_then(Value::as_object) {
+            let fields = fields.iter().map(|(name, value)| (name.clone(), *inner(value))).collect();
+            let (atomic, always) = (flag("atomic"), flag("always"));
+            return Self::Fields { fields, atomic, always, open: false };
+        }
+        if let Some(values) = value.get("map") {
+            return Self::Map { values: inner(values), atomic: flag("atomic") };
+        }
+        if let Some(items) = value.get("keyed") {
+            let by = value.get("by").and_then(Value::as_array).into_iter().flatten();
+            let by = by.filter_map(Value::as_str).map(str::to_owned).collect();
+            return Self::Keyed { by, items: inner(items) };
+        }
+        if let Some(items) = value.get("list") {
+            return Self::List(inner(items));
+        }
+        if value.get("set").is_some() { Self::Set } else { Self::Any }
+    }
+
+    /// The schema of the field or key of this name, and whether it is a declared field.
+    pub(crate) fn child(&self, name: &str) -> Option<(&Self, bool)> {
+        match self {
+            Self::Fields { fields, open, .. } => match fields.get(name) {
+                Some(schema) => Some((schema, true)),
+                None if *open => Some((&Self::Any, false)),
+                None => None,
+            },
+            Self::Map { values, .. } => Some((values, false)),
+            Self::Any => Some((self, false)),
+            _ => None,
+        }
+    }
+
+    /// Whether a map of this schema is owned field by field.
+    pub(crate) fn is_granular(&self) -> bool {
+        match self {
+            Self::Fields { atomic, .. } | Self::Map { atomic, .. } => !atomic,
+            Self::Any => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it is there even when it is empty.
+    pub(crate) fn is_always(&self) -> bool {
+        matches!(self, Self::Fields { always: true, .. })
+    }
+}
 
 /// A value that does not fit its schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,90 +139,136 @@ pub(crate) enum Misfit {
         path: String,
         /// The declared field that holds it.
         field: String,
-        /// What the schema wants there: `string`, `map` or `list`.
+        /// What the schema wants there: `string`, `map`, `list` …
         wanted: &'static str,
         /// The offending value.
         found: Value,
     },
+    /// Text that is no quantity.
+    NoQuantity(String),
 }
 
 /// Everything in `object` that does not fit, in the order of its fields.
 pub(crate) fn misfits(object: &Object, schema: &Schema) -> Vec<Misfit> {
     let mut found = Vec::new();
-    if let Schema::Fields(fields) = schema {
-        inspect_fields(object, fields, "", &mut found);
-    }
+    inspect_fields(object, schema, "", "", &mut found);
     found
 }
 
 fn inspect_fields(
     object: &Object,
-    fields: &[(&str, Schema)],
-    prefix: &str,
+    schema: &Schema,
+    path: &str,
+    field: &str,
     found: &mut Vec<Misfit>,
 ) {
     for (name, value) in object {
-        let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
-        match fields.iter().find(|(declared, _)| declared == name) {
-            Some((_, schema)) => inspect(value, schema, &path, found),
-            None => found.push(Misfit::Undeclared(path)),
+        let below =
+            |path: &str| if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        match schema.child(name) {
+            Some((schema, true)) => inspect(value, schema, &below(path), &below(field), found),
+            Some((schema, false)) => inspect(value, schema, &below(path), field, found),
+            None => found.push(Misfit::Undeclared(below(path))),
         }
     }
 }
 
-fn inspect(value: &Value, schema: &Schema, path: &str, found: &mut Vec<Misfit>) {
-    let mut mistyped = |at: String, wanted, value: &Value| {
-        found.push(Misfit::Mistyped {
-            path: at,
-            field: path.to_owned(),
-            wanted,
-            found: value.clone(),
-        });
+fn inspect(value: &Value, schema: &Schema, path: &str, field: &str, found: &mut Vec<Misfit>) {
+    let wanted = match (schema, value) {
+        (_, Value::Null)
+        | (Schema::Server | Schema::Any, _)
+        | (Schema::Text | Schema::MicroTime, Value::String(_))
+        | (Schema::Number | Schema::Quantity, Value::Number(_))
+        | (Schema::Flag, Value::Bool(_)) => return,
+        (Schema::Quantity, Value::String(text)) => {
+            if quantity::canonical(text).is_none() {
+                found.push(Misfit::NoQuantity(text.clone()));
+            }
+            return;
+        }
+        (Schema::Fields { .. } | Schema::Map { .. }, Value::Object(object)) => {
+            return inspect_fields(object, schema, path, field, found);
+        }
+        (Schema::Set, Value::Array(items)) => {
+            for (index, item) in items.iter().enumerate() {
+                inspect(item, &Schema::Text, &format!("{path}[{index}]"), field, found);
+            }
+            return;
+        }
+        (Schema::List(schema) | Schema::Keyed { items: schema, .. }, Value::Array(items)) => {
+            for (index, item) in items.iter().enumerate() {
+                inspect(item, schema, &format!("{path}[{index}]"), field, found);
+            }
+            return;
+        }
+        (Schema::Fields { .. } | Schema::Map { .. }, _) => "map",
+        (Schema::Set | Schema::List(_) | Schema::Keyed { .. }, _) => "list",
+        (Schema::Number, _) => "numeric",
+        (Schema::Flag, _) => "boolean",
+        (Schema::Text | Schema::MicroTime | Schema::Quantity, _) => "string",
     };
-    match (schema, value) {
-        (_, Value::Null) | (Schema::Server, _) | (Schema::Text, Value::String(_)) => {}
-        (Schema::Fields(fields), Value::Object(object)) => {
-            inspect_fields(object, fields, path, found);
-        }
-        (Schema::TextMap, Value::Object(map)) => {
-            for (key, value) in map.iter().filter(|(_, value)| !value.is_string()) {
-                mistyped(format!("{path}.{key}"), "string", value);
-            }
-        }
-        (Schema::TextSet | Schema::TextList, Value::Array(items)) => {
-            for (index, value) in items.iter().enumerate().filter(|(_, value)| !value.is_string()) {
-                mistyped(format!("{path}[{index}]"), "string", value);
-            }
-        }
-        (Schema::Fields(_) | Schema::TextMap, other) => mistyped(path.to_owned(), "map", other),
-        (Schema::TextSet | Schema::TextList, other) => mistyped(path.to_owned(), "list", other),
-        (Schema::Text, other) => mistyped(path.to_owned(), "string", other),
-    }
+    found.push(Misfit::Mistyped {
+        path: path.to_owned(),
+        field: field.to_owned(),
+        wanted,
+        found: value.clone(),
+    });
 }
 
-/// Drops undeclared fields, nulls, and empty maps and lists, as a decode and
-/// encode by the API server does.
-pub(crate) fn normalize(object: &mut Object, schema: &Schema) {
-    let Schema::Fields(fields) = schema else {
+/// Makes of the object what a decode and an encode by the API server does:
+/// undeclared fields and nulls go, quantities are spelled in their one way; of a
+/// built-in kind empty maps and lists go, and structs are there.
+pub(crate) fn normalize(object: &mut Object, schema: &Schema, builtin: bool) {
+    let Schema::Fields { fields, open, .. } = schema else {
         return;
     };
-    object.retain(|name, value| {
-        fields.iter().any(|(declared, _)| declared == name) && !value.is_null()
-    });
-    for (name, schema) in *fields {
-        let Some(value) = object.get_mut(*name) else {
-            continue;
-        };
-        match value {
-            Value::Object(inner) if matches!(schema, Schema::Fields(_)) => normalize(inner, schema),
-            Value::Object(inner) if inner.is_empty() && matches!(schema, Schema::TextMap) => {
-                object.remove(*name);
-            }
-            Value::Array(items) if items.is_empty() => {
-                object.remove(*name);
-            }
-            _ => {}
+    object.retain(|name, value| (*open || fields.contains_key(name)) && !value.is_null());
+    for (name, schema) in fields {
+        if builtin && schema.is_always() && !matches!(object.get(name), Some(Value::Object(_))) {
+            object.insert(name.clone(), Value::Object(Object::new()));
         }
+        if let Some(value) = object.get_mut(name) {
+            normalize_value(value, schema, builtin);
+            let is_empty = match (schema, &*value) {
+                (Schema::Map { .. }, Value::Object(map)) => map.is_empty(),
+                (Schema::Set | Schema::List(_) | Schema::Keyed { .. }, Value::Array(items)) => {
+                    items.is_empty()
+                }
+                _ => false,
+            };
+            if builtin && is_empty {
+                object.remove(name);
+            }
+        }
+    }
+}
+
+fn normalize_value(value: &mut Value, schema: &Schema, builtin: bool) {
+    match (schema, value) {
+        (Schema::Fields { .. }, Value::Object(object)) => normalize(object, schema, builtin),
+        (Schema::Map { values, .. }, Value::Object(map)) => {
+            for value in map.values_mut() {
+                normalize_value(value, values, builtin);
+            }
+        }
+        (Schema::List(schema) | Schema::Keyed { items: schema, .. }, Value::Array(items)) => {
+            for item in items {
+                normalize_value(item, schema, builtin);
+            }
+        }
+        (Schema::Quantity, value) => {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            if let Some(canonical) = quantity::canonical(&text) {
+                *value = canonical.into();
+            }
+        }
+        (Schema::MicroTime, value) => {
+            let instant = value.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+            if let Some(instant) = instant {
+                *value = instant.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string().into();
+            }
+        }
+        _ => {}
     }
 }
 
@@ -187,6 +283,12 @@ pub(crate) fn metadata_text<'a>(object: &'a Object, field: &str) -> &'a str {
 /// The object's `metadata`.
 pub(crate) fn metadata(object: &Object) -> Option<&Object> {
     object.get("metadata").and_then(Value::as_object)
+}
+
+/// The value at a path of fields.
+pub(crate) fn at<'a>(object: &'a Object, path: &[&str]) -> Option<&'a Value> {
+    let (first, rest) = path.split_first()?;
+    rest.iter().try_fold(object.get(*first)?, |value, step| value.get(*step))
 }
 
 /// Edits the map under `name`, made when absent.

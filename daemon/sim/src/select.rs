@@ -2,10 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{
-    schema::{Object, metadata, metadata_text},
-    status::Failure,
-};
+use crate::{kinds::Resource, schema::at, status::Failure, store::Stored};
 
 /// What a list or a watch asks for.
 #[derive(Clone, Debug, Default)]
@@ -27,12 +24,13 @@ enum Test {
 #[derive(Clone, Copy, Debug)]
 enum Field {
     Name,
-    Phase,
+    Namespace,
+    Within(&'static [&'static str]),
 }
 
 impl Selector {
     /// Reads the two query parameters.
-    pub(crate) fn parse(labels: &str, fields: &str) -> Result<Self, Failure> {
+    pub(crate) fn parse(labels: &str, fields: &str, resource: &Resource) -> Result<Self, Failure> {
         let mut parsed = Vec::new();
         for text in requirements(labels) {
             let text = text.trim();
@@ -52,7 +50,7 @@ impl Selector {
         let fields = fields
             .split(',')
             .filter(|text| !text.trim().is_empty())
-            .map(field_requirement)
+            .map(|text| field_requirement(text, resource))
             .collect::<Result<_, _>>()?;
         Ok(Self { labels: parsed, fields })
     }
@@ -62,12 +60,9 @@ impl Selector {
         self.labels.is_empty() && self.fields.is_empty()
     }
 
-    pub(crate) fn matches(&self, object: &Object) -> bool {
-        let labels =
-            metadata(object).and_then(|metadata| metadata.get("labels")).and_then(Value::as_object);
-        let label = |key: &str| labels.and_then(|labels| labels.get(key)).and_then(Value::as_str);
+    pub(crate) fn matches(&self, object: &Stored) -> bool {
         let fits = |(key, test): &(String, Test)| {
-            let value = label(key);
+            let value = object.label(key);
             let number = || value.and_then(|value| value.parse::<i64>().ok());
             match test {
                 Test::Exists => value.is_some(),
@@ -84,15 +79,16 @@ impl Selector {
         };
         self.labels.iter().all(fits)
             && self.fields.iter().all(|(field, equal, wanted)| {
-                let value = match field {
-                    Field::Name => metadata_text(object, "name"),
-                    Field::Phase => object
-                        .get("status")
-                        .and_then(|status| status.get("phase"))
-                        .and_then(Value::as_str)
-                        .unwrap_or_default(),
+                let is_it = match field {
+                    Field::Name => *object.name == **wanted,
+                    Field::Namespace => *object.namespace == **wanted,
+                    Field::Within(path) => {
+                        let object = object.object();
+                        let value = at(&object, path).and_then(Value::as_str).unwrap_or_default();
+                        value == wanted
+                    }
                 };
-                (value == wanted) == *equal
+                is_it == *equal
             })
     }
 }
@@ -184,7 +180,7 @@ fn split_requirement(text: &str) -> Result<(&str, Test), String> {
     Ok((key, if negated { Test::NotIn(values) } else { Test::In(values) }))
 }
 
-fn field_requirement(text: &str) -> Result<(Field, bool, String), Failure> {
+fn field_requirement(text: &str, resource: &Resource) -> Result<(Field, bool, String), Failure> {
     let (name, equal, value) = if let Some((name, value)) = text.split_once("!=") {
         (name, false, value)
     } else if let Some((name, value)) = text.split_once("==").or_else(|| text.split_once('=')) {
@@ -194,9 +190,20 @@ fn field_requirement(text: &str) -> Result<(Field, bool, String), Failure> {
             "invalid selector: '{text}'; can't understand '{text}'"
         )));
     };
+    let is_event = resource.plural == "events";
     let field = match name.trim() {
-        "metadata.name" | "name" => Field::Name,
-        "status.phase" => Field::Phase,
+        "metadata.name" => Field::Name,
+        "name" if resource.is("", "namespaces") => Field::Name,
+        "metadata.namespace" if resource.namespaced => Field::Namespace,
+        "status.phase" if resource.is("", "namespaces") => Field::Within(&["status", "phase"]),
+        "reason" if is_event => Field::Within(&["reason"]),
+        "type" if is_event => Field::Within(&["type"]),
+        "involvedObject.kind" | "regarding.kind" if is_event => {
+            Field::Within(&["regarding", "kind"])
+        }
+        "involvedObject.name" | "regarding.name" if is_event => {
+            Field::Within(&["regarding", "name"])
+        }
         other => {
             return Err(Failure::bad_request(format!("field label not supported: {other}")));
         }

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::schema::Resource;
+use crate::kinds::Resource;
 
 /// A failure that travels as a Kubernetes `Status`.
 #[derive(Clone, Debug)]
@@ -19,9 +19,47 @@ impl Failure {
         Self { code, message, reason: Some(reason), details: None }
     }
 
-    fn about(mut self, kind: &str, name: &str) -> Self {
-        self.details = Some(json!({ "name": name, "kind": kind }));
+    fn about(mut self, resource: &Resource, name: &str) -> Self {
+        let mut details = json!({ "name": name, "kind": resource.plural });
+        if let (Value::Object(map), false) = (&mut details, resource.group.is_empty()) {
+            map.insert("group".to_owned(), resource.group.as_str().into());
+        }
+        self.details = Some(details);
         self
+    }
+
+    /// A failure that a test has asked for.
+    pub(crate) fn injected(code: StatusCode, resource: &Resource, name: &str) -> Self {
+        let reason = match code {
+            StatusCode::FORBIDDEN => "Forbidden",
+            StatusCode::CONFLICT => "Conflict",
+            StatusCode::TOO_MANY_REQUESTS => "TooManyRequests",
+            StatusCode::INTERNAL_SERVER_ERROR => "InternalError",
+            StatusCode::SERVICE_UNAVAILABLE => "ServiceUnavailable",
+            StatusCode::GATEWAY_TIMEOUT => "Timeout",
+            StatusCode::UNPROCESSABLE_ENTITY => "Invalid",
+            _ => "Unknown",
+        };
+        let plural = resource.qualified_plural();
+        Self::new(code, reason, format!("{plural} {name:?}: refused on request of a test"))
+            .about(resource, name)
+    }
+
+    /// Nothing new is made in a namespace that ends.
+    pub(crate) fn namespace_terminating(resource: &Resource, namespace: &str, name: &str) -> Self {
+        let why = format!(
+            "unable to create new content in namespace {namespace} because it is being terminated"
+        );
+        let mut failure = Self::forbidden(resource, name, &why);
+        if let Some(Value::Object(details)) = &mut failure.details {
+            let cause = json!({
+                "reason": "NamespaceTerminating",
+                "message": format!("namespace {namespace} is being terminated"),
+                "field": "metadata.namespace",
+            });
+            details.insert("causes".to_owned(), json!([cause]));
+        }
+        failure
     }
 
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
@@ -29,9 +67,16 @@ impl Failure {
     }
 
     pub(crate) fn not_found(resource: &Resource, name: &str) -> Self {
-        let plural = resource.plural;
+        let plural = resource.qualified_plural();
         Self::new(StatusCode::NOT_FOUND, "NotFound", format!("{plural} {name:?} not found"))
-            .about(plural, name)
+            .about(resource, name)
+    }
+
+    /// The namespace of something new is not there.
+    pub(crate) fn no_namespace(name: &str) -> Self {
+        let message = format!("namespaces {name:?} not found");
+        let details = Some(json!({ "name": name, "kind": "namespaces" }));
+        Self { details, ..Self::new(StatusCode::NOT_FOUND, "NotFound", message) }
     }
 
     pub(crate) fn unknown_path() -> Self {
@@ -54,26 +99,38 @@ impl Failure {
     }
 
     pub(crate) fn already_exists(resource: &Resource, name: &str, terminating: bool) -> Self {
-        let plural = resource.plural;
+        let plural = resource.qualified_plural();
         let prefix = if terminating { "object is being deleted: " } else { "" };
         let message = format!("{prefix}{plural} {name:?} already exists");
-        Self::new(StatusCode::CONFLICT, "AlreadyExists", message).about(plural, name)
+        Self::new(StatusCode::CONFLICT, "AlreadyExists", message).about(resource, name)
     }
 
     pub(crate) fn conflict(resource: &Resource, name: &str, why: &str) -> Self {
-        let plural = resource.plural;
+        let plural = resource.qualified_plural();
         let message = format!("Operation cannot be fulfilled on {plural} {name:?}: {why}");
-        Self::new(StatusCode::CONFLICT, "Conflict", message).about(plural, name)
+        Self::new(StatusCode::CONFLICT, "Conflict", message).about(resource, name)
+    }
+
+    /// A conflict in which the API server names the kind.
+    pub(crate) fn conflict_of_kind(resource: &Resource, name: &str, why: &str) -> Self {
+        let kind = resource.qualified_kind();
+        let message = format!("Operation cannot be fulfilled on {kind} {name:?}: {why}");
+        let mut failure =
+            Self::new(StatusCode::CONFLICT, "Conflict", message).about(resource, name);
+        if let Some(Value::Object(details)) = &mut failure.details {
+            details.insert("kind".to_owned(), resource.kind.as_str().into());
+        }
+        failure
     }
 
     pub(crate) fn forbidden(resource: &Resource, name: &str, why: &str) -> Self {
-        let plural = resource.plural;
+        let plural = resource.qualified_plural();
         Self::new(
             StatusCode::FORBIDDEN,
             "Forbidden",
             format!("{plural} {name:?} is forbidden: {why}"),
         )
-        .about(plural, name)
+        .about(resource, name)
     }
 
     /// Fields that managers other than the applying one own with other values;
@@ -195,6 +252,15 @@ impl Fault {
             field: field.into(),
             reason: "FieldValueInvalid",
             message: format!("Invalid value: {value:?}: {why}"),
+        }
+    }
+
+    /// A value that is no text, spelled as JSON.
+    pub(crate) fn invalid_value(field: impl Into<String>, value: &str, why: &str) -> Self {
+        Self {
+            field: field.into(),
+            reason: "FieldValueInvalid",
+            message: format!("Invalid value: {value}: {why}"),
         }
     }
 

@@ -9,22 +9,82 @@ use std::{
 
 use tokio::sync::watch;
 
+use serde_json::Value;
+
 use crate::{
     journal::{Journal, OpenError, Record, revision_of, revision_only},
-    schema::{Object, edit},
+    schema::{Object, edit, metadata, metadata_text},
     status::Failure,
 };
 
 /// Events kept for watches; older ones are compacted away.
-const HISTORY: usize = 10_000;
+const HISTORY: usize = 50_000;
+
+/// An object as it is kept: its JSON, which takes a fraction of the memory of a
+/// tree, and what selections look at.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) revision: u64,
+    pub(crate) name: Box<str>,
+    pub(crate) namespace: Box<str>,
+    labels: Box<[(Box<str>, Box<str>)]>,
+    /// Without `kind` and `apiVersion`, which the path tells.
+    json: Box<str>,
+}
+
+impl Stored {
+    fn new(mut object: Object) -> Self {
+        object.remove("kind");
+        object.remove("apiVersion");
+        let labels = metadata(&object)
+            .and_then(|metadata| metadata.get("labels"))
+            .and_then(Value::as_object);
+        let labels = labels
+            .into_iter()
+            .flatten()
+            .map(|(key, value)| (key.as_str().into(), value.as_str().unwrap_or_default().into()));
+        Self {
+            revision: revision_of(&object),
+            name: metadata_text(&object, "name").into(),
+            namespace: metadata_text(&object, "namespace").into(),
+            labels: labels.collect(),
+            json: serde_json::to_string(&object).unwrap_or_default().into(),
+        }
+    }
+
+    pub(crate) fn label(&self, key: &str) -> Option<&str> {
+        self.labels.iter().find(|(name, _)| **name == *key).map(|(_, value)| &**value)
+    }
+
+    /// The object as a tree.
+    pub(crate) fn object(&self) -> Object {
+        serde_json::from_str(&self.json).unwrap_or_default()
+    }
+
+    /// The object's JSON, without `kind` and `apiVersion`.
+    pub(crate) fn json(&self) -> &str {
+        &self.json
+    }
+}
+
+/// One page of a list.
+#[derive(Debug, Default)]
+pub(crate) struct Page {
+    pub(crate) objects: Vec<Arc<Stored>>,
+    pub(crate) revision: u64,
+    /// How many objects follow the page.
+    pub(crate) remaining: usize,
+    /// The key that the page ends with.
+    pub(crate) last: String,
+}
 
 /// One committed write.
 #[derive(Debug)]
 pub(crate) struct Event {
     pub(crate) revision: u64,
     pub(crate) key: String,
-    pub(crate) previous: Option<Arc<Object>>,
-    pub(crate) current: Option<Arc<Object>>,
+    pub(crate) previous: Option<Arc<Stored>>,
+    pub(crate) current: Option<Arc<Stored>>,
 }
 
 /// What a write decides after it has seen the present object.
@@ -43,7 +103,7 @@ pub(crate) struct Compacted(pub(crate) u64);
 
 #[derive(Debug, Default)]
 struct State {
-    objects: BTreeMap<String, Arc<Object>>,
+    objects: BTreeMap<String, Arc<Stored>>,
     revision: u64,
     history: VecDeque<Arc<Event>>,
     /// Events up to here are gone.
@@ -73,7 +133,7 @@ impl Store {
             match record.object {
                 _ if record.key.is_empty() => {}
                 Some(object) => {
-                    state.objects.insert(record.key, Arc::new(object));
+                    state.objects.insert(record.key, Arc::new(Stored::new(object)));
                 }
                 None => {
                     state.objects.remove(&record.key);
@@ -108,46 +168,86 @@ impl Store {
         self.read().revision
     }
 
-    pub(crate) fn get(&self, key: &str) -> Option<Arc<Object>> {
+    pub(crate) fn get(&self, key: &str) -> Option<Arc<Stored>> {
         self.read().objects.get(key).cloned()
     }
 
-    /// All objects under `prefix` in the order of their keys, and the revision
-    /// that they stand at: the present one, or `at`.
+    /// All objects under `prefix` as they are now.
+    pub(crate) fn all(&self, prefix: &str) -> Vec<Arc<Stored>> {
+        let state = self.read();
+        let range = state.objects.range(prefix.to_owned()..);
+        range
+            .take_while(|(key, _)| key.starts_with(prefix))
+            .map(|(_, object)| object.clone())
+            .collect()
+    }
+
+    /// Those objects under `prefix` that `fits` and that come after the key
+    /// `after`, in the order of their keys, at most `limit`; and the revision that
+    /// they stand at: the present one, or `at`.
     pub(crate) fn list(
         &self,
         prefix: &str,
+        after: &str,
         at: Option<u64>,
-    ) -> Result<(Vec<Arc<Object>>, u64), Compacted> {
+        limit: usize,
+        fits: impl Fn(&Stored) -> bool,
+    ) -> Result<Page, Compacted> {
         let state = self.read();
-        let mut found: BTreeMap<&str, &Arc<Object>> = state
-            .objects
-            .range(prefix.to_owned()..)
-            .take_while(|(key, _)| key.starts_with(prefix))
-            .map(|(key, object)| (key.as_str(), object))
-            .collect();
         let at = at.unwrap_or(state.revision).min(state.revision);
         if at < state.compacted {
             return Err(Compacted(state.compacted));
         }
+        // What has changed since, as it was then.
+        let mut then: BTreeMap<&str, Option<&Arc<Stored>>> = BTreeMap::new();
         let later = state.history.iter().rev().take_while(|event| event.revision > at);
         for event in later.filter(|event| event.key.starts_with(prefix)) {
-            match &event.previous {
-                Some(previous) => found.insert(&event.key, previous),
-                None => found.remove(event.key.as_str()),
-            };
+            then.insert(&event.key, event.previous.as_ref());
         }
-        Ok((found.into_values().cloned().collect(), at))
+        let start = if after.is_empty() { prefix } else { after };
+        let now = state
+            .objects
+            .range(start.to_owned()..)
+            .take_while(|(key, _)| key.starts_with(prefix))
+            .map(|(key, object)| (key.as_str(), object))
+            .filter(|(key, _)| !then.contains_key(key));
+        let mut page = Page { revision: at, ..Page::default() };
+        let mut take = |key: &str, object: &Arc<Stored>| {
+            if (after.is_empty() || key > after) && fits(object) {
+                if page.objects.len() < limit {
+                    page.objects.push(Arc::clone(object));
+                    key.clone_into(&mut page.last);
+                } else {
+                    page.remaining += 1;
+                }
+            }
+        };
+        let mut old = then.iter().filter_map(|(key, object)| Some((*key, (*object)?))).peekable();
+        for (key, object) in now {
+            while let Some((key, object)) = old.next_if(|(old, _)| *old < key) {
+                take(key, object);
+            }
+            take(key, object);
+        }
+        for (key, object) in old {
+            take(key, object);
+        }
+        Ok(page)
     }
 
-    /// The events after `revision`, and the revision that they reach.
-    pub(crate) fn events_after(&self, revision: u64) -> Result<(Vec<Arc<Event>>, u64), Compacted> {
+    /// The events after `revision` under `prefix`, and the revision that they reach.
+    pub(crate) fn events_after(
+        &self,
+        prefix: &str,
+        revision: u64,
+    ) -> Result<(Vec<Arc<Event>>, u64), Compacted> {
         let state = self.read();
         if revision < state.compacted {
             return Err(Compacted(state.compacted));
         }
         let start = state.history.partition_point(|event| event.revision <= revision);
-        Ok((state.history.range(start..).cloned().collect(), state.revision))
+        let events = state.history.range(start..).filter(|event| event.key.starts_with(prefix));
+        Ok((events.cloned().collect(), state.revision))
     }
 
     /// Forgets all history: watches and pages that reach back are told so.
@@ -168,22 +268,21 @@ impl Store {
             let state = self.read();
             (state.objects.get(key).cloned(), state.revision + 1)
         };
-        let (current, mut answer) = match decide(previous.as_deref())? {
+        let present = previous.as_deref().map(Stored::object);
+        let (is_kept, mut answer) = match decide(present.as_ref())? {
             Decision::Answer(object) => return Ok(object),
-            Decision::Put(mut object) => {
-                stamp(&mut object, revision);
-                (Some(Arc::new(object.clone())), object)
-            }
-            Decision::Remove(object) => (None, object),
+            Decision::Put(object) => (true, object),
+            Decision::Remove(object) => (false, object),
         };
+        stamp(&mut answer, revision);
+        let current = is_kept.then(|| Arc::new(Stored::new(answer.clone())));
         if let Some(journal) = journal.as_mut() {
-            let record =
-                Record { revision, key: key.to_owned(), object: current.as_deref().cloned() };
+            let object = current.is_some().then(|| answer.clone());
+            let record = Record { revision, key: key.to_owned(), object };
             journal.append(&record).map_err(|error| {
                 Failure::internal(format!("the simulator cannot write its data: {error}"))
             })?;
         }
-        stamp(&mut answer, revision);
         self.publish(Event { revision, key: key.to_owned(), previous, current });
         if let Some(journal) = journal.as_mut() {
             self.rewrite_if_stale(journal);
@@ -220,9 +319,9 @@ impl Store {
                 .objects
                 .iter()
                 .map(|(key, object)| Record {
-                    revision: revision_of(object),
+                    revision: object.revision,
                     key: key.clone(),
-                    object: Some(Object::clone(object)),
+                    object: Some(object.object()),
                 })
                 .collect();
             records.push(revision_only(state.revision));

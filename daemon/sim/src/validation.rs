@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::{
+    kinds::Names,
     schema::{Object, metadata, metadata_text},
     status::Fault,
 };
@@ -27,13 +28,18 @@ const LABEL_VALUE: &str = "a valid label must be an empty string or consist of a
     validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 
 /// Every broken rule of the object's metadata, in the API server's order.
-pub(crate) fn faults(object: &Object) -> Vec<Fault> {
+pub(crate) fn faults(object: &Object, names: Names) -> Vec<Fault> {
     let mut found = Vec::new();
     let name = metadata_text(object, "name");
     if name.is_empty() {
         found.push(Fault::required("metadata.name", "name or generateName is required"));
     } else {
-        let why = dns_label(name).into_iter();
+        let why = match names {
+            Names::Label => dns_label(name),
+            Names::Subdomain => subdomain(name),
+            Names::Segment => segment(name),
+        };
+        let why = why.into_iter();
         found.extend(why.map(|why| Fault::invalid("metadata.name", name, &why)));
     }
     let map = |field: &str| {
@@ -96,6 +102,28 @@ fn dns_label(name: &str) -> Vec<String> {
         why.push(DNS_LABEL.to_owned());
     }
     why
+}
+
+fn subdomain(name: &str) -> Vec<String> {
+    let mut why = Vec::new();
+    if name.len() > SUBDOMAIN_LENGTH {
+        why.push(too_long(SUBDOMAIN_LENGTH));
+    }
+    if !name.split('.').all(is_dns_label) {
+        why.push(SUBDOMAIN.trim_start_matches("prefix part ").to_owned());
+    }
+    why
+}
+
+fn segment(name: &str) -> Vec<String> {
+    if let "." | ".." = name {
+        return vec![format!("may not be '{name}'")];
+    }
+    ['/', '%']
+        .into_iter()
+        .filter(|refused| name.contains(*refused))
+        .map(|refused| format!("may not contain '{refused}'"))
+        .collect()
 }
 
 fn is_dns_label(name: &str) -> bool {

@@ -13,10 +13,11 @@ use tokio::{
 
 use crate::{
     faults::Faults,
-    schema::{Object, Resource, edit},
+    objects::{self, Place},
+    schema::{Object, edit},
     select::Selector,
     status::Failure,
-    store::{Compacted, Event, Store, stamp},
+    store::{Compacted, Event, Store, Stored, stamp},
 };
 
 /// How often an idle watch says how far it is.
@@ -51,24 +52,30 @@ pub(crate) enum Start {
 pub(crate) fn events(
     store: Arc<Store>,
     faults: &Faults,
-    resource: &'static Resource,
+    place: Place,
     request: Request,
 ) -> impl Stream<Item = io::Result<Frame<Bytes>>> + use<> {
     let mut bookmarks = interval_at(Instant::now() + BOOKMARK_EVERY, BOOKMARK_EVERY);
     bookmarks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut feed = Feed {
-        resource,
+        prefix: place.prefix(),
+        place,
         selector: request.selector,
         position: 0,
         lines: VecDeque::new(),
         revisions: store.revisions(),
         availability: faults.availability(),
+        cuts: faults.cuts(),
         deadline: Instant::now() + request.timeout,
         bookmarks: request.bookmarks.then_some(bookmarks),
         ended: false,
         store,
     };
-    feed.begin(request.start);
+    if faults.expires() {
+        feed.expire("The resourceVersion for the provided watch is too old.".to_owned());
+    } else {
+        feed.begin(request.start);
+    }
     stream::unfold(feed, |mut feed| async {
         let line = feed.next().await?;
         Some((line, feed))
@@ -77,13 +84,15 @@ pub(crate) fn events(
 
 struct Feed {
     store: Arc<Store>,
-    resource: &'static Resource,
+    place: Place,
+    prefix: String,
     selector: Selector,
     /// All events up to here are delivered or need not be.
     position: u64,
     lines: VecDeque<Bytes>,
     revisions: watch::Receiver<u64>,
     availability: watch::Receiver<bool>,
+    cuts: watch::Receiver<u64>,
     deadline: Instant,
     bookmarks: Option<Interval>,
     ended: bool,
@@ -96,14 +105,14 @@ impl Feed {
             Start::After(revision) => self.position = revision,
             Start::Everything { mark_end } => {
                 // The present revision is never compacted.
-                let (objects, revision) =
-                    self.store.list(&self.resource.prefix(), None).unwrap_or_default();
-                for object in &objects {
-                    if self.selector.matches(object) {
-                        self.push("ADDED", Object::clone(object));
-                    }
+                let everything = usize::MAX;
+                let fits = |object: &Stored| self.selector.matches(object);
+                let page =
+                    self.store.list(&self.prefix, "", None, everything, fits).unwrap_or_default();
+                for object in &page.objects {
+                    self.push_stored("ADDED", object);
                 }
-                self.position = revision;
+                self.position = page.revision;
                 if mark_end {
                     self.push_bookmark(true);
                 }
@@ -113,11 +122,17 @@ impl Feed {
 
     async fn next(&mut self) -> Option<io::Result<Frame<Bytes>>> {
         loop {
-            if !*self.availability.borrow_and_update() && !self.ended {
+            let is_cut = self.cuts.has_changed().unwrap_or_default();
+            if (is_cut || !*self.availability.borrow_and_update()) && !self.ended {
                 self.ended = true;
+                self.lines.clear();
                 return Some(Err(io::Error::new(
                     io::ErrorKind::UnexpectedEof,
-                    "the simulated API server is stopped",
+                    if is_cut {
+                        "the watch was cut"
+                    } else {
+                        "the simulated API server is stopped"
+                    },
                 )));
             }
             if let Some(line) = self.lines.pop_front() {
@@ -135,27 +150,27 @@ impl Feed {
     }
 
     fn take_events(&mut self) {
-        match self.store.events_after(self.position) {
+        match self.store.events_after(&self.prefix, self.position) {
             Ok((events, reached)) => {
-                for event in
-                    events.iter().filter(|event| event.key.starts_with(&self.resource.prefix()))
-                {
+                for event in &events {
                     self.push_event(event);
                 }
                 self.position = self.position.max(reached);
             }
             Err(Compacted(oldest)) => {
-                let failure = Failure::expired(format!(
-                    "too old resource version: {} ({oldest})",
-                    self.position
-                ));
-                self.push("ERROR", failure.to_json());
-                self.ended = true;
+                self.expire(format!("too old resource version: {} ({oldest})", self.position));
             }
         }
     }
 
+    fn expire(&mut self, message: String) {
+        self.push("ERROR", Failure::expired(message).to_json());
+        self.ended = true;
+    }
+
     async fn wait(&mut self) {
+        // A clone of its own, so that `next` still sees the change.
+        let mut cut = self.cuts.clone();
         let bookmark = async {
             match self.bookmarks.as_mut() {
                 Some(interval) => {
@@ -167,6 +182,7 @@ impl Feed {
         tokio::select! {
             _ = self.revisions.changed() => {}
             _ = self.availability.changed() => {}
+            _ = cut.changed() => {}
             () = bookmark => self.push_bookmark(false),
             () = sleep_until(self.deadline) => {
                 if self.bookmarks.is_some() {
@@ -180,24 +196,26 @@ impl Feed {
     /// An object that leaves the selection is deleted to this watch, one that
     /// enters it is added.
     fn push_event(&mut self, event: &Event) {
-        let selected = |object: &&Arc<Object>| self.selector.matches(object);
+        let selected = |object: &&Arc<Stored>| self.selector.matches(object);
         let previous = event.previous.as_ref().filter(selected);
         let current = event.current.as_ref().filter(selected);
-        let (kind, object) = match (previous, current) {
-            (None, Some(current)) => ("ADDED", current),
-            (Some(_), Some(current)) => ("MODIFIED", current),
-            (Some(previous), None) => ("DELETED", previous),
-            (None, None) => return,
-        };
-        let mut object = Object::clone(object);
-        stamp(&mut object, event.revision);
-        self.push(kind, object);
+        match (previous, current) {
+            (None, Some(current)) => self.push_stored("ADDED", current),
+            (Some(_), Some(current)) => self.push_stored("MODIFIED", current),
+            (Some(previous), None) => {
+                let mut object = previous.object();
+                stamp(&mut object, event.revision);
+                let object = objects::served(&self.place.resource, object);
+                self.push("DELETED", object);
+            }
+            (None, None) => {}
+        }
     }
 
     fn push_bookmark(&mut self, initial_events_end: bool) {
         let mut object = Object::new();
-        object.insert("kind".to_owned(), self.resource.kind.into());
-        object.insert("apiVersion".to_owned(), self.resource.api_version.into());
+        object.insert("kind".to_owned(), self.place.resource.kind.as_str().into());
+        object.insert("apiVersion".to_owned(), self.place.resource.api_version().into());
         stamp(&mut object, self.position);
         if initial_events_end {
             edit(&mut object, "metadata", |metadata| {
@@ -205,6 +223,11 @@ impl Feed {
             });
         }
         self.push("BOOKMARK", object);
+    }
+
+    fn push_stored(&mut self, kind: &str, object: &Stored) {
+        let object = objects::served_json(&self.place.resource, object, true);
+        self.lines.push_back(Bytes::from(format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n")));
     }
 
     fn push(&mut self, kind: &str, object: impl Into<Value>) {

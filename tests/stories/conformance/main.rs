@@ -4,7 +4,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stderr)]
 
 mod applying;
+mod audit;
 mod deleting;
+mod kinds;
+mod manifests;
+mod namespaced;
 mod reading;
 mod support;
 mod transcript;
@@ -26,6 +30,7 @@ fn behaviours() -> Vec<Behaviour> {
         applying::behaviours(),
         deleting::behaviours(),
         watching::behaviours(),
+        namespaced::behaviours(),
     ]
     .concat()
 }
@@ -68,8 +73,12 @@ async fn the_kube_apiserver() {
     let cluster = Cluster::start().await.unwrap();
     let client = cluster.client().await.unwrap();
     check_all(&client).await;
-    transcript::compare(&Simulator::in_memory().client(), &client).await;
+    let simulator = Simulator::in_memory().client();
+    transcript::compare(&simulator, &client).await;
+    kinds::compare(&simulator, &client).await;
+    manifests::compare(&simulator, &client).await;
     if cluster.is_ours() {
+        audit::writes_are_counted(&cluster, &client).await;
         // A new API server remembers nothing from before its start.
         watching::forgotten_history(&client, async || {
             cluster.stop_apiserver().await.unwrap();

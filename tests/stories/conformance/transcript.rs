@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use http::Method;
 use kube::Client;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{APPLY, JSON, MERGE, release, send, unique};
 
@@ -341,15 +341,29 @@ pub(crate) async fn compare(simulator: &Client, real: &Client) {
         let simulated =
             left.apply(send(simulator, method.clone(), &path, content_type, &body).await);
         let wanted = right.apply(send(real, method.clone(), &path, content_type, &body).await);
-        if simulated != wanted {
-            differences.push(format!(
-                "{method} {path} {body}\n  simulator: {simulated}\n  real:      {wanted}"
-            ));
-        }
+        note(&mut differences, &format!("{method} {path} {body}"), &simulated, &wanted);
     }
     for client in [simulator, real] {
         release(client, &name).await;
     }
+    none_of(&differences);
+}
+
+/// Notes where two answers differ, field by field.
+pub(crate) fn note(
+    differences: &mut Vec<String>,
+    request: &str,
+    simulated: &Value,
+    wanted: &Value,
+) {
+    let mut found = Vec::new();
+    differ("", simulated, wanted, &mut found);
+    if !found.is_empty() {
+        differences.push(format!("{request}\n{}", found.join("\n")));
+    }
+}
+
+pub(crate) fn none_of(differences: &[String]) {
     assert!(
         differences.is_empty(),
         "{} answers differ:\n{}",
@@ -358,17 +372,51 @@ pub(crate) async fn compare(simulator: &Client, real: &Client) {
     );
 }
 
+fn differ(path: &str, simulated: &Value, wanted: &Value, found: &mut Vec<String>) {
+    match (simulated, wanted) {
+        (Value::Object(left), Value::Object(right)) => {
+            let keys: std::collections::BTreeSet<_> = left.keys().chain(right.keys()).collect();
+            for key in keys {
+                let path = format!("{path}.{key}");
+                match (left.get(key), right.get(key)) {
+                    (Some(left), Some(right)) => differ(&path, left, right, found),
+                    (Some(left), None) => found.push(format!("  {path}: simulator alone: {left}")),
+                    (None, right) => {
+                        found.push(format!("  {path}: real alone: {}", right.unwrap()))
+                    }
+                }
+            }
+        }
+        (Value::Array(left), Value::Array(right)) if left.len() == right.len() => {
+            for (index, (left, right)) in left.iter().zip(right).enumerate() {
+                differ(&format!("{path}[{index}]"), left, right, found);
+            }
+        }
+        (left, right) if left != right => {
+            found.push(format!("  {path}\n    simulator: {left}\n    real:      {right}"));
+        }
+        _ => {}
+    }
+}
+
 /// Replaces what cannot be the same by the order in which it was first seen.
 #[derive(Default)]
-struct Mask {
+pub(crate) struct Mask {
     seen: BTreeMap<String, String>,
+    /// Where controllers write too: their status and the numbers of versions do
+    /// not count.
+    pub(crate) controlled: bool,
 }
 
 impl Mask {
-    fn apply(&mut self, (code, mut answer): (u16, Value)) -> String {
+    pub(crate) fn controlled() -> Self {
+        Self { controlled: true, ..Self::default() }
+    }
+
+    pub(crate) fn apply(&mut self, (code, mut answer): (u16, Value)) -> Value {
         self.learn(&answer);
         self.cover(&mut answer);
-        format!("{code} {answer}")
+        json!([code, answer])
     }
 
     fn learn(&mut self, value: &Value) {
@@ -378,7 +426,11 @@ impl Mask {
                     if let (true, Some(text)) =
                         (matches!(key.as_str(), "uid" | "resourceVersion"), value.as_str())
                     {
-                        let next = format!("<{key} {}>", self.seen.len());
+                        let next = if self.controlled {
+                            format!("<{key}>")
+                        } else {
+                            format!("<{key} {}>", self.seen.len())
+                        };
                         self.seen.entry(text.to_owned()).or_insert(next);
                     } else {
                         self.learn(value);
@@ -393,9 +445,10 @@ impl Mask {
     fn cover(&self, value: &mut Value) {
         match value {
             Value::String(text) => {
-                // Whole words alone: a version is a short number.
-                let is_word =
-                    |character: char| character.is_ascii_alphanumeric() || character == '-';
+                // Whole words alone: a version is a short number, and so is a part of an address.
+                let is_word = |character: char| {
+                    character.is_ascii_alphanumeric() || "-./".contains(character)
+                };
                 let mut covered = String::new();
                 for part in text.split_inclusive(|character| !is_word(character)) {
                     let word = part.trim_end_matches(|character| !is_word(character));
@@ -408,13 +461,18 @@ impl Mask {
                 for (key, value) in map.iter_mut() {
                     match (key.as_str(), &mut *value) {
                         (
-                            "time" | "creationTimestamp" | "deletionTimestamp",
+                            "time" | "creationTimestamp" | "deletionTimestamp"
+                            | "lastTransitionTime",
                             Value::String(time),
                         ) => {
                             "<time>".clone_into(time);
                         }
+                        ("status", Value::Object(status)) if self.controlled => status.clear(),
                         // Their order follows their times.
                         ("managedFields", Value::Array(entries)) => {
+                            entries.retain(|entry| {
+                                !self.controlled || entry.get("subresource").is_none()
+                            });
                             for entry in entries.iter_mut() {
                                 self.cover(entry);
                             }
