@@ -5,7 +5,8 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost_reflect::{DescriptorPool, Value};
 
-const SERVICES: [&str; 7] = ["access", "audit", "operation", "plan", "region", "tenant", "watch"];
+const SERVICES: [&str; 9] =
+    ["access", "approval", "audit", "operation", "plan", "quota", "region", "tenant", "watch"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let files: Vec<String> =

@@ -10,13 +10,18 @@ use crate::{
 
 mod access;
 mod apply;
+mod approval;
 mod audit;
+mod break_glass;
+mod cert;
 mod completion;
 mod context;
 mod login;
 mod man;
 mod operation;
+mod operator;
 mod plan;
+mod quota;
 mod region;
 mod tenant;
 mod token;
@@ -43,6 +48,9 @@ pub(crate) enum Command {
     /// Plans: what customers buy
     #[command(subcommand, visible_alias = "plans")]
     Plan(plan::Command),
+    /// Quotas: how much tenants may use
+    #[command(subcommand, visible_alias = "quotas")]
+    Quota(quota::Command),
     /// Regions and their health
     #[command(subcommand, visible_alias = "regions")]
     Region(region::Command),
@@ -63,6 +71,19 @@ pub(crate) enum Command {
     /// Who may call what
     #[command(subcommand)]
     Access(access::Command),
+    /// Requests that wait for a second person
+    #[command(subcommand, visible_alias = "approvals")]
+    Approval(approval::Command),
+    /// Take the role admin for a time, in an emergency
+    ///
+    /// It is told loudly, and another person reviews what was done.
+    BreakGlass(break_glass::Args),
+    /// People with a client certificate, and their locks
+    #[command(subcommand, visible_alias = "operators")]
+    Operator(operator::Command),
+    /// The certificates that the region issued
+    #[command(subcommand, visible_alias = "certs")]
+    Cert(cert::Command),
     /// Enrolment tokens
     #[command(subcommand)]
     Token(token::Command),
@@ -107,6 +128,11 @@ async fn run_online(shell: &Shell, command: Command) -> Outcome {
         Command::Login(args) => login::run(shell, args).await,
         Command::Whoami => whoami::run(shell).await,
         Command::Access(command) => access::run(shell, command).await,
+        Command::Quota(command) => quota::run(shell, command).await,
+        Command::Approval(command) => approval::run(shell, command).await,
+        Command::BreakGlass(args) => break_glass::run(shell, args).await,
+        Command::Operator(command) => operator::run(shell, command).await,
+        Command::Cert(command) => cert::run(shell, command).await,
         Command::Token(command) => token::run(shell, command).await,
         // They need no daemon and never come here.
         Command::Version

@@ -26,6 +26,7 @@ pub(crate) struct ConfirmArgs {
 }
 
 /// What is about to be lost.
+#[derive(Clone, Copy)]
 pub(crate) struct Question<'a> {
     /// What will happen, as a sentence.
     pub(crate) what: &'a str,
@@ -59,6 +60,11 @@ fn judge(args: &ConfirmArgs, question: &Question<'_>, terminal: bool) -> Verdict
             Verdict::Refuse("this asks for confirmation, and there is no terminal".into())
         }
     }
+}
+
+/// Whether somebody will have to type the name.
+pub(crate) fn asks(shell: &Shell, args: &ConfirmArgs, question: &Question<'_>) -> bool {
+    judge(args, question, shell.terminal.can_ask()) == Verdict::Ask
 }
 
 /// Goes on only when the question is answered with the name.

@@ -1,9 +1,9 @@
 //! Why a command failed, told so that a person at three in the morning can act on
 //! it: what happened, why, what next, and the id that the logs know it by.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
-use streamspace_client::{ClientError, text::escape_lines};
+use streamspace_client::{ClientError, Refusal, text::escape_lines};
 use tonic::Code;
 
 use crate::exit::{self, Exit};
@@ -37,6 +37,15 @@ pub(crate) enum Failure {
     },
     /// Nothing was done; something would change. The preview was printed.
     Changes,
+    /// A preview in which nothing changes.
+    NothingToDo,
+    /// What was checked does not hold. The findings were printed.
+    CheckFailed {
+        /// What does not hold.
+        message: String,
+        /// What to do.
+        next: String,
+    },
     /// A wait was longer than its limit.
     Waited {
         /// What was waited for, and what it is at.
@@ -92,6 +101,21 @@ impl From<streamspace_proto::json::JsonError> for Failure {
     }
 }
 
+impl Failure {
+    /// There is no such thing, found out here: the contract has no call for one.
+    pub(crate) fn not_found(name: &str) -> Self {
+        let refusal = Refusal {
+            code: Code::NotFound,
+            message: format!("there is no {name}"),
+            reason: None,
+            metadata: BTreeMap::new(),
+            violations: Vec::new(),
+            request_id: None,
+        };
+        ClientError::Refused(Box::new(refusal)).into()
+    }
+}
+
 /// Says what was being done when it failed.
 pub(crate) trait Doing<T> {
     /// `what` completes "cannot …".
@@ -117,7 +141,8 @@ impl Failure {
             Self::PartlyDone { .. } => Exit::PartlyDone,
             Self::AllFailed(exit) => *exit,
             Self::Interrupted => Exit::Interrupted,
-            Self::ReaderGone => Exit::Done,
+            Self::ReaderGone | Self::NothingToDo => Exit::Done,
+            Self::CheckFailed { .. } => Exit::CheckFailed,
         }
     }
 
@@ -125,10 +150,13 @@ impl Failure {
     pub(crate) fn report(&self, colour: bool) -> String {
         let mut report = Report::new(colour);
         match self {
-            Self::Changes | Self::ReaderGone | Self::AllFailed(_) => return String::new(),
+            Self::Changes | Self::NothingToDo | Self::ReaderGone | Self::AllFailed(_) => {
+                return String::new();
+            }
             Self::Client { doing, error } => client_report(&mut report, doing.as_deref(), error),
             Self::Usage { message, next }
             | Self::Local { message, next }
+            | Self::CheckFailed { message, next }
             | Self::Waited { message, next } => {
                 report.headline(message);
                 report.line("next", next);
@@ -219,10 +247,6 @@ impl Report {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use streamspace_client::Refusal;
-
     use super::*;
 
     fn refusal() -> Refusal {

@@ -31,6 +31,8 @@ pub(crate) enum Exit {
     Unavailable = 8,
     /// It took too long.
     TimedOut = 9,
+    /// A check failed.
+    CheckFailed = 11,
     /// The state forbids it.
     Refused = 12,
     /// A second person must approve.
@@ -60,7 +62,8 @@ Exit codes:
   7    conflict
   8    unavailable
   9    timed out
-  12   refused by state (protected, frozen)
+  11   a check failed (tenant check, quota check)
+  12   refused by state (protected, breaker)
   13   awaits approval
   14   partly done
   130  interrupted";
@@ -161,6 +164,7 @@ mod tests {
             Exit::Conflict,
             Exit::Unavailable,
             Exit::TimedOut,
+            Exit::CheckFailed,
             Exit::Refused,
             Exit::AwaitsApproval,
             Exit::PartlyDone,

@@ -1,10 +1,12 @@
 //! `ssctl`, the admin command line of the StreamSpace control plane.
 
+mod change;
 mod commands;
 mod confirm;
 mod errors;
 mod exit;
 mod output;
+mod quantity;
 mod resource;
 mod shell;
 mod time;

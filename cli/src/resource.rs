@@ -5,7 +5,6 @@ use clap::Args;
 use jiff::Timestamp;
 use prost::{Message, Name};
 use streamspace_client::{ClientError, Connection};
-use uuid::Uuid;
 
 use crate::{
     errors::Outcome,
@@ -60,28 +59,40 @@ pub(crate) struct ListArgs {
     pub(crate) limit: Option<usize>,
 }
 
-/// Flags of every change.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct ChangeArgs {
-    /// Show what would change, and change nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Why, for the audit log
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) reason: Option<String>,
+/// Makes a call that may be repeated: a read, or a change whose request has an id.
+macro_rules! call {
+    ($connection:expr, $service:ident.$method:ident($request:expr)) => {{
+        let connection: &streamspace_client::Connection = $connection;
+        let request = $request;
+        connection
+            .call(|| {
+                let (mut client, request) = (connection.$service(), request.clone());
+                async move { client.$method(request).await }
+            })
+            .await
+    }};
 }
+pub(crate) use call;
 
-impl ChangeArgs {
-    /// The reason, or none as the contract writes it.
-    pub(crate) fn reason(&self) -> String {
-        self.reason.clone().unwrap_or_default()
-    }
+/// Reads all pages of a list, or as many as make the limit.
+macro_rules! list {
+    (
+        $connection:expr, $limit:expr, $service:ident.$method:ident,
+        $request:ident { $($field:ident: $value:expr),* } => $items:ident
+    ) => {
+        $crate::resource::pages(
+            $connection,
+            $limit,
+            async |connection, page_size, page_token| {
+                let request = $request { page_size, page_token, $($field: $value),* };
+                let reply = $crate::resource::call!(connection, $service.$method(request))?;
+                Ok((reply.$items, reply.next_page_token))
+            },
+        )
+        .await
+    };
 }
-
-/// An id that tells a retry from a second wish.
-pub(crate) fn request_id() -> String {
-    Uuid::new_v4().to_string()
-}
+pub(crate) use list;
 
 /// What one page brought: its items, and the token of the next or nothing.
 pub(crate) type Page<T> = (Vec<T>, String);

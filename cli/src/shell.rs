@@ -56,6 +56,8 @@ pub(crate) struct Terminal {
     pub(crate) output: Stream,
     /// Where talk goes.
     pub(crate) talk: Stream,
+    /// Whether what is written may have more than ASCII characters.
+    pub(crate) unicode: bool,
 }
 
 impl Terminal {
@@ -72,6 +74,7 @@ impl Terminal {
             input: io::stdin().is_terminal(),
             output: stream(io::stdout().is_terminal()),
             talk: stream(io::stderr().is_terminal()),
+            unicode: is_unicode(|name| env::var(name).ok()),
         }
     }
 
@@ -79,6 +82,18 @@ impl Terminal {
     pub(crate) fn can_ask(self) -> bool {
         self.input && self.talk.terminal
     }
+}
+
+/// Whether the locale's encoding is UTF-8, by the first of its variables that is
+/// set. Where none is, as in most containers, nothing speaks against it.
+fn is_unicode(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .find_map(|name| variable(name).filter(|value| !value.is_empty()));
+    locale.is_none_or(|locale| {
+        let locale = locale.to_ascii_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    })
 }
 
 /// What every command works with.
@@ -166,4 +181,23 @@ pub(crate) fn report(failure: &Failure, colour: bool) {
 pub(crate) fn warn(line: &str) {
     let line = text::escape_lines(line);
     let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_locale_tells_what_may_be_written() {
+        let with = |pairs: &[(&str, &str)]| {
+            is_unicode(|name| {
+                pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+            })
+        };
+        assert!(with(&[("LANG", "en_GB.UTF-8")]));
+        assert!(with(&[("LC_ALL", ""), ("LC_CTYPE", "C.utf8"), ("LANG", "C")]));
+        assert!(!with(&[("LC_ALL", "C"), ("LANG", "en_GB.UTF-8")]));
+        assert!(!with(&[("LANG", "POSIX")]));
+        assert!(with(&[]));
+    }
 }

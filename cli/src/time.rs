@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use jiff::{Span, SpanRelativeTo, Timestamp, Unit};
 
+use crate::errors::{Failure, Outcome};
+
 /// `90s`, `5m`, `1h30m`, `7d`. A day has 24 hours.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is no duration: write 90s, 5m, 1h30m or 7d");
@@ -11,6 +13,15 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
     let duration = Duration::try_from(duration).map_err(|_| wrong())?;
     if duration.is_zero() { Err(wrong()) } else { Ok(duration) }
+}
+
+/// A span as the contract writes it.
+pub(crate) fn proto_duration(span: Option<Duration>) -> Outcome<Option<prost_types::Duration>> {
+    let written = span.map(prost_types::Duration::try_from).transpose();
+    written.map_err(|error| Failure::Usage {
+        message: format!("the time is too long: {error}"),
+        next: "write 30m, 8h or 7d".into(),
+    })
 }
 
 /// An instant, or how long ago: `2026-05-01T12:00:00Z`, `2026-05-01`, `12h`.
@@ -58,6 +69,15 @@ fn brief(seconds: i64) -> String {
         () if days == 0 && minutes % 60 == 0 => format!("{hours}h"),
         () if days == 0 => format!("{hours}h{}m", minutes % 60),
         () => format!("{days}d"),
+    }
+}
+
+/// Until when and how long that is, as in `until 18:00 (in 2h)`; empty without an
+/// end.
+pub(crate) fn until(end: Option<&prost_types::Timestamp>, now: Timestamp) -> String {
+    match end {
+        Some(_) => format!("until {} (in {})", local(end), remaining(end, now)),
+        None => String::new(),
     }
 }
 

@@ -4,8 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use streamspace_proto::v1::{
     WatchRequest, access_service_client::AccessServiceClient,
-    audit_service_client::AuditServiceClient, operation_service_client::OperationServiceClient,
-    plan_service_client::PlanServiceClient, region_service_client::RegionServiceClient,
+    approval_service_client::ApprovalServiceClient, audit_service_client::AuditServiceClient,
+    operation_service_client::OperationServiceClient, plan_service_client::PlanServiceClient,
+    quota_service_client::QuotaServiceClient, region_service_client::RegionServiceClient,
     tenant_service_client::TenantServiceClient, watch_service_client::WatchServiceClient,
 };
 use tonic::{Response, Status, transport::Channel};
@@ -92,6 +93,16 @@ impl Connection {
     /// Plans.
     pub fn plans(&self) -> PlanServiceClient<Channel> {
         PlanServiceClient::new(self.channel.clone())
+    }
+
+    /// How much tenants may use.
+    pub fn quotas(&self) -> QuotaServiceClient<Channel> {
+        QuotaServiceClient::new(self.channel.clone())
+    }
+
+    /// Requests that wait for a second person.
+    pub fn approvals(&self) -> ApprovalServiceClient<Channel> {
+        ApprovalServiceClient::new(self.channel.clone())
     }
 
     /// The region and its health.

@@ -163,6 +163,9 @@ impl ClientError {
 
 impl Refusal {
     fn next_step(&self) -> Option<String> {
+        if let Some(step) = self.next_step_of_reason() {
+            return Some(step);
+        }
         let of_token = self.reason.as_deref().is_some_and(|reason| reason.starts_with("TOKEN_"));
         let step = match self.code {
             Code::Unauthenticated | Code::PermissionDenied if of_token => {
@@ -187,6 +190,36 @@ impl Refusal {
             Code::Internal | Code::Unknown | Code::DataLoss => {
                 "the daemon's log has the details under the request id"
             }
+            _ => return None,
+        };
+        Some(step.into())
+    }
+
+    /// The step where the reason alone tells it.
+    fn next_step_of_reason(&self) -> Option<String> {
+        let step = match self.reason.as_deref()? {
+            "APPROVAL_REQUIRED" => {
+                let role = match self.metadata.get("role") {
+                    Some(role) => format!("the role {role}"),
+                    None => "your role".into(),
+                };
+                let command = match self.metadata.get("approval") {
+                    Some(name) => {
+                        let id = name.strip_prefix("approvals/").unwrap_or(name);
+                        format!("`ssctl approval approve {id}`")
+                    }
+                    None => "`ssctl approval list` and `ssctl approval approve ID`".into(),
+                };
+                return Some(format!(
+                    "another person, with at least {role}, runs {command}; then repeat \
+                     the same command with the same reason"
+                ));
+            }
+            "OVERCOMMIT" => "repeat it with --accept-overcommit where that is meant",
+            "TENANT_PROTECTED" => "`ssctl tenant set NAME --protected=false` lifts the protection",
+            "OWN_REQUEST" => "ask another person; nobody decides alone",
+            "OPERATOR_LOCKED" => "an admin ends the lock with `ssctl operator unlock NAME`",
+            "REGION_CORDONED" => "`ssctl region show` tells why, and until when",
             _ => return None,
         };
         Some(step.into())
@@ -277,6 +310,28 @@ mod tests {
         let ClientError::Refused(refusal) = error else { panic!("not a refusal") };
         assert_eq!(refusal.violations, [("tenant.seats".into(), "must be 1 or more".into())]);
         assert_eq!(refusal.metadata["rule"], "least-role");
+    }
+
+    #[test]
+    fn who_waits_for_approval_is_told_who_gives_it_and_how() {
+        let refusal = |metadata: &[(&str, &str)]| {
+            let pairs = metadata.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+            let metadata: HashMap<_, _> = pairs.collect();
+            let mut details = ErrorDetails::new();
+            details.set_error_info("APPROVAL_REQUIRED", streamspace_proto::ERROR_DOMAIN, metadata);
+            let code = Code::FailedPrecondition;
+            ClientError::from(Status::with_error_details(code, "protected", details)).next_step()
+        };
+        assert_eq!(
+            refusal(&[("approval", "approvals/018f"), ("role", "admin")]).unwrap(),
+            "another person, with at least the role admin, runs `ssctl approval approve 018f`; \
+             then repeat the same command with the same reason"
+        );
+        let step = refusal(&[]).unwrap();
+        assert!(
+            step.contains("ssctl approval list") && step.contains("at least your role"),
+            "{step}"
+        );
     }
 
     #[test]

@@ -95,8 +95,9 @@ pub enum ScopeKind {
 
 /// The access rule of one method, as the contract states it.
 ///
-/// How a call is filed in the audit log, and whether a second person must approve, is no
-/// part of this decision.
+/// How a call is filed in the audit log is no part of this decision. Whether a second
+/// person must agree depends on the target, so the method itself sees to it; here it is
+/// only explained.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// The kind of peer that the method is for.
@@ -111,6 +112,8 @@ pub struct Rule {
     pub mutates: bool,
     /// Whether the caller must give a reason.
     pub needs_reason: bool,
+    /// Whether a second person must agree where the target is protected.
+    pub needs_approval: bool,
 }
 
 /// What is known about a caller.
@@ -124,6 +127,21 @@ pub struct CallerFacts {
     pub role_name: String,
     /// Whether the certificate names tenants instead of the whole region.
     pub scoped_to_tenants: bool,
+    /// Whether a break-glass grant gives the role admin for now. It widens no scope.
+    pub break_glass: bool,
+}
+
+impl CallerFacts {
+    /// The role that counts now.
+    pub fn effective_role(&self) -> Option<Role> {
+        if self.break_glass && may_break_glass(self.role) { Some(Role::Admin) } else { self.role }
+    }
+}
+
+/// Whether somebody with this role may have the role admin for a time: who does the daily
+/// work, and nobody who only reads or stands beside the ladder.
+pub fn may_break_glass(role: Option<Role>) -> bool {
+    role.is_some_and(|role| role.includes(Role::Operator))
 }
 
 /// Whether a call may go on, by which rule, and why.
@@ -153,6 +171,8 @@ pub mod rules {
     pub const AUDITOR_READS: &str = "auditor-reads";
     /// A certificate that names tenants does not reach the region.
     pub const REGION_SCOPE: &str = "region-scope";
+    /// A break-glass grant gives the role that the own one does not.
+    pub const BREAK_GLASS: &str = "break-glass";
     /// The method needs a reason.
     pub const NEEDS_REASON: &str = "needs-reason";
 }
@@ -216,7 +236,14 @@ fn decide_operator(method: &Rule, caller: &CallerFacts) -> Decision {
     let Some(role) = caller.role else {
         return deny(rules::UNKNOWN_ROLE, unknown_role(&caller.role_name));
     };
-    let granted = grant(method, role);
+    let mut granted = grant(method, role);
+    if !granted.allowed && caller.break_glass && may_break_glass(caller.role) {
+        let under_grant = grant(method, Role::Admin);
+        if under_grant.allowed {
+            let message = "your break-glass grant gives you role admin for now".to_owned();
+            granted = allow(rules::BREAK_GLASS, message);
+        }
+    }
     if granted.allowed && method.scope == ScopeKind::Region && caller.scoped_to_tenants {
         return deny(
             rules::REGION_SCOPE,
@@ -250,14 +277,40 @@ fn grant(method: &Rule, role: Role) -> Decision {
     let mut wanted = vec![least];
     wanted.extend(method.also_roles.iter().filter(|also| **also != least));
     let wanted: Vec<&str> = wanted.into_iter().map(Role::as_str).collect();
+    let emergency = if least == Role::Admin && may_break_glass(Some(role)) {
+        "; in an emergency `ssctl break-glass` gives it to you for a time"
+    } else {
+        ""
+    };
     deny(
         rules::LEAST_ROLE,
         format!(
             "this needs role {}; your certificate says {role}: ask an admin for a token with that \
-             role",
+             role{emergency}",
             wanted.join(" or ")
         ),
     )
+}
+
+/// As [`decide`] before the call, where the reason is not given yet, with all that will
+/// be asked of the caller beside.
+pub fn explain(rule: &Rule, caller: &CallerFacts) -> Decision {
+    let mut decision = decide(rule, caller, true);
+    if !decision.allowed {
+        return decision;
+    }
+    if rule.needs_reason {
+        decision.message.push_str("; it needs a reason");
+    }
+    if rule.needs_approval {
+        let least = rule.least_role.map_or("admin", Role::as_str);
+        let second = format!(
+            "; where the target is protected, a second person of role {least} must agree to the \
+             very request first (`ssctl approval`)"
+        );
+        decision.message.push_str(&second);
+    }
+    decision
 }
 
 fn unknown_role(role_name: &str) -> String {

@@ -296,31 +296,82 @@ uuid_id!(
     "tenant uid"
 );
 
+/// Names of a collection whose ids are UUIDs.
+macro_rules! uuid_name {
+    ($name:ident, $collection:literal, $kind:literal, $rule:literal, $remedy:literal) => {
+        impl $name {
+            /// Reads a name: the collection, a slash and the UUID.
+            pub fn from_name(name: &str) -> Result<Self, IdError> {
+                match name.strip_prefix(concat!($collection, "/")) {
+                    Some(id) => Self::parse(id),
+                    None => Err(IdError {
+                        kind: $kind,
+                        value: text::excerpt(name),
+                        rule: $rule,
+                        remedy: $remedy.to_owned(),
+                    }),
+                }
+            }
+
+            /// The name in the contract: the collection, a slash and the UUID.
+            pub fn to_name(&self) -> String {
+                format!(concat!($collection, "/{}"), self.0)
+            }
+        }
+    };
+}
+
 uuid_id!(
     /// The identity of an operation.
     OperationId,
     "operation id"
 );
+uuid_name!(
+    OperationId,
+    "operations",
+    "operation name",
+    "it must be `operations/` and the operation's id",
+    "`ssctl operation list` shows the names"
+);
 
-impl OperationId {
-    /// Reads a name, `operations/{uuid}`.
-    pub fn from_name(name: &str) -> Result<Self, IdError> {
-        match name.strip_prefix("operations/") {
-            Some(id) => Self::parse(id),
-            None => Err(IdError {
-                kind: "operation name",
-                value: text::excerpt(name),
-                rule: "it must be `operations/` and the operation's id",
-                remedy: "`ssctl operation list` shows the names".to_owned(),
-            }),
-        }
-    }
+uuid_id!(
+    /// The identity of an approval.
+    ApprovalId,
+    "approval id"
+);
+uuid_name!(
+    ApprovalId,
+    "approvals",
+    "approval name",
+    "it must be `approvals/` and the approval's id",
+    "`ssctl approval list` shows the names"
+);
 
-    /// The name in the contract, `operations/{uuid}`.
-    pub fn to_name(&self) -> String {
-        format!("operations/{}", self.0)
-    }
-}
+uuid_id!(
+    /// The identity of a break-glass grant.
+    GrantId,
+    "grant id"
+);
+uuid_name!(
+    GrantId,
+    "breakGlassGrants",
+    "grant name",
+    "it must be `breakGlassGrants/` and the grant's id",
+    "`ssctl break-glass list` shows the names"
+);
+
+uuid_id!(
+    /// The identity of an enrolment token, which is no secret.
+    TokenId,
+    "token id"
+);
+uuid_name!(
+    TokenId,
+    "tokens",
+    "token name",
+    "it must be `tokens/` and the token's id",
+    "`ssctl token list` shows the names"
+);
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@
 //! around these modules.
 
 pub mod access;
+pub mod approval;
 pub mod conditions;
 pub mod filter;
 pub mod ids;
@@ -13,6 +14,8 @@ pub mod labels;
 pub mod order;
 pub mod page;
 pub mod plan;
+pub mod quantity;
+pub mod quota;
 pub mod suggest;
 pub mod tenant;
 pub mod text;

@@ -7,17 +7,19 @@ use std::fmt;
 
 use crate::ids::{IdError, PlanId};
 
+pub use crate::quantity::{Bytes, Millicores};
+pub use overcommit::{Overcommit, overcommit, promised_memory};
+pub use validate::validate;
+
+mod overcommit;
+mod validate;
+
+/// The declared overcommit of the seeded plans.
+const OVERCOMMIT_PERMILLE: i32 = 4000;
+
 /// An amount of money in millionths of a US dollar.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MicroUsd(pub i64);
-
-/// A size in bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Bytes(pub i64);
-
-/// An amount of CPU in thousandths of a core.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Millicores(pub i64);
 
 /// Shows dollars, with at least two digits and no more than are needed: `29.00 USD`.
 impl fmt::Display for MicroUsd {
@@ -27,26 +29,6 @@ impl fmt::Display for MicroUsd {
         let digits = format!("{:06}", micros % 1_000_000);
         let needed = digits.trim_end_matches('0');
         write!(f, "{sign}{}.{needed:0<2} USD", micros / 1_000_000)
-    }
-}
-
-/// Shows a Kubernetes quantity in the largest binary unit that is exact: `200Gi`.
-impl fmt::Display for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const UNITS: [(&str, u32); 6] =
-            [("Ei", 60), ("Pi", 50), ("Ti", 40), ("Gi", 30), ("Mi", 20), ("Ki", 10)];
-        let unit = UNITS.into_iter().find(|(_, shift)| self.0.trailing_zeros() >= *shift);
-        match unit {
-            Some((unit, shift)) if self.0 != 0 => write!(f, "{}{unit}", self.0 >> shift),
-            _ => write!(f, "{}", self.0),
-        }
-    }
-}
-
-/// Shows a Kubernetes quantity: `4` for whole cores, else `500m`.
-impl fmt::Display for Millicores {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 % 1000 == 0 { write!(f, "{}", self.0 / 1000) } else { write!(f, "{}m", self.0) }
     }
 }
 
@@ -88,6 +70,9 @@ pub struct Plan {
     pub availability_ppm: i32,
     /// The default quota of a tenant.
     pub quota: Quota,
+    /// How much memory may be promised to seats, in thousandths of the quota's: 4,000 is
+    /// four times as much. Beyond it an operator must accept the overcommit.
+    pub overcommit_permille: i32,
 }
 
 impl Plan {
@@ -205,6 +190,7 @@ pub fn seeded() -> Result<Vec<Plan>, IdError> {
                     storage: gibibytes(row.storage_gibibytes),
                     pods: row.pods,
                 },
+                overcommit_permille: OVERCOMMIT_PERMILLE,
             })
         })
         .collect()
@@ -228,7 +214,7 @@ mod tests {
             .map(|plan| {
                 let shown = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
                 format!(
-                    "{} v{} #{} {} sessions {} memory {} days {} ppm {} quota {} {} {} {} features {}",
+                    "{} v{} #{} {} sessions {} memory {} days {} ppm {} quota {} {} {} {} overcommit {} features {}",
                     plan.id,
                     plan.version,
                     plan.rank,
@@ -241,6 +227,7 @@ mod tests {
                     plan.quota.memory,
                     plan.quota.storage,
                     plan.quota.pods,
+                    plan.overcommit_permille,
                     plan.features.len(),
                 )
             })
@@ -248,10 +235,10 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "free v1 #1 0.00 USD sessions 1 memory 2Gi days 7 ppm 990000 quota 4 8Gi 50Gi 20 features 1",
-                "professional v1 #2 29.00 USD sessions 5 memory 16Gi days 30 ppm 995000 quota 40 80Gi 400Gi 200 features 4",
-                "business v1 #3 99.00 USD sessions 20 memory 64Gi days 90 ppm 999000 quota 100 200Gi 1Ti 500 features 8",
-                "enterprise v1 #4 - sessions - memory - days 365 ppm 999900 quota 400 1Ti 10Ti 2000 features 13",
+                "free v1 #1 0.00 USD sessions 1 memory 2Gi days 7 ppm 990000 quota 4 8Gi 50Gi 20 overcommit 4000 features 1",
+                "professional v1 #2 29.00 USD sessions 5 memory 16Gi days 30 ppm 995000 quota 40 80Gi 400Gi 200 overcommit 4000 features 4",
+                "business v1 #3 99.00 USD sessions 20 memory 64Gi days 90 ppm 999000 quota 100 200Gi 1Ti 500 overcommit 4000 features 8",
+                "enterprise v1 #4 - sessions - memory - days 365 ppm 999900 quota 400 1Ti 10Ti 2000 overcommit 4000 features 13",
             ]
         );
     }
@@ -268,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn amounts_read_as_people_write_them() {
+    fn money_reads_as_people_write_it() {
         let money = [
             (0, "0.00 USD"),
             (29_000_000, "29.00 USD"),
@@ -280,68 +267,9 @@ mod tests {
         for (micros, shown) in money {
             assert_eq!(MicroUsd(micros).to_string(), shown);
         }
-        let bytes = [
-            (0, "0"),
-            (1, "1"),
-            (1023, "1023"),
-            (1024, "1Ki"),
-            (200 << 30, "200Gi"),
-            (1 << 40, "1Ti"),
-            ((1 << 30) + 1024, "1048577Ki"),
-            (-(3 << 20), "-3Mi"),
-            (i64::MIN, "-8Ei"),
-            (i64::MAX, "9223372036854775807"),
-        ];
-        for (bytes, shown) in bytes {
-            assert_eq!(Bytes(bytes).to_string(), shown);
-        }
-        let cpu = [
-            (0, "0"),
-            (500, "500m"),
-            (1000, "1"),
-            (100_000, "100"),
-            (1001, "1001m"),
-            (-500, "-500m"),
-        ];
-        for (millicores, shown) in cpu {
-            assert_eq!(Millicores(millicores).to_string(), shown);
-        }
-    }
-
-    /// Reads a quantity back, as the API server would.
-    fn read(quantity: &str) -> i128 {
-        let split = quantity.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(quantity.len());
-        let (number, unit) = quantity.split_at(split);
-        let shift = match unit {
-            "" => 0,
-            "Ki" => 10,
-            "Mi" => 20,
-            "Gi" => 30,
-            "Ti" => 40,
-            "Pi" => 50,
-            "Ei" => 60,
-            other => panic!("no such unit: {other}"),
-        };
-        number.parse::<i128>().unwrap() << shift
     }
 
     proptest! {
-        #[test]
-        fn no_byte_is_lost(value in any::<i64>(), shift in 0..63_u32) {
-            let value = value.wrapping_shl(shift);
-            prop_assert_eq!(read(&Bytes(value).to_string()), i128::from(value));
-        }
-
-        #[test]
-        fn no_millicore_is_lost(value in any::<i64>()) {
-            let shown = Millicores(value).to_string();
-            let read = match shown.strip_suffix('m') {
-                Some(milli) => milli.parse::<i64>().unwrap(),
-                None => shown.parse::<i64>().unwrap() * 1000,
-            };
-            prop_assert_eq!(read, value);
-        }
-
         #[test]
         fn no_micro_dollar_is_lost(value in any::<i64>()) {
             let shown = MicroUsd(value).to_string();

@@ -11,7 +11,9 @@ use crate::{
     violation::{Violation, Violations},
 };
 
-pub use lifecycle::{Event, Refusal, TenantState, advance};
+pub use lifecycle::{
+    Event, Life, Refusal, Retention, TenantState, advance, needs_second_person, retention_end,
+};
 
 mod lifecycle;
 

@@ -9,7 +9,12 @@ use serde::Deserialize;
 use streamspace_core::ids::RegionId;
 use thiserror::Error;
 
-use crate::{db::DatabaseConfig, kube::ClusterConfig, telemetry::logs::LogConfig};
+use crate::{
+    db::DatabaseConfig,
+    kube::ClusterConfig,
+    telemetry::logs::LogConfig,
+    tenants::{breaker::BreakerConfig, manifests::NetworkConfig},
+};
 
 /// What `streamspaced run` reads from its TOML file.
 #[derive(Clone, Debug, Deserialize)]
@@ -92,11 +97,26 @@ impl Default for AccessConfig {
 pub struct TenantConfig {
     /// The namespace of tenant `acme` is this and `acme`.
     pub namespace_prefix: String,
+    /// How many tenants the leader works on at once.
+    pub workers: usize,
+    /// How often the leader looks at all tenants, in seconds, beside the looks that a
+    /// change asks for.
+    pub resync_seconds: u32,
+    /// When the breaker on deletions that nobody asked for trips.
+    pub breaker: BreakerConfig,
+    /// What the cluster's network is like, and what tenants reach of it.
+    pub network: NetworkConfig,
 }
 
 impl Default for TenantConfig {
     fn default() -> Self {
-        Self { namespace_prefix: "tenant-".into() }
+        Self {
+            namespace_prefix: "tenant-".into(),
+            workers: 16,
+            resync_seconds: 300,
+            breaker: BreakerConfig::default(),
+            network: NetworkConfig::default(),
+        }
     }
 }
 
@@ -144,6 +164,18 @@ impl Config {
                  and hyphens, and begin with a letter"
             ));
         }
+        if !(1..=256).contains(&self.tenants.workers) {
+            return Err(format!("tenants.workers: {} must be 1 to 256", self.tenants.workers));
+        }
+        if !(1..=86_400).contains(&self.tenants.resync_seconds) {
+            return Err(format!(
+                "tenants.resync_seconds: {} must be 1 to 86400",
+                self.tenants.resync_seconds
+            ));
+        }
+        self.tenants.breaker.check().map_err(|message| format!("tenants.breaker.{message}"))?;
+        self.tenants.network.check().map_err(|message| format!("tenants.network.{message}"))?;
+        self.cluster.check()?;
         if self.access.names.is_empty() {
             return Err(
                 "access.names: name at least one host that clients reach the daemon by".into()
@@ -191,6 +223,16 @@ mod tests {
             (unknown.as_str(), "grcp"),
             (&WHOLE.replace("us-east-1", "US_EAST"), "region"),
             (&format!("{WHOLE}\n[tenants]\nnamespace_prefix = \"Kube_\""), "namespace_prefix"),
+            (
+                &format!("{WHOLE}\n[tenants.network]\ningress_namespace = \"Not_One\""),
+                "tenants.network.ingress_namespace",
+            ),
+            (&format!("{WHOLE}\n[tenants]\nresync_seconds = 0"), "tenants.resync_seconds"),
+            (&format!("{WHOLE}\n[tenants]\nresync_seconds = 86401"), "tenants.resync_seconds"),
+            (
+                &format!("{WHOLE}\n[tenants.network]\ncluster_ranges = [\"10.1.0.0/8\"]"),
+                "10.0.0.0/8",
+            ),
             ("", "region"),
         ] {
             let error = read(text).unwrap_err().to_string();

@@ -6,6 +6,7 @@
 //! file that knows all.
 
 pub mod access;
+pub mod approvals;
 pub mod audit;
 pub mod config;
 pub mod db;
@@ -13,9 +14,12 @@ pub mod dev;
 pub mod kube;
 pub mod operations;
 pub mod plans;
+pub mod platform;
+pub mod quotas;
 pub mod region;
 pub mod regions;
 pub mod rpc;
+pub mod sessions;
 pub mod setup;
 pub mod telemetry;
 pub mod tenants;

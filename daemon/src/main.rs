@@ -1,6 +1,6 @@
 //! `streamspaced`: arguments, then configuration, then the region.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{io::IsTerminal as _, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
@@ -9,6 +9,10 @@ use streamspaced::{
     config::Config,
     dev::mode::{self, DevOptions},
     kube::{Cluster, ClusterConfig},
+    platform::{
+        install::{self, InstallOptions},
+        manifests::Manifests,
+    },
     region,
     setup::{self, InitOptions, TokenOptions},
     telemetry::logs,
@@ -40,6 +44,9 @@ enum Command {
     /// One-time enrolment tokens, made on the host: the way in when everyone is locked out.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// What the daemon needs in its cluster.
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
     /// Run a whole region on this machine, for trying things out.
     ///
     /// Starts a private PostgreSQL, makes an authority, a context for ssctl and three sample
@@ -85,6 +92,46 @@ enum TokenCommand {
         /// How long the token can be used, for example 30m; at most 7d.
         #[arg(long = "for", default_value = "1h")]
         life: jiff::SignedDuration,
+    },
+}
+
+#[derive(Subcommand)]
+enum ClusterCommand {
+    /// Prepare a cluster, as its administrator: rights, fences, and the control namespace.
+    ///
+    /// It can be repeated, and is, after each upgrade. The daemon needs none of these
+    /// rights itself.
+    Install {
+        /// The configuration file.
+        #[arg(long, default_value = DEFAULT_CONFIG, env = "STREAMSPACED_CONFIG")]
+        config: PathBuf,
+        /// An administrator's kubeconfig. [default: the one of the configuration]
+        #[arg(long)]
+        kubeconfig: Option<PathBuf>,
+        /// The context in the kubeconfig.
+        #[arg(long)]
+        kube_context: Option<String>,
+        /// Install the definitions of sessions and templates too.
+        #[arg(long)]
+        crds: bool,
+        /// Print the objects as YAML and ask no cluster.
+        #[arg(long, conflicts_with = "dry_run")]
+        print: bool,
+        /// Tell what would be done, and do nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Accept the cluster that is there as this database's.
+    ///
+    /// For a daemon that writes nothing because the cluster or the database is not the one
+    /// that it knew. Shows what is accepted, and asks.
+    Pin {
+        /// The configuration file.
+        #[arg(long, default_value = DEFAULT_CONFIG, env = "STREAMSPACED_CONFIG")]
+        config: PathBuf,
+        /// Accept without being asked.
+        #[arg(long)]
+        yes: bool,
     },
 }
 
@@ -160,6 +207,7 @@ async fn execute(command: Command) -> anyhow::Result<()> {
             print(&token);
             Ok(())
         }
+        Command::Cluster(command) => cluster(command).await,
         Command::Dev(arguments) => {
             let options = DevOptions {
                 data_dir: arguments.data_dir.map_or_else(default_dev_dir, Ok)?,
@@ -168,6 +216,7 @@ async fn execute(command: Command) -> anyhow::Result<()> {
                 cluster: ClusterConfig {
                     kubeconfig: arguments.kubeconfig,
                     context: arguments.kube_context,
+                    ..ClusterConfig::default()
                 },
                 region: arguments.region,
                 context: arguments.context,
@@ -177,6 +226,43 @@ async fn execute(command: Command) -> anyhow::Result<()> {
             mode::run(options, stop_on_signals()?).await
         }
     }
+}
+
+async fn cluster(command: ClusterCommand) -> anyhow::Result<()> {
+    match command {
+        ClusterCommand::Install { config, crds, print: true, .. } => {
+            let config = Config::read(&config)?;
+            print(install::print(&Manifests::new(&config.cluster), crds)?.trim_end());
+            Ok(())
+        }
+        ClusterCommand::Install { config, kubeconfig, kube_context, crds, dry_run, .. } => {
+            let mut config = Config::read(&config)?.cluster;
+            if kubeconfig.is_some() {
+                config.kubeconfig = kubeconfig;
+                config.context = None;
+            }
+            config.context = kube_context.or(config.context);
+            let cluster = Cluster::open(&config).await?;
+            let options = InstallOptions { definitions: crds, dry_run };
+            install::install(&cluster, &Manifests::new(&config), options, print).await?;
+            Ok(())
+        }
+        ClusterCommand::Pin { config, yes } => {
+            let config = Config::read(&config)?;
+            setup::pin(&config, |question| yes || ask(question)).await.map(|said| print(&said))
+        }
+    }
+}
+
+/// Asks whoever sits at the terminal. Without one the answer is no.
+fn ask(question: &str) -> bool {
+    print(question);
+    if !std::io::stdin().is_terminal() {
+        return false;
+    }
+    print("Type yes to accept:");
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).is_ok() && answer.trim() == "yes"
 }
 
 async fn init(arguments: InitArguments) -> anyhow::Result<()> {

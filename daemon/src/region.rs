@@ -9,8 +9,9 @@ use streamspace_core::ids::RegionId;
 use streamspace_proto::{
     policy,
     v1::{
-        access_service_server::AccessServiceServer, audit_service_server::AuditServiceServer,
-        operation_service_server::OperationServiceServer, plan_service_server::PlanServiceServer,
+        access_service_server::AccessServiceServer, approval_service_server::ApprovalServiceServer,
+        audit_service_server::AuditServiceServer, operation_service_server::OperationServiceServer,
+        plan_service_server::PlanServiceServer, quota_service_server::QuotaServiceServer,
         region_service_server::RegionServiceServer, tenant_service_server::TenantServiceServer,
         watch_service_server::WatchServiceServer,
     },
@@ -25,9 +26,10 @@ use tonic::service::Routes;
 
 use crate::{
     access::{
-        Access, AccessParts, Authority, AuthorityError, AuthorityFiles, Revocations, Serving,
+        Access, AccessParts, Authority, AuthorityError, AuthorityFiles, Serving, Standings,
         serving::ServingError, trust::TrustFollower,
     },
+    approvals::service::Approvals,
     audit::{self, Audit, AuditLog},
     config::Config,
     db::{
@@ -39,7 +41,14 @@ use crate::{
     kube::Cluster,
     operations::service::Operations,
     plans::service::Plans,
-    regions::{health::HealthBoard, probes, service::Regions},
+    platform::reconciler::PlatformReconciler,
+    quotas::service::Quotas,
+    regions::{
+        controls::{BreakerTerms, ControlsFollower},
+        health::HealthBoard,
+        probes,
+        service::Regions,
+    },
     rpc::{
         self,
         peer::{CertificateStatus, PeerError, PeerJudge},
@@ -49,7 +58,12 @@ use crate::{
         http,
         metrics::{Metrics, RegionCollector},
     },
-    tenants::{Directory, reconciler::TenantReconciler, service::Tenants},
+    tenants::{
+        Directory, ManifestWishes, expiry,
+        manifests::Surroundings,
+        reconciler::{ReconcilerSettings, TenantReconciler},
+        service::Tenants,
+    },
     watch::service::Watches,
 };
 
@@ -131,6 +145,7 @@ pub async fn run(
         parts.db.clone(),
         parts.cluster.clone(),
         parts.leadership.clone(),
+        parts.platform.standing(),
         standing.stop.clone(),
     ));
     let mut server = tokio::spawn(parts.serve(grpc, metrics.1, serving.clone()));
@@ -192,13 +207,17 @@ struct Parts {
     serving: Serving,
     judge: Arc<PeerJudge>,
     trust: TrustFollower,
-    revocations: Arc<Revocations>,
+    standings: Arc<Standings>,
     db: Database,
     changes: ChangeLog,
     lease: LeaderLease,
     leadership: watch::Receiver<Leadership>,
     audit: Arc<AuditLog>,
     cluster: Cluster,
+    platform: PlatformReconciler,
+    surroundings: Surroundings,
+    settings: ReconcilerSettings,
+    controls: ControlsFollower,
     board: HealthBoard,
     calls: TaskTracker,
 }
@@ -209,8 +228,8 @@ impl Parts {
         let authority = Arc::new(Authority::open(&files)?);
         let names = config.access.names.clone();
         let serving = Serving::start(Arc::clone(&authority), names, rpc::system_clock())?;
-        let revocations = Arc::new(Revocations::new());
-        let status: Arc<dyn CertificateStatus> = Arc::clone(&revocations) as _;
+        let standings = Arc::new(Standings::new());
+        let status: Arc<dyn CertificateStatus> = Arc::clone(&standings) as _;
         let judge = Arc::new(PeerJudge::new(authority.trust_bundle()?, status));
         let db = Database::connect(&config.database).await?;
         let lease = LeaderLease::new(db.clone(), config.replica.clone());
@@ -223,7 +242,7 @@ impl Parts {
             serving,
             trust: TrustFollower::new(files, Arc::clone(&judge)),
             judge,
-            revocations,
+            standings,
             changes: ChangeLog::new(db.clone()),
             leadership: lease.leadership(),
             lease,
@@ -232,8 +251,30 @@ impl Parts {
                 config.replica.clone(),
                 config.region.as_str(),
             )),
+            platform: PlatformReconciler::new(db.clone(), cluster.clone(), &config.cluster),
+            controls: ControlsFollower::new(
+                db.clone(),
+                BreakerTerms {
+                    limit: config.tenants.breaker.limit,
+                    window: config.tenants.breaker.window(),
+                },
+            ),
             db,
             cluster,
+            surroundings: Surroundings {
+                instance: config.cluster.instance.clone(),
+                control_namespace: format!("{}-system", config.cluster.instance),
+                network: config.tenants.network.clone(),
+                sessions_counted: false,
+            },
+            settings: ReconcilerSettings {
+                instance: config.cluster.instance.clone(),
+                replica: config.replica.clone(),
+                workers: config.tenants.workers,
+                resync: Duration::from_secs(config.tenants.resync_seconds.into()),
+                writes_per_second: config.cluster.writes_per_second,
+                breaker: config.tenants.breaker,
+            },
             board: HealthBoard::new(Timestamp::now()),
             calls: TaskTracker::new(),
         })
@@ -246,6 +287,7 @@ impl Parts {
             board: self.board.clone(),
             leadership: self.leadership.clone(),
             revision: self.changes.latest(),
+            break_glass: self.standings.active_grants(),
         }));
         (registry, metrics)
     }
@@ -274,7 +316,7 @@ impl Parts {
         let access = Access::new(AccessParts {
             authority: Arc::clone(&self.authority),
             database: db(),
-            revocations: Arc::clone(&self.revocations),
+            standings: Arc::clone(&self.standings),
             tenants: Arc::new(Directory::new(db())),
             region: self.region.clone(),
             methods: policy::methods(),
@@ -288,16 +330,28 @@ impl Parts {
             board: self.board.clone(),
             leadership: self.leadership.clone(),
             revision: self.changes.latest(),
+            db: db(),
+            controls: self.controls.clone(),
         };
-        let tenants = Tenants::new(db(), self.region.clone(), self.namespace_prefix.clone());
+        let tenants = Tenants {
+            db: db(),
+            region: self.region.clone(),
+            namespace_prefix: self.namespace_prefix.clone(),
+            cluster: self.cluster.clone(),
+            instance: self.surroundings.instance.clone(),
+            wishes: Arc::new(ManifestWishes::new(self.surroundings.clone())),
+            leadership: self.leadership.clone(),
+        };
         let operations = Operations::new(db(), self.changes.clone());
         let watches = Watches::new(db(), self.changes.clone(), stop.clone());
         let mut services = Routes::builder();
         services
             .add_service(AccessServiceServer::new(access))
+            .add_service(ApprovalServiceServer::new(Approvals::new(db())))
             .add_service(AuditServiceServer::new(Audit::new(db())))
             .add_service(OperationServiceServer::new(operations))
             .add_service(PlanServiceServer::new(Plans::new(db())))
+            .add_service(QuotaServiceServer::new(Quotas::new(db(), self.cluster.clone())))
             .add_service(RegionServiceServer::new(regions))
             .add_service(TenantServiceServer::new(tenants))
             .add_service(WatchServiceServer::new(watches));
@@ -307,12 +361,20 @@ impl Parts {
 
     /// Starts every loop.
     fn start(self, acting: &Stage, standing: &Stage) {
-        let Self { db, changes, cluster, leadership, audit, revocations, .. } = self;
-        let reconciler = TenantReconciler::new(db.clone(), cluster, changes.clone());
-        acting.spawn(reconciler.run(leadership, acting.stop.clone()));
+        let Self { db, changes, cluster, leadership, audit, standings, .. } = self;
+        let ends = leadership.clone();
+        // Told before it runs, so that no standing is missed.
+        let may_write = self.platform.standing();
+        acting.spawn(self.platform.run(leadership, acting.stop.clone()));
+        let wishes = Arc::new(ManifestWishes::new(self.surroundings));
+        let reconciler =
+            TenantReconciler::new(db.clone(), cluster, changes.clone(), wishes, self.settings);
+        acting.spawn(expiry::run(db.clone(), ends, acting.stop.clone()));
+        acting.spawn(reconciler.run(may_write, acting.stop.clone()));
 
         let stop = || standing.stop.clone();
         standing.spawn(changes.run(stop()));
+        standing.spawn(self.controls.run(stop()));
         standing.spawn(self.lease.run(stop()));
         standing.spawn(self.serving.run(stop()));
         standing.spawn(self.trust.run(stop()));
@@ -323,7 +385,7 @@ impl Parts {
         standing.spawn(replicas::run(db.clone(), self.replica, version, stop()));
         standing.spawn(requests::run(db.clone(), stop()));
         let stopped = stop();
-        standing.spawn(async move { revocations.run(&db, stopped).await });
+        standing.spawn(async move { standings.run(&db, stopped).await });
     }
 }
 

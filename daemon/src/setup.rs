@@ -1,5 +1,5 @@
-//! What is done on the host before the daemon runs: `streamspaced init` and
-//! `streamspaced token create`.
+//! What is done on the host: `streamspaced init`, `streamspaced token create` and
+//! `streamspaced cluster pin`.
 
 use std::{
     fs,
@@ -17,6 +17,11 @@ use crate::{
     access::{self, Authority, AuthorityFiles, Grant},
     config::{AccessConfig, Config},
     db::{Database, DatabaseConfig, migrate},
+    kube::Cluster,
+    platform::{
+        manifests::Manifests,
+        pin::{self, Pin},
+    },
 };
 
 const FIRST_TOKEN_LIFE: Duration = Duration::from_hours(1);
@@ -114,6 +119,45 @@ pub async fn create_token(config: &Config, options: &TokenOptions) -> anyhow::Re
     token_for(&config.database, &config.access, options).await
 }
 
+/// Accepts the cluster that is there as the database's, if `agrees` does after it is told
+/// what that means. Gives what to tell the person.
+pub async fn pin(config: &Config, agrees: impl FnOnce(&str) -> bool) -> anyhow::Result<String> {
+    let cluster = Cluster::open(&config.cluster).await?;
+    let manifests = Manifests::new(&config.cluster);
+    let db = Database::connect(&config.database).await?;
+    let result = async {
+        let acting = cluster.acting(0)?;
+        let seen = pin::look(&acting, &manifests).await.context(
+            "the cluster cannot be looked at; is it prepared with `streamspaced cluster install`?",
+        )?;
+        let words = match pin::verify(&db, &acting, &manifests).await? {
+            Pin::Pinned => return Ok("The cluster and the database know each other.".to_owned()),
+            Pin::Fresh => "Neither knows of any; the daemon would pin them by itself.".to_owned(),
+            Pin::Mismatch(blocked) => blocked.message,
+        };
+        let question = format!(
+            "{words}\n\nCluster:   {}\nIts UID:   {}\nBelongs to: {}\nTenants:   {}\n\nOnce \
+             accepted, the leader of region {} writes to it: tenants of this database are made \
+             there, and namespaces that this database does not know are reported as orphaned and \
+             left alone.",
+            cluster.endpoint(),
+            seen.kube_system_uid,
+            seen.mark.as_deref().unwrap_or("no database"),
+            if seen.has_tenants { "it has managed namespaces" } else { "none" },
+            config.region,
+        );
+        anyhow::ensure!(
+            agrees(&question),
+            "nothing was changed; give --yes to accept the cluster without being asked"
+        );
+        pin::accept(&db, &cluster, &manifests).await?;
+        Ok(format!("Accepted. Region {} manages {}.", config.region, cluster.endpoint()))
+    }
+    .await;
+    db.close().await;
+    result
+}
+
 async fn token_for(
     database: &DatabaseConfig,
     access: &AccessConfig,
@@ -150,7 +194,10 @@ fn write_config(
          # One login for each kind of work; none can take on another's rights.\n[database]\n\
          owner = {}\noperator = {}\ntenant = {}\naudit = {}\nmaintainer = {}\n\n\
          # Without a kubeconfig, the service account of the pod.\n[cluster]\n\
-         # kubeconfig = \"/etc/streamspace/kubeconfig\"\n\n[access]\ndirectory = {}\n\
+         # kubeconfig = \"/etc/streamspace/kubeconfig\"\n\
+         # Once, and after each upgrade, as the cluster's administrator:\n\
+         #   streamspaced cluster install --crds --kubeconfig FILE\n\
+         instance = \"streamspace\"\n\n[access]\ndirectory = {}\n\
          # Host names and addresses that clients reach the daemon by.\n\
          names = [\"localhost\", \"127.0.0.1\"]\n\n[log]\nformat = \"json\"\nfilter = \"info,kube_client=off\"\n",
         quoted(options.region.as_str()),

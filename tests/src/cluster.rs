@@ -10,9 +10,18 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use k8s_openapi::{
+    api::{
+        authentication::v1::{TokenRequest, TokenRequestSpec},
+        core::v1::ServiceAccount,
+        rbac::v1::{ClusterRoleBinding, RoleRef, Subject},
+    },
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 use kube::{
-    Client, Config,
-    config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
+    Api, Client, Config,
+    api::PostParams,
+    config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 use tempfile::TempDir;
 use tokio::{
@@ -23,6 +32,9 @@ use tokio::{
 
 /// Names a kubeconfig whose cluster the tests use instead of one of their own.
 pub const KUBECONFIG_VARIABLE: &str = "STREAMSPACE_TEST_KUBECONFIG";
+
+/// Where the program has the API server write what was written.
+const AUDIT_LOG: &str = "audit.jsonl";
 
 /// How long an orderly stop may take before the program is killed.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
@@ -57,6 +69,27 @@ pub enum ClusterError {
         "the cluster of {KUBECONFIG_VARIABLE} cannot be stopped or started by a test; unset it"
     )]
     NotOurs,
+}
+
+/// A write that the API server has answered, from its audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WriteRecord {
+    /// `create`, `update`, `patch`, `delete` or `deletecollection`.
+    pub verb: String,
+    /// The kind's plural, with a subresource behind a slash: `namespaces/finalize`.
+    pub resource: String,
+    /// Empty for an object of the cluster.
+    pub namespace: String,
+    /// Empty where the server makes up the name.
+    pub name: String,
+    /// Who acted: the impersonated user where there is one.
+    pub user: String,
+    /// What the client calls itself, up to its first slash.
+    pub agent: String,
+    /// The answer's HTTP status.
+    pub code: u16,
+    /// Whether it was a dry run, which writes nothing.
+    pub dry_run: bool,
 }
 
 /// A running control plane; it stops when this is dropped.
@@ -143,6 +176,18 @@ impl Cluster {
         Client::try_from(config).map_err(|error| ClusterError::Client(Box::new(error)))
     }
 
+    /// A client as somebody else, as `kubectl --as USER --as-group GROUP` is.
+    pub async fn client_as(&self, user: &str, groups: &[&str]) -> Result<Client, ClusterError> {
+        let kubeconfig = Kubeconfig::read_from(&self.kubeconfig)?;
+        let mut config =
+            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+        config.default_retry = false;
+        config.auth_info.impersonate = Some(user.to_owned());
+        let groups = groups.iter().map(|group| (*group).to_owned()).collect();
+        config.auth_info.impersonate_groups = Some(groups);
+        Client::try_from(config).map_err(|error| ClusterError::Client(Box::new(error)))
+    }
+
     /// Stops the API server; the data and the controllers stay.
     pub async fn stop_apiserver(&self) -> Result<(), ClusterError> {
         self.command("apiserver stop\n").await
@@ -151,6 +196,85 @@ impl Cluster {
     /// Starts the API server again at the same address, and waits until it is ready.
     pub async fn start_apiserver(&self) -> Result<(), ClusterError> {
         self.command("apiserver start\n").await
+    }
+
+    /// A kubeconfig of a service account in the control namespace of this installation,
+    /// with the rights that the daemon is given in production and no others.
+    pub async fn service_account(&self, instance: &str) -> Result<String, ClusterError> {
+        let wrong = |error: kube::Error| ClusterError::Client(Box::new(error));
+        let (client, namespace) = (self.client().await?, format!("{instance}-system"));
+        let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), &namespace);
+        let account = ServiceAccount {
+            metadata: ObjectMeta { name: Some("streamspaced".into()), ..Default::default() },
+            ..Default::default()
+        };
+        accounts.create(&PostParams::default(), &account).await.map_err(wrong)?;
+        let rights = ClusterRoleBinding {
+            metadata: ObjectMeta {
+                name: Some(format!("{instance}-account")),
+                ..Default::default()
+            },
+            role_ref: RoleRef {
+                api_group: Some("rbac.authorization.k8s.io".into()),
+                kind: "ClusterRole".into(),
+                name: format!("{instance}-base"),
+            },
+            subjects: Some(vec![Subject {
+                kind: "ServiceAccount".into(),
+                name: "streamspaced".into(),
+                namespace: Some(namespace),
+                ..Default::default()
+            }]),
+        };
+        let bindings: Api<ClusterRoleBinding> = Api::all(client);
+        bindings.create(&PostParams::default(), &rights).await.map_err(wrong)?;
+        let asked = TokenRequest {
+            spec: Some(TokenRequestSpec {
+                expiration_seconds: Some(24 * 3600),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let token = accounts
+            .create_token_request("streamspaced", &PostParams::default(), &asked)
+            .await
+            .map_err(wrong)?;
+        let token = token.status.and_then(|status| status.token).unwrap_or_default();
+        let mut kubeconfig = Kubeconfig::read_from(&self.kubeconfig)?;
+        for user in &mut kubeconfig.auth_infos {
+            user.auth_info =
+                Some(AuthInfo { token: Some(token.clone().into()), ..Default::default() });
+        }
+        // JSON is YAML too.
+        serde_json::to_string(&kubeconfig)
+            .map_err(|error| failed("the kubeconfig")(io::Error::other(error)))
+    }
+
+    /// Every write that the API server has answered so far and that `fits`, in the
+    /// order of the answers; without leases and the system's events. A record comes
+    /// to the log within moments of its answer.
+    pub fn writes(
+        &self,
+        fits: impl Fn(&WriteRecord) -> bool,
+    ) -> Result<Vec<WriteRecord>, ClusterError> {
+        let Some(Own { folder, .. }) = &self.ours else {
+            return Err(ClusterError::NotOurs);
+        };
+        let path = folder.path().join(AUDIT_LOG);
+        let text = fs::read_to_string(&path).map_err(failed(path.display().to_string()))?;
+        // A last line may be in the making.
+        let records = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+        Ok(records.map(|record| write_record(&record)).filter(fits).collect())
+    }
+
+    /// The writes of this user, and of whoever acts as that user.
+    pub fn writes_of(&self, user: &str) -> Result<Vec<WriteRecord>, ClusterError> {
+        self.writes(|record| record.user == user)
+    }
+
+    /// The writes to namespaces whose name begins so, and in them.
+    pub fn writes_below(&self, namespace_prefix: &str) -> Result<Vec<WriteRecord>, ClusterError> {
+        self.writes(|record| record.namespace.starts_with(namespace_prefix))
     }
 
     async fn command(&self, line: &str) -> Result<(), ClusterError> {
@@ -181,6 +305,31 @@ impl Drop for Program {
         while Instant::now() < limit && matches!(self.child.try_wait(), Ok(None)) {
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+}
+
+fn write_record(event: &serde_json::Value) -> WriteRecord {
+    let text = |pointer: &str| {
+        event.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or_default()
+    };
+    let (resource, subresource) = (text("/objectRef/resource"), text("/objectRef/subresource"));
+    let slash = if subresource.is_empty() { "" } else { "/" };
+    let acting = ["/impersonatedUser/username", "/user/username"];
+    let code = event.pointer("/responseStatus/code").and_then(serde_json::Value::as_u64);
+    WriteRecord {
+        verb: text("/verb").to_owned(),
+        resource: format!("{resource}{slash}{subresource}"),
+        namespace: text("/objectRef/namespace").to_owned(),
+        name: text("/objectRef/name").to_owned(),
+        user: acting
+            .map(text)
+            .into_iter()
+            .find(|name| !name.is_empty())
+            .unwrap_or_default()
+            .to_owned(),
+        agent: text("/userAgent").split('/').next().unwrap_or_default().to_owned(),
+        code: code.and_then(|code| u16::try_from(code).ok()).unwrap_or_default(),
+        dry_run: text("/requestURI").contains("dryRun="),
     }
 }
 

@@ -119,12 +119,32 @@ impl Region {
         };
         put("listen", "grpc", self.grpc.address().to_string());
         put("listen", "http", self.http.address().to_string());
-        put("cluster", "kubeconfig", self.cluster.kubeconfig().display().to_string());
+        put("cluster", "kubeconfig", self.kubeconfig().display().to_string());
+        put("cluster", "instance", self.instance().to_owned());
         put("tenants", "namespace_prefix", self.prefix.clone());
         put("log", "filter", "info,streamspaced=debug".into());
         std::fs::write(self.config(), table.to_string()).expect("the folder is ours");
+        let administrator = self.cluster.kubeconfig().display().to_string();
+        self.host(&[
+            "cluster",
+            "install",
+            "--crds",
+            "--config",
+            &config,
+            "--kubeconfig",
+            &administrator,
+        ])
+        .await;
+        let account = self.cluster.service_account(self.instance()).await;
+        std::fs::write(self.kubeconfig(), account.expect("a service account"))
+            .expect("the folder is ours");
         let token = said.split("--token").nth(1).and_then(|rest| rest.split_whitespace().next());
         token.unwrap_or_else(|| panic!("init prints no token: {said}")).to_owned()
+    }
+
+    /// What the daemon connects with: an account that reads, and acts as the acting user.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.folder.path().join("kubeconfig")
     }
 
     /// Runs a command of the daemon's program on the host and returns what it prints.
@@ -180,6 +200,20 @@ impl Region {
     /// Kills the daemon, as `kill -9` does.
     pub async fn kill(&self) {
         self.take().await.kill().await;
+    }
+
+    /// Sends the daemon a signal, for example to stop it in its tracks.
+    pub async fn signal(&self, signal: Signal) {
+        self.daemon.lock().await.as_ref().expect("a daemon runs").signal(signal);
+    }
+
+    /// Sets one value of the configuration. It counts from the next start on.
+    pub fn set(&self, section: &str, key: &str, value: impl Into<toml::Value>) {
+        let text = std::fs::read_to_string(self.config()).expect("init wrote it");
+        let mut table: toml::Table = toml::from_str(&text).expect("it is TOML");
+        let section = table.entry(section).or_insert_with(|| toml::Table::new().into());
+        section.as_table_mut().expect("a section").insert(key.into(), value.into());
+        std::fs::write(self.config(), table.to_string()).expect("the folder is ours");
     }
 
     /// Asks the daemon to stop and waits until it has.
@@ -275,6 +309,11 @@ impl Region {
         format!("{}{tenant}", self.prefix)
     }
 
+    /// The name of this region's installation in the cluster.
+    pub fn instance(&self) -> &str {
+        self.prefix.trim_end_matches('-')
+    }
+
     /// What every namespace of this region begins with.
     pub fn prefix(&self) -> &str {
         &self.prefix
@@ -283,6 +322,13 @@ impl Region {
     /// The cluster as its administrator sees it.
     pub async fn client(&self) -> Client {
         self.cluster.client().await.expect("a client")
+    }
+
+    /// The cluster as somebody of the break-glass group sees it.
+    pub async fn break_glass(&self) -> Client {
+        let group = format!("{}:break-glass", self.instance());
+        let groups = [group.as_str(), "system:authenticated"];
+        self.cluster.client_as("nora-on-call", &groups).await.expect("a client")
     }
 
     /// The cluster's namespaces.

@@ -3,6 +3,7 @@
 #![allow(clippy::panic, clippy::expect_used, reason = "a panic fails the story, as it should")]
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -106,6 +107,17 @@ impl Ssctl {
         self
     }
 
+    /// The same person with the same credential, who calls another replica.
+    #[must_use]
+    pub fn at(&self, address: SocketAddr) -> Self {
+        let text = std::fs::read_to_string(self.environment().contexts_file()).expect("a login");
+        let mut table: toml::Table = toml::from_str(&text).expect("it is TOML");
+        redirect(&mut table, &address.to_string());
+        let path = self.home.join(format!("contexts-{}.toml", address.port()));
+        std::fs::write(&path, table.to_string()).expect("the home is ours");
+        self.clone().with("SSCTL_CONFIG", path.display().to_string())
+    }
+
     /// The person's home.
     pub fn home(&self) -> &Path {
         &self.home
@@ -196,6 +208,17 @@ impl Ssctl {
     }
 }
 
+/// Puts another endpoint into every context of the file.
+fn redirect(table: &mut toml::Table, address: &str) {
+    for (key, value) in table.iter_mut() {
+        if key == "endpoint" {
+            *value = address.into();
+        } else if let Some(table) = value.as_table_mut() {
+            redirect(table, address);
+        }
+    }
+}
+
 /// A command that goes on, such as a watch.
 #[derive(Debug)]
 pub struct Following {
@@ -235,6 +258,16 @@ impl Following {
         let id = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         kill_process(id.expect("it runs"), Signal::INT).expect("it is ours");
         let status = timeout(PATIENCE, self.child.wait()).await.expect("it ends");
+        status.expect("its state").code().unwrap_or(-1)
+    }
+
+    /// Waits until it ends by itself, and returns its exit code.
+    pub async fn ends(mut self) -> i32 {
+        // What it still says must not fill the pipe.
+        while let Ok(Ok(Some(_))) = timeout(PATIENCE, self.lines.next_line()).await {}
+        let Ok(status) = timeout(PATIENCE, self.child.wait()).await else {
+            panic!("{} went on for {} s", self.command, PATIENCE.as_secs())
+        };
         status.expect("its state").code().unwrap_or(-1)
     }
 

@@ -13,8 +13,17 @@
 
 mod access;
 mod dev;
+mod drift;
+mod fences;
+mod isolation;
 mod kills;
+mod leaders;
+mod life;
 mod outages;
 mod readme;
+mod scope;
 mod tenant;
+mod trouble;
+mod unchanged;
 mod watch;
+mod wrong_cluster;

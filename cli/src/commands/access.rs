@@ -9,7 +9,7 @@ use streamspace_proto::{
 use crate::{
     errors::{Doing as _, Outcome},
     output::{Cell, Tone, print_answer},
-    resource::word,
+    resource::{call, word},
     shell::Shell,
 };
 
@@ -26,13 +26,8 @@ pub(crate) async fn run(shell: &Shell, command: Command) -> Outcome {
     let Command::Why { method } = command;
     let connection = shell.connect()?;
     let request = ExplainAccessRequest { method: method.clone() };
-    let answer = connection
-        .call(|| {
-            let (mut client, request) = (connection.access(), request.clone());
-            async move { client.explain_access(request).await }
-        })
-        .await
-        .doing(|| format!("explain {method}"))?;
+    let answer =
+        call!(&connection, access.explain_access(request)).doing(|| format!("explain {method}"))?;
     let verdict =
         if answer.allowed { Cell::toned("yes", Tone::Good) } else { Cell::toned("no", Tone::Bad) };
     let policy = answer.policy.clone().unwrap_or_default();

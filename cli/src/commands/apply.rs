@@ -15,9 +15,10 @@ use tonic::Code;
 
 use super::tenant;
 use crate::{
+    change::{ChangeArgs, consequence_lines, request_id, tell_consequences},
     errors::{Doing as _, Failure, Outcome},
     output::preview,
-    resource::{ChangeArgs, Noun as _, request_id, short},
+    resource::{Noun as _, short},
     shell::Shell,
 };
 
@@ -48,6 +49,12 @@ pub(crate) struct Args {
     /// A YAML file, a folder of them, or - for standard input; repeat it
     #[arg(short = 'f', long = "file", required = true, value_name = "FILE|DIR|-")]
     files: Vec<PathBuf>,
+    /// Take over namespaces of new tenants' names that exist already
+    #[arg(long)]
+    adopt: bool,
+    /// Accept that seats are promised more than a plan's multiple of the quota
+    #[arg(long)]
+    accept_overcommit: bool,
     #[command(flatten)]
     change: ChangeArgs,
     /// Wait until the cluster has all of it
@@ -72,13 +79,14 @@ pub(crate) async fn run(shell: &Shell, args: Args) -> Outcome {
     let mut failures = Vec::new();
     let mut would_change = false;
     for document in &documents {
-        match apply(&connection, document, &args.change, shell.terminal.output.colour).await {
+        match apply(&connection, document, &args, shell.terminal.output.colour).await {
             Ok(Effect::Previewed(diff)) => {
                 would_change |= !diff.is_empty();
                 shell.print(&diff)?;
             }
             Ok(Effect::Applied(tenant, what)) => {
                 shell.print(&format!("{} {what}\n", tenant.name))?;
+                tell_consequences(shell, &*tenant);
                 applied.push(*tenant);
             }
             Err(failure) => {
@@ -99,7 +107,7 @@ pub(crate) async fn run(shell: &Shell, args: Args) -> Outcome {
     }
     if args.wait {
         for tenant in applied {
-            tenant::until_active(shell, &connection, tenant).await?;
+            tenant::until_settled(shell, &connection, tenant).await?;
         }
     }
     Ok(())
@@ -108,15 +116,15 @@ pub(crate) async fn run(shell: &Shell, args: Args) -> Outcome {
 async fn apply(
     connection: &Connection,
     document: &Document,
-    change: &ChangeArgs,
+    args: &Args,
     colour: bool,
 ) -> Outcome<Effect> {
     let name = document.tenant.name.clone();
     let doing = || format!("apply {name} from {}", document.origin);
     match tenant::get(connection, &name).await {
-        Ok(before) => update(connection, document, before, change, colour).await.doing(doing),
+        Ok(before) => update(connection, document, before, args, colour).await.doing(doing),
         Err(error) if error.code() == Some(Code::NotFound) => {
-            create(connection, document, change, colour).await.doing(doing)
+            create(connection, document, args, colour).await.doing(doing)
         }
         Err(error) => Err(error).doing(doing),
     }
@@ -125,20 +133,23 @@ async fn apply(
 async fn create(
     connection: &Connection,
     document: &Document,
-    change: &ChangeArgs,
+    args: &Args,
     colour: bool,
 ) -> Result<Effect, ClientError> {
     let name = &document.tenant.name;
     let request = CreateTenantRequest {
         tenant_id: short(Tenant::PREFIX, name).to_owned(),
         tenant: Some(document.tenant.clone()),
-        validate_only: change.dry_run,
+        validate_only: args.change.dry_run,
         request_id: request_id(),
-        reason: change.reason(),
+        reason: args.change.reason(),
+        accept_overcommit: args.accept_overcommit,
+        adopt: args.adopt,
     };
     let tenant = tenant::create_call(connection, &request).await?;
-    if change.dry_run {
-        return Ok(Effect::Previewed(preview(name, &Value::Null, &value(&tenant)?, colour)));
+    if args.change.dry_run {
+        let diff = preview(name, &Value::Null, &value(&tenant)?, colour);
+        return Ok(Effect::Previewed(diff + &consequence_lines(&tenant)));
     }
     Ok(Effect::Applied(Box::new(tenant), "created"))
 }
@@ -147,12 +158,12 @@ async fn update(
     connection: &Connection,
     document: &Document,
     before: Tenant,
-    change: &ChangeArgs,
+    args: &Args,
     colour: bool,
 ) -> Result<Effect, ClientError> {
     let fields = document.changed_fields(&before);
     if fields.is_empty() {
-        return Ok(if change.dry_run {
+        return Ok(if args.change.dry_run {
             Effect::Previewed(String::new())
         } else {
             Effect::Applied(Box::new(before), "unchanged")
@@ -161,14 +172,17 @@ async fn update(
     let request = UpdateTenantRequest {
         tenant: Some(document.tenant.clone()),
         update_mask: Some(tenant::mask(&fields)),
-        validate_only: change.dry_run,
+        validate_only: args.change.dry_run,
         request_id: request_id(),
-        reason: change.reason(),
+        reason: args.change.reason(),
+        accept_overcommit: args.accept_overcommit,
     };
     let after = tenant::update_call(connection, &request).await?;
-    if change.dry_run {
+    if args.change.dry_run {
         let (old, new) = (value(&before)?, value(&after)?);
-        return Ok(Effect::Previewed(preview(&before.name, &old, &new, colour)));
+        let diff = preview(&before.name, &old, &new, colour);
+        let brought = if diff.is_empty() { String::new() } else { consequence_lines(&after) };
+        return Ok(Effect::Previewed(diff + &brought));
     }
     Ok(Effect::Applied(Box::new(after), "changed"))
 }

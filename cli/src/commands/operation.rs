@@ -14,7 +14,7 @@ use tonic::Code;
 use crate::{
     errors::{Doing as _, Failure, Outcome},
     output::{Cell, Column, Tone, print_all, print_one},
-    resource::{ListArgs, Noun, full_name, pages, short},
+    resource::{ListArgs, Noun, call, full_name, list, short},
     shell::Shell,
     time::{age, local},
 };
@@ -43,16 +43,12 @@ pub(crate) enum Command {
 
 pub(crate) async fn run(shell: &Shell, command: Command) -> Outcome {
     match command {
-        Command::List(args) => list(shell, &args).await,
+        Command::List(args) => all(shell, &args).await,
         Command::Show { name } => {
             let connection = shell.connect()?;
             let name = full_name::<Operation>(&name);
-            let operation = connection
-                .call(|| {
-                    let (mut client, name) = (connection.operations(), name.clone());
-                    async move { client.get_operation(GetOperationRequest { name }).await }
-                })
-                .await
+            let request = GetOperationRequest { name: name.clone() };
+            let operation = call!(&connection, operations.get_operation(request))
                 .doing(|| format!("show {name}"))?;
             print_one(shell, &operation)
         }
@@ -64,20 +60,11 @@ pub(crate) async fn run(shell: &Shell, command: Command) -> Outcome {
     }
 }
 
-async fn list(shell: &Shell, args: &ListArgs) -> Outcome {
+async fn all(shell: &Shell, args: &ListArgs) -> Outcome {
     let connection = shell.connect()?;
-    let operations = pages(&connection, args.limit, async |connection, page_size, page_token| {
-        let filter = args.filter.clone();
-        let request = ListOperationsRequest { page_size, page_token, filter };
-        let reply = connection
-            .call(|| {
-                let (mut client, request) = (connection.operations(), request.clone());
-                async move { client.list_operations(request).await }
-            })
-            .await?;
-        Ok((reply.operations, reply.next_page_token))
-    });
-    print_all(shell, &operations.await?)
+    let operations = list!(&connection, args.limit, operations.list_operations,
+        ListOperationsRequest { filter: args.filter.clone() } => operations);
+    print_all(shell, &operations?)
 }
 
 /// Waits until an operation is done, through losses of the connection. An
@@ -114,12 +101,7 @@ async fn wait_once(
         name: name.to_owned(),
         timeout: prost_types::Duration::try_from(patience).ok(),
     };
-    connection
-        .call(|| {
-            let (mut client, request) = (connection.operations(), request.clone());
-            async move { client.wait_operation(request).await }
-        })
-        .await
+    call!(connection, operations.wait_operation(request))
 }
 
 fn ended(operation: Operation) -> Outcome<Operation> {

@@ -1,171 +1,167 @@
 //! `ssctl plan`.
 
 use clap::Subcommand;
-use jiff::Timestamp;
-use streamspace_proto::v1::{GetPlanRequest, ListPlansRequest, Plan, TenantQuota};
+use streamspace_client::{ClientError, Connection};
+use streamspace_proto::{
+    json::to_value,
+    v1::{
+        CreatePlanRequest, GetPlanRequest, ListPlanVersionsRequest, ListPlansRequest, Plan,
+        UpdatePlanRequest,
+    },
+};
 
+use super::tenant::mask;
 use crate::{
-    errors::{Doing as _, Outcome},
-    output::{Cell, Column, print_all, print_one},
-    resource::{Noun, full_name, pages, short},
+    change::{Action, ChangeArgs, Given, Reply, act},
+    errors::{Doing as _, Failure, Outcome},
+    output::{print_all, print_one},
+    resource::{Noun as _, call, full_name, list, short},
     shell::Shell,
 };
+
+mod flags;
+mod noun;
+
+use flags::PlanFlags;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// List the plans, cheapest first
     List,
-    /// Show a plan
+    /// Show a plan: its newest version, or another as NAME@VERSION
     #[command(visible_aliases = ["get", "describe"])]
     Show {
-        /// The plan
+        /// The plan, NAME or NAME@VERSION
         name: String,
+        /// List all its versions instead, the newest first
+        #[arg(long)]
+        versions: bool,
     },
+    /// Make a plan, with its version 1
+    Create(CreateArgs),
+    /// Make the next version of a plan: only what the flags name differs
+    ///
+    /// Tenants keep their version until they are set to the plan again.
+    Set(SetArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CreateArgs {
+    /// The new name
+    name: String,
+    #[command(flatten)]
+    change: ChangeArgs,
+    #[command(flatten)]
+    flags: PlanFlags,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SetArgs {
+    /// The plan
+    name: String,
+    /// Only where this is still its newest version
+    #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "VERSION")]
+    if_version: i32,
+    #[command(flatten)]
+    change: ChangeArgs,
+    #[command(flatten)]
+    flags: PlanFlags,
 }
 
 pub(crate) async fn run(shell: &Shell, command: Command) -> Outcome {
     let connection = shell.connect()?;
     match command {
         Command::List => {
-            let plans = pages(&connection, None, async |connection, page_size, page_token| {
-                let request = ListPlansRequest { page_size, page_token };
-                let reply = connection
-                    .call(|| {
-                        let (mut client, request) = (connection.plans(), request.clone());
-                        async move { client.list_plans(request).await }
-                    })
-                    .await?;
-                Ok((reply.plans, reply.next_page_token))
-            });
-            print_all(shell, &plans.await?)
+            let plans = list!(&connection, None, plans.list_plans,
+                ListPlansRequest {} => plans);
+            print_all(shell, &plans?)
         }
-        Command::Show { name } => {
+        Command::Show { name, versions } => {
             let name = full_name::<Plan>(&name);
-            let plan = connection
-                .call(|| {
-                    let (mut client, name) = (connection.plans(), name.clone());
-                    async move { client.get_plan(GetPlanRequest { name }).await }
-                })
-                .await
-                .doing(|| format!("show {name}"))?;
-            print_one(shell, &plan)
+            let doing = || format!("show {name}");
+            if versions {
+                let request = ListPlanVersionsRequest { name: name.clone() };
+                let reply = call!(&connection, plans.list_plan_versions(request)).doing(doing)?;
+                return print_all(shell, &reply.plans);
+            }
+            print_one(shell, &get(&connection, &name).await.doing(doing)?)
         }
+        Command::Create(args) => create(shell, &connection, &args).await,
+        Command::Set(args) => set(shell, &connection, &args).await,
     }
 }
 
-impl Noun for Plan {
-    const PLURAL: &'static str = "plans";
-    const PREFIX: &'static str = "plans/";
-
-    fn resource_name(&self) -> &str {
-        &self.name
-    }
-
-    fn columns() -> Vec<Column<Self>> {
-        vec![
-            Column::new("NAME", |plan: &Self, _| short(Self::PREFIX, &plan.name).into()),
-            Column::new("PRICE", |plan, _| price(plan).into()),
-            Column::new("SESSIONS/USER", |plan, _| {
-                plan.user_sessions.map_or_else(|| "unlimited".into(), Cell::from)
-            }),
-            Column::new("MEMORY/USER", |plan, _| {
-                plan.user_memory_bytes.map_or_else(|| "by contract".into(), bytes).into()
-            }),
-            Column::new("AVAILABILITY", |plan, _| availability(plan).into()),
-            Column::wide("RECORDINGS", |plan, _| {
-                format!("{}d", plan.recording_retention_days).into()
-            }),
-            Column::wide("QUOTA", |plan, _| {
-                plan.quota.as_ref().map(quota).unwrap_or_default().into()
-            }),
-            Column::wide("FEATURES", |plan, _| plan.features.join(", ").into()),
-            Column::wide("VERSION", |plan, _| plan.version.into()),
-        ]
-    }
-
-    fn details(&self, _: Timestamp) -> Vec<(&'static str, Cell)> {
-        let days = self.recording_retention_days;
-        vec![
-            ("Name", short(Self::PREFIX, &self.name).into()),
-            ("Display name", self.display_name.clone().into()),
-            ("Version", self.version.into()),
-            ("Price", price(self).into()),
-            (
-                "Sessions of a user",
-                self.user_sessions.map_or_else(|| "unlimited".into(), Cell::from),
-            ),
-            (
-                "Memory of a user",
-                self.user_memory_bytes.map_or_else(|| "by contract".into(), bytes).into(),
-            ),
-            ("Recordings", format!("kept {days} days").into()),
-            ("Availability", availability(self).into()),
-            ("Tenant quota", self.quota.as_ref().map(quota).unwrap_or_default().into()),
-            ("Features", self.features.join("\n").into()),
-        ]
-    }
+async fn get(connection: &Connection, name: &str) -> Result<Plan, ClientError> {
+    let request = GetPlanRequest { name: name.to_owned() };
+    call!(connection, plans.get_plan(request))
 }
 
-/// Micros of a dollar as dollars: exact, with at least two digits.
-fn price(plan: &Plan) -> String {
-    let Some(micros) = plan.seat_price_micros else { return "by contract".into() };
-    let (dollars, rest) = (micros / 1_000_000, (micros % 1_000_000).abs());
-    let digits = format!("{rest:06}");
-    let kept = digits.trim_end_matches('0').len().max(2);
-    format!("${dollars}.{} a seat", digits.get(..kept).unwrap_or(&digits))
-}
+impl Reply for Plan {}
 
-/// Millionths as a percentage: 999000 is 99.9 %.
-fn availability(plan: &Plan) -> String {
-    if plan.availability_ppm == 0 {
-        return "none".into();
-    }
-    let (whole, rest) = (plan.availability_ppm / 10_000, plan.availability_ppm % 10_000);
-    let text = format!("{whole}.{rest:04}");
-    format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
-}
-
-fn bytes(count: i64) -> String {
-    for (unit, size) in [("Ti", 1_i64 << 40), ("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10)] {
-        if count >= size && count % size == 0 {
-            return format!("{} {unit}B", count / size);
-        }
-    }
-    format!("{count} B")
-}
-
-fn quota(quota: &TenantQuota) -> String {
-    let cpu = match quota.cpu_millicores {
-        whole if whole % 1000 == 0 => format!("{}", whole / 1000),
-        part => format!("{part}m"),
+async fn create(shell: &Shell, connection: &Connection, args: &CreateArgs) -> Outcome {
+    let name = full_name::<Plan>(&args.name);
+    let mut plan = Plan::default();
+    args.flags.put(&mut plan);
+    let action = Action {
+        method: "PlanService.CreatePlan",
+        doing: format!("create {name}"),
+        name: name.clone(),
+        ..Action::default()
     };
-    format!(
-        "{cpu} CPU, {} memory, {} storage, {} pods",
-        bytes(quota.memory_bytes),
-        bytes(quota.storage_bytes),
-        quota.pods
-    )
+    let send = async |given: &Given| {
+        let given = given.clone();
+        let request = CreatePlanRequest {
+            plan_id: short(Plan::PREFIX, &given.name).to_owned(),
+            plan: Some(plan.clone()),
+            validate_only: given.validate_only,
+            request_id: given.request_id,
+            reason: given.reason,
+        };
+        call!(connection, plans.create_plan(request))
+    };
+    let before = async || Ok(serde_json::Value::Null);
+    let done = |plan: &Plan| format!("{} created", plan.name);
+    print_one(shell, &act(shell, &args.change, action, before, send, done).await?)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_written_exactly() {
-        let plan = |micros, ppm| Plan {
-            seat_price_micros: micros,
-            availability_ppm: ppm,
-            ..Plan::default()
-        };
-        assert_eq!(price(&plan(Some(25_000_000), 0)), "$25.00 a seat");
-        assert_eq!(price(&plan(Some(12_345_000), 0)), "$12.345 a seat");
-        assert_eq!(price(&plan(None, 0)), "by contract");
-        assert_eq!(availability(&plan(None, 999_000)), "99.9 %");
-        assert_eq!(availability(&plan(None, 999_950)), "99.995 %");
-        assert_eq!(availability(&plan(None, 1_000_000)), "100 %");
-        assert_eq!(bytes(8 << 30), "8 GiB");
-        assert_eq!(bytes(1536 << 20), "1536 MiB");
-        assert_eq!(bytes(5), "5 B");
+async fn set(shell: &Shell, connection: &Connection, args: &SetArgs) -> Outcome {
+    let name = full_name::<Plan>(&args.name);
+    let mut plan = Plan { name: name.clone(), ..Plan::default() };
+    let fields = args.flags.put(&mut plan);
+    if fields.is_empty() {
+        return Err(Failure::Usage {
+            message: "nothing to change was named".into(),
+            next: "`ssctl plan set --help` lists the fields".into(),
+        });
     }
+    let action = Action {
+        method: "PlanService.UpdatePlan",
+        doing: format!("change {name}"),
+        name: name.clone(),
+        ..Action::default()
+    };
+    let send = async |given: &Given| {
+        let given = given.clone();
+        let request = UpdatePlanRequest {
+            plan: Some(plan.clone()),
+            update_mask: Some(mask(&fields)),
+            if_version: args.if_version,
+            validate_only: given.validate_only,
+            request_id: given.request_id,
+            reason: given.reason,
+        };
+        call!(connection, plans.update_plan(request))
+    };
+    let before = async || {
+        let plan = get(connection, &name).await.doing(|| format!("change {name}"))?;
+        Ok(to_value(&plan)?)
+    };
+    let done = |plan: &Plan| {
+        let id = short(Plan::PREFIX, &plan.name);
+        format!(
+            "{} has version {}; tenants keep theirs until `ssctl tenant set NAME --plan {id}`",
+            plan.name, plan.version
+        )
+    };
+    print_one(shell, &act(shell, &args.change, action, before, send, done).await?)
 }

@@ -2,26 +2,33 @@
 
 use clap::Subcommand;
 use streamspace_client::{ClientError, Connection};
-use streamspace_proto::v1::{GetTenantRequest, ListTenantsRequest, Tenant};
+use streamspace_proto::v1::{
+    GetTenantRequest, ListTenantObjectsRequest, ListTenantsRequest, Tenant,
+};
 
 use crate::{
     errors::{Doing as _, Outcome},
     output::{print_all, print_one},
-    resource::{ListArgs, full_name, pages},
+    resource::{ListArgs, call, full_name, list},
     shell::Shell,
 };
 
+mod action;
+mod check;
 mod create;
 mod delete;
 mod flags;
 mod noun;
+mod objects;
 mod set;
 mod wait;
 mod watch;
 
+use action::Verb;
 pub(crate) use create::call as create_call;
+pub(crate) use noun::{override_words, pause_words};
 pub(crate) use set::{call as update_call, mask};
-pub(crate) use wait::until_active;
+pub(crate) use wait::until_settled;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -32,13 +39,37 @@ pub(crate) enum Command {
     Show {
         /// The tenant
         name: String,
+        /// Show its objects in the cluster instead, and whether each is as wished
+        #[arg(long)]
+        objects: bool,
     },
     /// Create a tenant
     Create(create::Args),
     /// Change a tenant: only what the flags name
     Set(set::Args),
-    /// Delete a tenant and all that it has in the cluster
+    /// Delete an archived tenant and all that it has in the cluster
     Delete(delete::Args),
+    /// Let nothing new start in a tenant; what runs goes on
+    Cordon(action::Timed),
+    /// End a tenant's cordon
+    Uncordon(action::Plain),
+    /// Hibernate every session of a tenant, and let nothing start
+    Suspend(action::Destructive),
+    /// End a suspension: the tenant is again what it was
+    Resume(action::Plain),
+    /// Keep only a tenant's data, for as long as its plan retains it
+    Archive(action::Destructive),
+    /// Bring an archived tenant back
+    Restore(action::Plain),
+    /// Stop the daemon's writes to the cluster for a tenant, so that a hand can mend something
+    Pause(action::Timed),
+    /// End a tenant's pause before its time
+    Unpause(action::Plain),
+    /// Prove a tenant's isolation, rule by rule; ends with 11 where one does not hold
+    Check {
+        /// The tenant
+        name: String,
+    },
     /// Print tenants as they change, until Ctrl-C
     Watch(watch::Args),
 }
@@ -60,40 +91,45 @@ pub(crate) struct ListCommand {
 
 pub(crate) async fn run(shell: &Shell, command: Command) -> Outcome {
     match command {
-        Command::List(args) => list(shell, args).await,
-        Command::Show { name } => {
+        Command::List(args) => all(shell, args).await,
+        Command::Show { name, objects } => {
             let name = full_name::<Tenant>(&name);
+            if objects {
+                let connection = shell.connect()?;
+                let request = ListTenantObjectsRequest { name: name.clone() };
+                let reply = call!(&connection, tenants.list_tenant_objects(request))
+                    .doing(|| format!("show the objects of {name}"))?;
+                return print_all(shell, &reply.objects);
+            }
             let tenant = get(&shell.connect()?, &name).await.doing(|| format!("show {name}"))?;
             print_one(shell, &tenant)
         }
         Command::Create(args) => create::run(shell, args).await,
         Command::Set(args) => set::run(shell, args).await,
         Command::Delete(args) => delete::run(shell, args).await,
+        Command::Cordon(args) => action::timed(shell, Verb::Cordon, &args).await,
+        Command::Uncordon(args) => action::plain(shell, Verb::Uncordon, &args).await,
+        Command::Suspend(args) => action::destructive(shell, Verb::Suspend, &args).await,
+        Command::Resume(args) => action::plain(shell, Verb::Resume, &args).await,
+        Command::Archive(args) => action::destructive(shell, Verb::Archive, &args).await,
+        Command::Restore(args) => action::plain(shell, Verb::Restore, &args).await,
+        Command::Pause(args) => action::timed(shell, Verb::Pause, &args).await,
+        Command::Unpause(args) => action::plain(shell, Verb::Unpause, &args).await,
+        Command::Check { name } => check::run(shell, &name).await,
         Command::Watch(args) => watch::run(shell, args).await,
     }
 }
 
-async fn list(shell: &Shell, args: ListCommand) -> Outcome {
+async fn all(shell: &Shell, args: ListCommand) -> Outcome {
     let connection = shell.connect()?;
     let filter = filter(&args.list.filter, &args.labels);
     let limit = args.list.limit;
-    let tenants = pages(&connection, limit, async |connection, page_size, page_token| {
-        let request = ListTenantsRequest {
-            page_size,
-            page_token,
-            filter: filter.clone(),
-            order_by: args.sort.clone(),
-            show_deleted: args.deleted,
-        };
-        let reply = connection
-            .call(|| {
-                let (mut client, request) = (connection.tenants(), request.clone());
-                async move { client.list_tenants(request).await }
-            })
-            .await?;
-        Ok((reply.tenants, reply.next_page_token))
-    });
-    print_all(shell, &tenants.await?)
+    let tenants = list!(&connection, limit, tenants.list_tenants, ListTenantsRequest {
+        filter: filter.clone(),
+        order_by: args.sort.clone(),
+        show_deleted: args.deleted
+    } => tenants);
+    print_all(shell, &tenants?)
 }
 
 /// The expression of `--filter` and each `-l` as one.
@@ -115,12 +151,8 @@ fn filter(expression: &str, labels: &[(String, String)]) -> String {
 
 /// One tenant by its full name.
 pub(crate) async fn get(connection: &Connection, name: &str) -> Result<Tenant, ClientError> {
-    connection
-        .call(|| {
-            let (mut client, name) = (connection.tenants(), name.to_owned());
-            async move { client.get_tenant(GetTenantRequest { name }).await }
-        })
-        .await
+    let request = GetTenantRequest { name: name.to_owned() };
+    call!(connection, tenants.get_tenant(request))
 }
 
 #[cfg(test)]

@@ -3,24 +3,48 @@
 use std::time::Duration;
 
 use clap::{Subcommand, ValueEnum};
+use serde_json::Value;
+use streamspace_client::Connection;
 use streamspace_proto::{
     json::to_value,
-    v1::{CreateEnrolmentTokenRequest, Role, Tenant},
+    v1::{CreateEnrolmentTokenRequest, EnrolmentToken, ListEnrolmentTokensRequest, Role, Tenant},
 };
 
 use super::whoami::{reach, role_word};
 use crate::{
+    change::{Action, ChangeArgs, Given, Loss, Reply, act, request_id, send},
+    confirm::{ConfirmArgs, Question},
     errors::{Doing as _, Failure, Outcome},
-    output::{Format, print_answer},
-    resource::{ChangeArgs, full_name, request_id},
+    output::{Format, print_all, print_answer, print_one},
+    resource::{Noun as _, full_name, list, short},
     shell::Shell,
-    time::{local, parse_duration},
+    time::{local, parse_duration, proto_duration},
 };
+
+mod noun;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Make a one-time token with which somebody logs in
     Create(CreateArgs),
+    /// List tokens, newest first; their secrets are not kept
+    List {
+        /// At most so many
+        #[arg(long, value_name = "NUMBER")]
+        limit: Option<usize>,
+    },
+    /// Take back a token that was not used
+    Revoke(RevokeArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RevokeArgs {
+    /// The token's name, as `ssctl token list` shows it
+    name: String,
+    #[command(flatten)]
+    change: ChangeArgs,
+    #[command(flatten)]
+    confirm: ConfirmArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -69,22 +93,52 @@ impl From<RoleArg> for Role {
 }
 
 pub(crate) async fn run(shell: &Shell, command: Command) -> Outcome {
-    let Command::Create(args) = command;
-    let ttl = prost_types::Duration::try_from(args.lifetime).map_err(|error| Failure::Usage {
-        message: format!("--for is too long: {error}"),
-        next: "use at most 7d".into(),
-    })?;
+    let connection = shell.connect()?;
+    match command {
+        Command::Create(args) => create(shell, &connection, &args).await,
+        Command::List { limit } => {
+            let tokens = list!(&connection, limit, access.list_enrolment_tokens,
+                ListEnrolmentTokensRequest {} => tokens);
+            print_all(shell, &tokens?)
+        }
+        Command::Revoke(args) => revoke(shell, &connection, &args).await,
+    }
+}
+
+impl Reply for EnrolmentToken {}
+
+async fn revoke(shell: &Shell, connection: &Connection, args: &RevokeArgs) -> Outcome {
+    let name = full_name::<EnrolmentToken>(&args.name);
+    let id = short(EnrolmentToken::PREFIX, &name);
+    let what = format!("Token {id} will be taken back: nobody can log in with it.");
+    let question = Question { what: &what, name: id, protected: connection.context().protected };
+    let action = Action {
+        method: "AccessService.RevokeEnrolmentToken",
+        doing: format!("revoke {name}"),
+        name: name.clone(),
+        effect: "nobody can log in with it any more",
+        loss: Some(Loss { args: &args.confirm, question }),
+        ..Action::default()
+    };
+    let before = async || Ok(Value::Null);
+    let send = async |given: &Given| {
+        send!(connection, given, access.revoke_enrolment_token, RevokeEnrolmentTokenRequest {})
+    };
+    let done = |token: &EnrolmentToken| format!("{} for {} is revoked", token.name, token.operator);
+    print_one(shell, &act(shell, &args.change, action, before, send, done).await?)
+}
+
+async fn create(shell: &Shell, connection: &Connection, args: &CreateArgs) -> Outcome {
     let request = CreateEnrolmentTokenRequest {
         operator: args.operator.clone(),
         role: Role::from(args.role).into(),
         tenants: args.tenant.iter().map(|name| full_name::<Tenant>(name)).collect(),
-        ttl: Some(ttl),
+        ttl: proto_duration(Some(args.lifetime))?,
         validate_only: args.change.dry_run,
         request_id: request_id(),
         reason: args.change.reason(),
     };
     // Not repeated by itself: a retry would get the token without its secret.
-    let connection = shell.connect()?;
     let token = connection
         .access()
         .create_enrolment_token(request)

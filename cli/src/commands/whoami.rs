@@ -8,10 +8,10 @@ use streamspace_proto::{
 
 use crate::{
     errors::{Doing as _, Outcome},
-    output::{Cell, print_answer},
-    resource::{short, word},
+    output::{Cell, Tone, print_answer},
+    resource::{call, short, word},
     shell::Shell,
-    time::{local, remaining},
+    time::{local, remaining, until},
 };
 
 /// Asks the daemon who the caller is.
@@ -23,9 +23,12 @@ pub(crate) async fn run(shell: &Shell) -> Outcome {
         local(who.expire_time.as_ref()),
         remaining(who.expire_time.as_ref(), shell.now)
     );
-    let pairs: [(&str, Cell); 7] = [
+    let broken = until(who.break_glass_expire_time.as_ref(), shell.now);
+    let broken = if broken.is_empty() { broken } else { format!("admin {broken}") };
+    let pairs: [(&str, Cell); 8] = [
         ("Operator", who.operator.clone().into()),
         ("Role", who.role_name.clone().into()),
+        ("Break-glass", Cell::toned(broken, Tone::Doubtful)),
         ("Reach", reach(&who.tenants).into()),
         ("Region", short("regions/", &who.region).into()),
         ("Context", connection.context().name.clone().into()),
@@ -39,12 +42,7 @@ pub(crate) async fn run(shell: &Shell) -> Outcome {
 pub(crate) async fn ask(
     connection: &Connection,
 ) -> Result<WhoAmIResponse, streamspace_client::ClientError> {
-    connection
-        .call(|| {
-            let mut access = connection.access();
-            async move { access.who_am_i(WhoAmIRequest {}).await }
-        })
-        .await
+    call!(connection, access.who_am_i(WhoAmIRequest {}))
 }
 
 /// The tenants that somebody may reach, in words.

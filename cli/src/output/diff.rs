@@ -7,9 +7,18 @@ use serde_json::Value;
 use streamspace_client::text::escape;
 
 /// Fields that follow from others or from time; they would only hide the change.
-const CONSEQUENCES: [&str; 11] = [
+const CONSEQUENCES: [&str; 18] = [
     "name",
-    "state",
+    // Told apart from the fields.
+    "consequences",
+    // What was observed of a region and of a quota.
+    "components",
+    "health",
+    "replica",
+    "revision",
+    "startTime",
+    "observed",
+    "message",
     "etag",
     "generation",
     "observedGeneration",
@@ -26,7 +35,12 @@ pub(super) type FieldChange = (String, Option<String>, Option<String>);
 
 /// The fields that differ between two values of one resource.
 pub(super) fn changes(before: &Value, after: &Value) -> Vec<FieldChange> {
-    let (before, after) = (flat(before), flat(after));
+    let state_follows = state_follows(before, after);
+    let (mut before, mut after) = (flat(before), flat(after));
+    if state_follows {
+        before.remove("state");
+        after.remove("state");
+    }
     let mut paths: Vec<_> = before.keys().chain(after.keys()).collect();
     paths.sort();
     paths.dedup();
@@ -70,6 +84,18 @@ fn push(text: &mut String, sign: char, line: &str, colour: bool) {
     } else {
         writeln!(text, "{sign} {line}")
     };
+}
+
+/// Whether the state is what becomes of the change, and not the change itself: a
+/// new tenant is always provisioned first, and one that changes often again.
+fn state_follows(before: &Value, after: &Value) -> bool {
+    let state = |value: &Value| value.get("state").and_then(Value::as_str).map(str::to_owned);
+    match (state(before), state(after)) {
+        (Some(before), Some(after)) => {
+            before == "TENANT_STATE_ACTIVE" && after == "TENANT_STATE_PROVISIONING"
+        }
+        _ => true,
+    }
 }
 
 fn flat(value: &Value) -> BTreeMap<String, String> {

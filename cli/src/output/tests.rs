@@ -22,7 +22,7 @@ const ROWS: [Row; 2] =
 
 fn terminal(terminal: bool, colour: bool) -> Terminal {
     let stream = Stream { terminal, colour };
-    Terminal { input: terminal, output: stream, talk: stream }
+    Terminal { input: terminal, output: stream, talk: stream, unicode: true }
 }
 
 fn table(output: bool, colour: bool, wide: bool) -> String {

@@ -26,7 +26,7 @@ use streamspace_client::{Environment, Options, enrol::Enrolment};
 use streamspace_proto::{
     token::{EnrolmentToken, Secret},
     v1::{
-        CreateEnrolmentTokenRequest, Credential, EnrolRequest, EnrolResponse,
+        self, CreateEnrolmentTokenRequest, Credential, EnrolRequest, EnrolResponse,
         EnrolmentToken as MadeToken, ExplainAccessRequest, ExplainAccessResponse,
         RenewCredentialRequest, RenewCredentialResponse, WatchRequest, WatchResponse,
         WhoAmIRequest, WhoAmIResponse,
@@ -275,6 +275,83 @@ impl AccessService for Desk {
         &self,
         _: Request<ExplainAccessRequest>,
     ) -> Result<Response<ExplainAccessResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn list_certificates(
+        &self,
+        _: Request<v1::ListCertificatesRequest>,
+    ) -> Result<Response<v1::ListCertificatesResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn revoke_certificate(
+        &self,
+        _: Request<v1::RevokeCertificateRequest>,
+    ) -> Result<Response<v1::Certificate>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn lock_operator(
+        &self,
+        _: Request<v1::LockOperatorRequest>,
+    ) -> Result<Response<v1::OperatorLock>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn unlock_operator(
+        &self,
+        _: Request<v1::UnlockOperatorRequest>,
+    ) -> Result<Response<v1::OperatorLock>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn list_operator_locks(
+        &self,
+        _: Request<v1::ListOperatorLocksRequest>,
+    ) -> Result<Response<v1::ListOperatorLocksResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn list_enrolment_tokens(
+        &self,
+        _: Request<v1::ListEnrolmentTokensRequest>,
+    ) -> Result<Response<v1::ListEnrolmentTokensResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn revoke_enrolment_token(
+        &self,
+        _: Request<v1::RevokeEnrolmentTokenRequest>,
+    ) -> Result<Response<v1::EnrolmentToken>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn break_glass(
+        &self,
+        _: Request<v1::BreakGlassRequest>,
+    ) -> Result<Response<v1::BreakGlassGrant>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn end_break_glass(
+        &self,
+        _: Request<v1::EndBreakGlassRequest>,
+    ) -> Result<Response<v1::BreakGlassGrant>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn list_break_glass_grants(
+        &self,
+        _: Request<v1::ListBreakGlassGrantsRequest>,
+    ) -> Result<Response<v1::ListBreakGlassGrantsResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn review_break_glass(
+        &self,
+        _: Request<v1::ReviewBreakGlassRequest>,
+    ) -> Result<Response<v1::BreakGlassGrant>, Status> {
         Err(Status::unimplemented("not here"))
     }
 }

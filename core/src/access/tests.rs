@@ -10,6 +10,7 @@ fn rule(least_role: Role) -> Rule {
         scope: ScopeKind::Tenant,
         mutates: false,
         needs_reason: false,
+        needs_approval: false,
     }
 }
 
@@ -19,11 +20,18 @@ fn caller(role_name: &str) -> CallerFacts {
         role: Role::parse(role_name),
         role_name: role_name.to_owned(),
         scoped_to_tenants: false,
+        break_glass: false,
     }
 }
 
 fn peer(audience: Audience) -> CallerFacts {
-    CallerFacts { audience, role: None, role_name: String::new(), scoped_to_tenants: false }
+    CallerFacts {
+        audience,
+        role: None,
+        role_name: String::new(),
+        scoped_to_tenants: false,
+        break_glass: false,
+    }
 }
 
 #[test]
@@ -184,8 +192,9 @@ prop_compose! {
         scope in prop::sample::select(vec![ScopeKind::Region, ScopeKind::Tenant, ScopeKind::Caller]),
         mutates in any::<bool>(),
         needs_reason in any::<bool>(),
+        needs_approval in any::<bool>(),
     ) -> Rule {
-        Rule { audience, least_role, also_roles, scope, mutates, needs_reason }
+        Rule { audience, least_role, also_roles, scope, mutates, needs_reason, needs_approval }
     }
 }
 
@@ -194,9 +203,10 @@ prop_compose! {
         audience in any_audience(),
         role in prop::option::of(any_role()),
         scoped_to_tenants in any::<bool>(),
+        break_glass in any::<bool>(),
     ) -> CallerFacts {
         let role_name = role.map_or("emperor", Role::as_str).to_owned();
-        CallerFacts { audience, role, role_name, scoped_to_tenants }
+        CallerFacts { audience, role, role_name, scoped_to_tenants, break_glass }
     }
 }
 
@@ -239,4 +249,39 @@ proptest! {
         prop_assert!(!decide(&rule, &scoped, true).allowed || decide(&rule, &facts, true).allowed);
         prop_assert!(!without_reason.message.is_empty());
     }
+}
+
+#[test]
+fn a_grant_gives_an_operator_what_an_admin_may_and_nobody_else_anything() {
+    let method = Rule { mutates: true, ..rule(Role::Admin) };
+    for role in ["viewer", "operator", "admin", "billing", "auditor", "emperor"] {
+        let facts = CallerFacts { break_glass: true, ..caller(role) };
+        let decision = decide(&method, &facts, true);
+        let expected = match role {
+            "operator" => (true, rules::BREAK_GLASS),
+            "admin" => (true, rules::LEAST_ROLE),
+            "emperor" => (false, rules::UNKNOWN_ROLE),
+            _ => (false, rules::LEAST_ROLE),
+        };
+        assert_eq!((decision.allowed, decision.rule), expected, "{role}");
+    }
+    let facts = CallerFacts { break_glass: true, ..caller("operator") };
+    assert_eq!(decide(&rule(Role::Viewer), &facts, true).rule, rules::LEAST_ROLE);
+    let narrow = CallerFacts { scoped_to_tenants: true, ..facts };
+    let region = Rule { scope: ScopeKind::Region, ..method };
+    assert_eq!(decide(&region, &narrow, true).rule, rules::REGION_SCOPE, "it widens no scope");
+}
+
+#[test]
+fn an_explanation_tells_what_will_be_asked_for() {
+    let method = Rule { needs_reason: true, needs_approval: true, ..rule(Role::Operator) };
+    let explained = explain(&method, &caller("admin"));
+    assert!(explained.allowed);
+    for words in ["needs a reason", "a second person of role operator"] {
+        assert!(explained.message.contains(words), "{}", explained.message);
+    }
+    let refused = explain(&rule(Role::Admin), &caller("operator"));
+    assert!(!refused.allowed && refused.message.contains("break-glass"), "{}", refused.message);
+    let refused = explain(&rule(Role::Admin), &caller("viewer"));
+    assert!(!refused.message.contains("break-glass"), "{}", refused.message);
 }

@@ -26,6 +26,9 @@ pub(super) enum Renewal {
 /// Why a family is revoked when a superseded certificate comes back.
 pub(super) const REUSED: &str = "a superseded device certificate was used";
 
+/// Who revokes then.
+const DAEMON: &str = "streamspaced";
+
 /// Decides about the device certificate with this serial number, under the lock of
 /// its family.
 pub(super) async fn decide(tx: &mut PgConnection, serial: &str) -> Result<Renewal, DbError> {
@@ -37,7 +40,7 @@ pub(super) async fn decide(tx: &mut PgConnection, serial: &str) -> Result<Renewa
         return Ok(Renewal::Revoked);
     }
     if is_reuse(device, &devices) {
-        store::revoke_family(tx, device.family, REUSED).await?;
+        store::revoke_family(tx, device.family, REUSED, DAEMON).await?;
         return Ok(Renewal::Reused(device.clone()));
     }
     Ok(Renewal::Granted(device.clone()))

@@ -1,19 +1,23 @@
 //! The service that makes and explains access.
 
+mod break_glass;
+mod certificates;
+mod locks;
+mod tokens;
+
 use std::{sync::Arc, time::Duration, time::Instant};
 
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use streamspace_core::{
-    access::decide,
+    access::{explain, rules},
     ids::{RegionId, TenantId, TenantUid},
-    suggest,
-    violation::Violations,
+    suggest, text,
 };
 use streamspace_proto::{
     policy::Method,
     v1::{
-        CreateEnrolmentTokenRequest, Credential, EnrolRequest, EnrolResponse, EnrolmentToken,
+        self, CreateEnrolmentTokenRequest, Credential, EnrolRequest, EnrolResponse, EnrolmentToken,
         ExplainAccessRequest, ExplainAccessResponse, RenewCredentialRequest,
         RenewCredentialResponse, WhoAmIRequest, WhoAmIResponse,
         access_service_server::AccessService,
@@ -24,19 +28,20 @@ use uuid::Uuid;
 
 use super::{
     ca::{Authority, AuthorityError, CLIENT_LIFE, DEVICE_LIFE, Grant, Issued, Kind, RequestedKey},
+    locks as locked,
     renewal::{self, Renewal},
-    status::Revocations,
+    status::Standings,
     store::{self, Belonging},
-    token::{self, DEFAULT_LIFE, TokenError},
+    token::{self, TokenError},
 };
 use crate::{
-    db::{Database, DbError, Scope},
+    db::{Database, Scope},
     rpc::{
         Call, Caller, Clock, RpcError, RpcResult,
         audit::AuditedResource,
         limits::{RateLimit, peer_key},
-        once::Once,
-        policy::{role_of, role_to_proto, rule_of},
+        peer::PeerError,
+        policy::{role_to_proto, rule_of},
         status::status,
         time,
     },
@@ -56,6 +61,7 @@ pub trait TenantNames: Send + Sync + 'static {
 const GUESSES: u32 = 10;
 const GUESSES_WITHIN: Duration = Duration::from_mins(1);
 const LONGEST_DEVICE_NAME: usize = 63;
+const LONGEST_SENTENCE: usize = 1000;
 
 /// Everything that the service needs.
 pub struct AccessParts {
@@ -63,8 +69,8 @@ pub struct AccessParts {
     pub authority: Arc<Authority>,
     /// Keeps tokens and certificates.
     pub database: Database,
-    /// Told at once when a family is revoked here.
-    pub revocations: Arc<Revocations>,
+    /// Told at once when a revocation, a lock or a grant changes here.
+    pub standings: Arc<Standings>,
     /// Names of tenants.
     pub tenants: Arc<dyn TenantNames>,
     /// The region that is served.
@@ -99,6 +105,8 @@ impl Access {
         let end = after(now, DEVICE_LIFE);
         let mut tx = self.parts.database.begin(&Scope::Region).await.map_err(RpcError::from)?;
         let grant = token::consume(&mut tx, &request.secret).await.map_err(token_status)?;
+        // The token stays unused: nothing is committed.
+        refuse_locked(&mut tx, &grant.operator).await?;
         let belonging = Belonging { family: Uuid::now_v7(), grant: &grant, device_name: name };
         let issued =
             Pair::issue(&self.parts.authority, (&device_key, &client_key), &grant, (now, end))?;
@@ -118,17 +126,19 @@ impl Access {
         let now = (self.parts.clock)();
         let mut tx = self.parts.database.begin(&Scope::Region).await.map_err(RpcError::from)?;
         let device = match renewal::decide(&mut tx, serial).await.map_err(RpcError::from)? {
-            Renewal::Granted(device) => device,
+            Renewal::Granted(device) => {
+                refuse_locked(&mut tx, &device.grant.operator).await?;
+                device
+            }
             Renewal::Unknown => {
                 return Err(gone("DEVICE_UNKNOWN", "this region does not know this device"));
             }
             Renewal::Revoked => return Err(gone("CERTIFICATE_REVOKED", "this device was revoked")),
             Renewal::Reused(device) => {
+                super::status::notify(&mut tx).await.map_err(RpcError::from)?;
                 commit(tx).await?;
                 tracing::warn!(operator = %device.grant.operator, %serial, "{}", renewal::REUSED);
-                if let Err(error) = self.parts.revocations.refresh(&self.parts.database).await {
-                    tracing::debug!(%error, "the revocation counts within a second");
-                }
+                self.parts.standings.refresh_at_once(&self.parts.database).await;
                 return Err(gone(
                     "CREDENTIAL_REUSED",
                     "this device certificate was renewed before, and its successor is in use: two \
@@ -162,42 +172,6 @@ impl Access {
         }
     }
 
-    async fn new_token(
-        &self,
-        caller: &Caller,
-        request: &CreateEnrolmentTokenRequest,
-    ) -> RpcResult<EnrolmentToken> {
-        let (tenants, life) = checked(request)?;
-        let role = role_of(request.role())
-            .ok_or_else(|| RpcError::field("role", "must be a role that this daemon knows"))?;
-        let uids = self.parts.tenants.uids(&tenants).await?;
-        let mut reply = EnrolmentToken {
-            operator: request.operator.clone(),
-            role: request.role,
-            tenants: tenants.iter().map(TenantId::to_name).collect(),
-            ..EnrolmentToken::default()
-        };
-        if request.validate_only {
-            return Ok(reply);
-        }
-        let once = Once::of(caller, "CreateEnrolmentToken", &request.request_id, request)?;
-        let mut tx = self.parts.database.begin(&Scope::Region).await?;
-        if let Some(first) = once.reply(&mut tx).await? {
-            return Ok(first);
-        }
-        let grant = Grant { operator: request.operator.clone(), role, tenants: uids };
-        let fingerprint = self.parts.authority.fingerprint();
-        let token = token::create_in(&mut tx, fingerprint, &grant, &caller.operator, life)
-            .await
-            .map_err(token_fault)?;
-        reply.expire_time = time::timestamp(token.expires);
-        // A retry gets the token without its secret: that is shown once.
-        once.remember(&mut tx, &reply).await?;
-        tx.commit().await.map_err(DbError::from)?;
-        reply.token = token.text;
-        Ok(reply)
-    }
-
     fn find(&self, name: &str) -> RpcResult<&Method> {
         let asked = name.trim_start_matches('/').replace('/', ".");
         let dotted = |method: &Method| method.path.replace('/', ".");
@@ -206,12 +180,30 @@ impl Access {
             !asked.is_empty() && (full == asked || full.ends_with(&format!(".{asked}")))
         });
         found.ok_or_else(|| {
-            let short: Vec<String> =
-                self.parts.methods.iter().map(|m| short_name(&m.path)).collect();
-            let hint = suggest::nearest(&asked, &short)
-                .map_or_else(String::new, |near| format!(" (did you mean {near}?)"));
-            RpcError::field("method", format!("no method is called that{hint}"))
+            let text = match self.nearest(&asked) {
+                Some(near) => format!("no method is called that (did you mean {near}?)"),
+                None => "no method is called that; `Service.Method` names one, for example \
+                         `TenantService.DeleteTenant`"
+                    .to_owned(),
+            };
+            RpcError::field("method", text)
         })
+    }
+
+    /// The method that was probably meant: with its service, or by its own name alone.
+    fn nearest(&self, asked: &str) -> Option<String> {
+        let full = || self.parts.methods.iter().map(|method| short_name(&method.path));
+        if asked.contains('.') {
+            let short = asked.rsplit('.').take(2).collect::<Vec<_>>();
+            let short = short.into_iter().rev().collect::<Vec<_>>().join(".");
+            if let Some(near) = suggest::nearest(&short, full()) {
+                return Some(near);
+            }
+        }
+        let alone = asked.rsplit('.').next().unwrap_or(asked);
+        let own = |short: &String| short.rsplit('.').next().unwrap_or(short).to_owned();
+        let near = suggest::nearest(alone, full().map(|short| own(&short)))?;
+        full().find(|short| own(short) == near)
     }
 }
 
@@ -263,6 +255,16 @@ fn key(request: &[u8], field: &str) -> RpcResult<RequestedKey> {
     RequestedKey::from_request(request).map_err(|error| RpcError::field(field, error.to_string()))
 }
 
+/// A locked person gets nothing, also where the lock is newer than what this replica knows.
+async fn refuse_locked(tx: &mut sqlx::PgConnection, operator: &str) -> Result<(), Status> {
+    let Some(lock) = locked::of(tx, operator).await.map_err(RpcError::from)? else {
+        return Ok(());
+    };
+    let error =
+        PeerError::Locked { operator: lock.operator, until: lock.expire_time, reason: lock.reason };
+    Err(status(Code::PermissionDenied, error.reason(), error.to_string(), &[]))
+}
+
 fn gone(reason: &str, what: &str) -> Status {
     let text = format!("{what}: ask an admin for a new token and log in with it");
     status(Code::Unauthenticated, reason, text, &[])
@@ -273,6 +275,7 @@ fn token_status(error: TokenError) -> Status {
         TokenError::Unknown => "TOKEN_UNKNOWN",
         TokenError::Used(_) => "TOKEN_USED",
         TokenError::Expired(_) => "TOKEN_EXPIRED",
+        TokenError::Revoked(_) => "TOKEN_REVOKED",
         _ => return token_fault(error).into(),
     };
     status(Code::Unauthenticated, reason, error.to_string(), &[])
@@ -287,27 +290,12 @@ fn token_fault(error: TokenError) -> RpcError {
     }
 }
 
-/// The tenants and the life of a token that is asked for; every fault at once.
-fn checked(request: &CreateEnrolmentTokenRequest) -> RpcResult<(Vec<TenantId>, Duration)> {
-    let mut faults = Violations::new();
-    if !crate::rpc::peer::is_name(&request.operator) {
-        faults.add("operator", "must be 1 to 63 of a-z, 0-9 and . _ @ -");
-    }
-    if role_of(request.role()).is_none() {
-        faults.add("role", "must be viewer, operator, admin, billing or auditor");
-    }
-    let tenants = request
-        .tenants
-        .iter()
-        .enumerate()
-        .filter_map(|(at, name)| faults.check(format!("tenants[{at}]"), TenantId::from_name(name)))
-        .collect();
-    let life = request.ttl.as_ref().map_or(DEFAULT_LIFE, time::duration);
-    if life < Duration::from_secs(1) || life > token::LONGEST_LIFE {
-        faults.add("ttl", "must be 1 second to 7 days");
-    }
-    faults.into_result().map_err(RpcError::Invalid)?;
-    Ok((tenants, life))
+/// A text of one line that a person gives.
+fn sentence<'a>(field: &str, given: &'a str) -> RpcResult<&'a str> {
+    let given = given.trim();
+    text::check(given, LONGEST_SENTENCE)
+        .map_err(|error| RpcError::field(field, error.to_string()))?;
+    Ok(given)
 }
 
 #[tonic::async_trait]
@@ -357,6 +345,90 @@ impl AccessService for Access {
         Ok(Response::new(self.new_token(caller, request.get_ref()).await?))
     }
 
+    async fn list_enrolment_tokens(
+        &self,
+        request: Request<v1::ListEnrolmentTokensRequest>,
+    ) -> Result<Response<v1::ListEnrolmentTokensResponse>, Status> {
+        Ok(Response::new(self.tokens(request.get_ref()).await?))
+    }
+
+    async fn revoke_enrolment_token(
+        &self,
+        request: Request<v1::RevokeEnrolmentTokenRequest>,
+    ) -> Result<Response<EnrolmentToken>, Status> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.take_back(caller, request.get_ref()).await?))
+    }
+
+    async fn list_certificates(
+        &self,
+        request: Request<v1::ListCertificatesRequest>,
+    ) -> Result<Response<v1::ListCertificatesResponse>, Status> {
+        Ok(Response::new(self.certificates(request.get_ref()).await?))
+    }
+
+    async fn revoke_certificate(
+        &self,
+        request: Request<v1::RevokeCertificateRequest>,
+    ) -> Result<Response<v1::Certificate>, Status> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.revoke(caller, request.get_ref()).await?))
+    }
+
+    async fn lock_operator(
+        &self,
+        request: Request<v1::LockOperatorRequest>,
+    ) -> Result<Response<v1::OperatorLock>, Status> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.lock(caller, request.get_ref()).await?))
+    }
+
+    async fn unlock_operator(
+        &self,
+        request: Request<v1::UnlockOperatorRequest>,
+    ) -> Result<Response<v1::OperatorLock>, Status> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.unlock(caller, request.get_ref()).await?))
+    }
+
+    async fn list_operator_locks(
+        &self,
+        request: Request<v1::ListOperatorLocksRequest>,
+    ) -> Result<Response<v1::ListOperatorLocksResponse>, Status> {
+        Ok(Response::new(self.operator_locks(request.get_ref()).await?))
+    }
+
+    async fn break_glass(
+        &self,
+        request: Request<v1::BreakGlassRequest>,
+    ) -> Result<Response<v1::BreakGlassGrant>, Status> {
+        let caller = Caller::of(&request)?;
+        Ok(audited_grant(self.begin_break_glass(caller, request.get_ref()).await?))
+    }
+
+    async fn end_break_glass(
+        &self,
+        request: Request<v1::EndBreakGlassRequest>,
+    ) -> Result<Response<v1::BreakGlassGrant>, Status> {
+        let caller = Caller::of(&request)?;
+        Ok(audited_grant(self.finish_break_glass(caller, request.get_ref()).await?))
+    }
+
+    async fn list_break_glass_grants(
+        &self,
+        request: Request<v1::ListBreakGlassGrantsRequest>,
+    ) -> Result<Response<v1::ListBreakGlassGrantsResponse>, Status> {
+        Ok(Response::new(self.break_glass_grants(request.get_ref()).await?))
+    }
+
+    async fn review_break_glass(
+        &self,
+        request: Request<v1::ReviewBreakGlassRequest>,
+    ) -> Result<Response<v1::BreakGlassGrant>, Status> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.review_grant(caller, request.get_ref()).await?))
+    }
+
     async fn who_am_i(
         &self,
         request: Request<WhoAmIRequest>,
@@ -374,6 +446,7 @@ impl AccessService for Access {
             certificate_serial: caller.serial.clone(),
             expire_time: time::timestamp(caller.expires),
             region: self.parts.region.to_name(),
+            break_glass_expire_time: caller.break_glass.and_then(|g| time::timestamp(g.until)),
         }))
     }
 
@@ -383,8 +456,13 @@ impl AccessService for Access {
     ) -> Result<Response<ExplainAccessResponse>, Status> {
         let caller = Caller::of(&request)?;
         let method = self.find(&request.get_ref().method)?;
-        // Whether a reason is given shows at the call itself.
-        let decision = decide(&rule_of(&method.policy), &caller.facts(), true);
+        let mut decision = explain(&rule_of(&method.policy), &caller.facts());
+        if let Some(grant) = caller.break_glass
+            && decision.rule == rules::BREAK_GLASS
+        {
+            // Else it would read as if it were for good.
+            decision.message = format!("{} (until {})", decision.message, grant.until);
+        }
         Ok(Response::new(ExplainAccessResponse {
             method: method.path.clone(),
             policy: Some(method.policy.clone()),
@@ -393,4 +471,12 @@ impl AccessService for Access {
             message: decision.message,
         }))
     }
+}
+
+/// A grant whose name the audit entry has; the request may have none.
+fn audited_grant(grant: v1::BreakGlassGrant) -> Response<v1::BreakGlassGrant> {
+    let named = AuditedResource(grant.name.clone());
+    let mut response = Response::new(grant);
+    response.extensions_mut().insert(named);
+    response
 }

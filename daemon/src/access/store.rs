@@ -1,5 +1,7 @@
 //! The certificates that were issued, as rows.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use sqlx::{FromRow, PgConnection, Row, postgres::PgRow};
 use streamspace_core::{access::Role, ids::TenantUid};
@@ -134,32 +136,70 @@ pub(super) async fn supersede(
     Ok(())
 }
 
-/// Revokes every certificate of a family that is not revoked yet.
+/// Revokes every certificate of a family that is not revoked yet, under the lock of
+/// [`lock_devices`]. Returns how many of them were good until now.
 pub(super) async fn revoke_family(
     tx: &mut PgConnection,
     family: Uuid,
     reason: &str,
-) -> Result<(), DbError> {
-    sqlx::query(
-        "UPDATE certificates SET revoke_time = now(), revoke_reason = $2
-         WHERE family_id = $1 AND revoke_time IS NULL",
+    actor: &str,
+) -> Result<u64, DbError> {
+    let good: Vec<bool> = sqlx::query_scalar(
+        "UPDATE certificates SET revoke_time = now(), revoke_reason = $2, revoke_actor = $3
+         WHERE family_id = $1 AND revoke_time IS NULL
+         RETURNING expire_time > now()",
     )
     .bind(family)
     .bind(reason)
+    .bind(actor)
+    .fetch_all(tx)
+    .await?;
+    Ok(u64::try_from(good.into_iter().filter(|good| *good).count()).unwrap_or(u64::MAX))
+}
+
+/// Revokes one certificate that is not revoked yet.
+pub(super) async fn revoke_one(
+    tx: &mut PgConnection,
+    serial: &str,
+    reason: &str,
+    actor: &str,
+) -> Result<(), DbError> {
+    sqlx::query(
+        "UPDATE certificates SET revoke_time = now(), revoke_reason = $2, revoke_actor = $3
+         WHERE serial = $1 AND revoke_time IS NULL",
+    )
+    .bind(serial)
+    .bind(reason)
+    .bind(actor)
     .execute(tx)
     .await?;
     Ok(())
 }
 
-/// Every revoked certificate that has not expired.
+/// How many enrolments of a person, other than this one, have a device certificate that is
+/// good.
+pub(super) async fn other_ways_in(
+    tx: &mut PgConnection,
+    operator: &str,
+    family: Uuid,
+) -> Result<i64, DbError> {
+    let query = sqlx::query_scalar(
+        "SELECT count(DISTINCT family_id) FROM certificates
+         WHERE operator = $1 AND family_id <> $2 AND kind = 'device'
+           AND revoke_time IS NULL AND expire_time > now()",
+    );
+    Ok(query.bind(operator).bind(family).fetch_one(tx).await?)
+}
+
+/// Every revoked certificate that has not expired, by serial number: since when, and why.
 pub(super) async fn revoked(
     database: &sqlx::PgPool,
-) -> Result<Vec<(String, Timestamp, String)>, DbError> {
+) -> Result<HashMap<String, (Timestamp, String)>, DbError> {
     let rows: Vec<(String, jiff_sqlx::Timestamp, String)> = sqlx::query_as(
         "SELECT serial, revoke_time, coalesce(revoke_reason, '') FROM certificates
          WHERE revoke_time IS NOT NULL AND expire_time > now()",
     )
     .fetch_all(database)
     .await?;
-    Ok(rows.into_iter().map(|(serial, time, reason)| (serial, time.to_jiff(), reason)).collect())
+    Ok(rows.into_iter().map(|(serial, time, reason)| (serial, (time.to_jiff(), reason))).collect())
 }

@@ -8,16 +8,22 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
-use sqlx::PgConnection;
-use streamspace_core::{access::Role, ids::TenantUid};
-use streamspace_proto::token::{EnrolmentToken, Secret};
+use sqlx::{FromRow, PgConnection, Row, postgres::PgRow};
+use streamspace_core::{
+    access::Role,
+    ids::{TenantUid, TokenId},
+};
+use streamspace_proto::{
+    token::{EnrolmentToken, Secret},
+    v1,
+};
 use thiserror::Error;
 use uuid::Uuid;
 
 use super::ca::Grant;
 use crate::{
     db::{Database, DbError, Scope},
-    rpc::peer::is_name,
+    rpc::{peer::is_name, policy::role_to_proto, time::timestamp},
 };
 
 /// How long a token can be used where nothing else is said.
@@ -43,6 +49,9 @@ pub enum TokenError {
     /// Its time is over.
     #[error("this token expired at {0}: ask for a new one")]
     Expired(Timestamp),
+    /// An admin took it back.
+    #[error("this token was taken back at {0}: ask for a new one")]
+    Revoked(Timestamp),
     /// Nobody can be called that.
     #[error("{0:?} cannot be an operator's name: use 1 to 63 of a-z, 0-9 and . _ @ -")]
     Name(String),
@@ -69,6 +78,10 @@ pub struct NewToken {
     pub text: String,
     /// Until when it can be used, by the database's clock.
     pub expires: Timestamp,
+    /// Its name, which is no secret.
+    pub id: TokenId,
+    /// When it was made, by the database's clock.
+    pub created: Timestamp,
 }
 
 /// Makes a token. `created_by` is the operator who asked, or the name of the tool on
@@ -103,22 +116,28 @@ pub async fn create_in(
     }
     let mut secret = [0; 32];
     aws_lc_rs::rand::fill(&mut secret).map_err(|_| TokenError::Random)?;
-    let (expires,): (jiff_sqlx::Timestamp,) = sqlx::query_as(
-        "INSERT INTO enrolment_tokens
+    let (expires, created, id): (jiff_sqlx::Timestamp, jiff_sqlx::Timestamp, Uuid) =
+        sqlx::query_as(
+            "INSERT INTO enrolment_tokens
              (secret_sha256, operator, role, tenant_uids, created_by, expire_time)
          VALUES ($1, $2, $3, $4, $5, now() + $6 * interval '1 second')
-         RETURNING expire_time",
-    )
-    .bind(sha256(&secret))
-    .bind(&grant.operator)
-    .bind(grant.role.as_str())
-    .bind(grant.tenants.iter().map(|tenant| tenant.0).collect::<Vec<Uuid>>())
-    .bind(created_by)
-    .bind(seconds)
-    .fetch_one(tx)
-    .await?;
+         RETURNING expire_time, create_time, token_id",
+        )
+        .bind(sha256(&secret))
+        .bind(&grant.operator)
+        .bind(grant.role.as_str())
+        .bind(grant.tenants.iter().map(|tenant| tenant.0).collect::<Vec<Uuid>>())
+        .bind(created_by)
+        .bind(seconds)
+        .fetch_one(tx)
+        .await?;
     let token = EnrolmentToken { authority: fingerprint, secret: Secret::new(secret) };
-    Ok(NewToken { text: token.encode(), expires: expires.to_jiff() })
+    Ok(NewToken {
+        text: token.encode(),
+        expires: expires.to_jiff(),
+        id: TokenId(id),
+        created: created.to_jiff(),
+    })
 }
 
 /// Uses a token up and returns what it grants. It stays usable where the transaction
@@ -127,7 +146,8 @@ pub async fn consume(tx: &mut PgConnection, secret: &[u8]) -> Result<Grant, Toke
     let digest = sha256(secret);
     let used: Option<(String, String, Vec<Uuid>)> = sqlx::query_as(
         "UPDATE enrolment_tokens SET use_time = now()
-         WHERE secret_sha256 = $1 AND use_time IS NULL AND expire_time > now()
+         WHERE secret_sha256 = $1 AND use_time IS NULL AND revoke_time IS NULL
+           AND expire_time > now()
          RETURNING operator, role, tenant_uids",
     )
     .bind(&digest)
@@ -140,21 +160,123 @@ pub async fn consume(tx: &mut PgConnection, secret: &[u8]) -> Result<Grant, Toke
 
 /// Why a token that was not used up just now cannot be.
 async fn refusal(tx: &mut PgConnection, digest: &[u8]) -> Result<TokenError, TokenError> {
-    let found: Option<(jiff_sqlx::Timestamp, Option<jiff_sqlx::Timestamp>)> = sqlx::query_as(
-        "SELECT expire_time, use_time FROM enrolment_tokens WHERE secret_sha256 = $1",
+    type Times = (jiff_sqlx::Timestamp, Option<jiff_sqlx::Timestamp>, Option<jiff_sqlx::Timestamp>);
+    let found: Option<Times> = sqlx::query_as(
+        "SELECT expire_time, use_time, revoke_time FROM enrolment_tokens WHERE secret_sha256 = $1",
     )
     .bind(digest)
     .fetch_optional(tx)
     .await?;
     Ok(match found {
         None => TokenError::Unknown,
-        Some((_, Some(used))) => TokenError::Used(used.to_jiff()),
-        Some((expired, None)) => TokenError::Expired(expired.to_jiff()),
+        Some((_, Some(used), _)) => TokenError::Used(used.to_jiff()),
+        Some((_, None, Some(revoked))) => TokenError::Revoked(revoked.to_jiff()),
+        Some((expired, None, None)) => TokenError::Expired(expired.to_jiff()),
     })
 }
 
 fn sha256(secret: &[u8]) -> Vec<u8> {
     digest(&SHA256, secret).as_ref().to_vec()
+}
+
+/// A token as the database holds it; its secret is not there.
+#[derive(Clone, Debug)]
+pub(super) struct TokenRecord {
+    pub(super) id: TokenId,
+    pub(super) tenants: Vec<TenantUid>,
+    pub(super) state: v1::EnrolmentTokenState,
+    operator: String,
+    role: String,
+    created_by: String,
+    create_time: Timestamp,
+    expire_time: Timestamp,
+}
+
+impl FromRow<'_, PgRow> for TokenRecord {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let tenants: Vec<Uuid> = row.try_get("tenant_uids")?;
+        let state = match row.try_get::<&str, _>("state")? {
+            "used" => v1::EnrolmentTokenState::Used,
+            "revoked" => v1::EnrolmentTokenState::Revoked,
+            "expired" => v1::EnrolmentTokenState::Expired,
+            _ => v1::EnrolmentTokenState::Usable,
+        };
+        Ok(Self {
+            id: TokenId(row.try_get("token_id")?),
+            tenants: tenants.into_iter().map(TenantUid).collect(),
+            state,
+            operator: row.try_get("operator")?,
+            role: row.try_get("role")?,
+            created_by: row.try_get("created_by")?,
+            create_time: row.try_get::<jiff_sqlx::Timestamp, _>("create_time")?.to_jiff(),
+            expire_time: row.try_get::<jiff_sqlx::Timestamp, _>("expire_time")?.to_jiff(),
+        })
+    }
+}
+
+impl TokenRecord {
+    /// The token with the names of its tenants.
+    pub(super) fn to_proto(&self, tenants: Vec<String>) -> v1::EnrolmentToken {
+        v1::EnrolmentToken {
+            name: self.id.to_name(),
+            operator: self.operator.clone(),
+            role: role_to_proto(Role::parse(&self.role)).into(),
+            tenants,
+            state: self.state.into(),
+            creator: self.created_by.clone(),
+            create_time: timestamp(self.create_time),
+            expire_time: timestamp(self.expire_time),
+            token: String::new(),
+        }
+    }
+}
+
+/// `enrolment_tokens` with all columns that a record reads.
+macro_rules! with_columns {
+    ($before:literal, $after:literal) => {
+        concat!(
+            $before,
+            " token_id, operator, role, tenant_uids, created_by, create_time, expire_time, \
+             CASE WHEN use_time IS NOT NULL THEN 'used' WHEN revoke_time IS NOT NULL THEN 'revoked' \
+                  WHEN expire_time <= now() THEN 'expired' ELSE 'usable' END AS state ",
+            $after
+        )
+    };
+}
+
+/// Tokens, newest first.
+pub(super) async fn list(tx: &mut PgConnection) -> Result<Vec<TokenRecord>, DbError> {
+    let query = sqlx::query_as(with_columns!(
+        "SELECT",
+        "FROM enrolment_tokens ORDER BY create_time DESC, token_id"
+    ));
+    Ok(query.fetch_all(tx).await?)
+}
+
+/// One token, held until the transaction ends.
+pub(super) async fn lock_by_id(
+    tx: &mut PgConnection,
+    id: TokenId,
+) -> Result<Option<TokenRecord>, DbError> {
+    let query = sqlx::query_as(with_columns!(
+        "SELECT",
+        "FROM enrolment_tokens WHERE token_id = $1 FOR UPDATE"
+    ));
+    Ok(query.bind(id.0).fetch_optional(tx).await?)
+}
+
+/// Takes a token back.
+pub(super) async fn revoke(
+    tx: &mut PgConnection,
+    id: TokenId,
+    actor: &str,
+) -> Result<TokenRecord, DbError> {
+    let query = sqlx::query_as(with_columns!(
+        "UPDATE enrolment_tokens SET revoke_time = now(), revoke_actor = $2 \
+         WHERE token_id = $1 RETURNING",
+        ""
+    ));
+    Ok(query.bind(id.0).bind(actor).fetch_one(tx).await?)
 }
 
 /// A role that a newer version wrote.

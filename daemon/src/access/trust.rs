@@ -65,7 +65,7 @@ mod tests {
     use super::*;
     use crate::{
         access::{
-            Grant, Revocations,
+            Grant, Standings,
             ca::{Kind, RequestedKey},
         },
         rpc::peer::PeerInfo,
@@ -94,7 +94,7 @@ mod tests {
         };
         let (files, old) = authority("old");
         let (next_files, next) = authority("next");
-        let status = Arc::new(Revocations::new());
+        let status = Arc::new(Standings::new());
         let judge = Arc::new(PeerJudge::new(old.trust_bundle().unwrap(), status));
         let mut follower = TrustFollower::new(files.clone(), Arc::clone(&judge));
         let trusts = |authority| judge.judge(&peer_of(authority), Timestamp::now()).is_ok();

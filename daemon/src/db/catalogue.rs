@@ -4,10 +4,15 @@
 //!
 //! Each query of [`CHECKS`] returns what is wrong and nothing else: the object, the
 //! fault, and the remedy.
+//!
+//! Beside the faults there are [`public_rights`]: what PostgreSQL itself gives to
+//! everybody, and only a superuser can take away. The tenants are apart with them too, so
+//! they are told and do not keep the daemon from starting: where somebody else runs the
+//! PostgreSQL, nobody may be able to.
 
 use std::fmt;
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use super::DbError;
 
@@ -52,8 +57,9 @@ const UNIQUE_WITHOUT_TENANT: [(&str, &str); 3] = [
 ];
 
 /// Tables without a tenant key that the tenant login may use, and why.
-const SHARED_TABLES: [(&str, &str); 3] = [
+const SHARED_TABLES: [(&str, &str); 4] = [
     ("plans", "a public price list"),
+    ("region_controls", "the region's cordon and pause, which every caller is told"),
     ("change_sequence", "one number"),
     ("requests", "replies, under a policy of their own by the scope that they were made under"),
 ];
@@ -73,7 +79,11 @@ const CHECKS: [&str; 11] = [
     include_str!("catalogue/logins.sql"),
 ];
 
-/// Walks the catalogue; an error lists every fault with its remedy.
+/// What everybody may do in a new database, and how it is taken away.
+const PUBLIC_RIGHTS: &str = include_str!("catalogue/public_rights.sql");
+
+/// Walks the catalogue; an error lists every fault with its remedy. Rights of everybody
+/// that should be taken away are logged.
 pub async fn check(pool: &PgPool) -> Result<(), CatalogueError> {
     let names = |list: &[(&str, &str)]| -> Vec<String> {
         list.iter().map(|(name, _reason)| (*name).to_owned()).collect()
@@ -87,11 +97,29 @@ pub async fn check(pool: &PgPool) -> Result<(), CatalogueError> {
             .fetch_all(&mut *connection)
             .await
             .map_err(DbError::from)?;
-        faults.extend(rows.into_iter().map(|(object, fault, remedy)| Fault {
-            object,
-            fault,
-            remedy,
-        }));
+        faults.extend(rows.into_iter().map(Fault::from));
+    }
+    let rights = public_rights(&mut connection).await?;
+    if !rights.is_empty() {
+        let remedies: Vec<&str> = rights.iter().map(|right| right.remedy.as_str()).collect();
+        tracing::warn!(
+            remedy = remedies.join("; "),
+            "everybody who reaches the database may do more there than the daemon needs; as its superuser, run the remedy"
+        );
     }
     if faults.is_empty() { Ok(()) } else { Err(CatalogueError::Faults(faults)) }
+}
+
+/// What everybody may still do though no login needs it, with the statement, for a
+/// superuser, that takes it away.
+pub async fn public_rights(connection: &mut PgConnection) -> Result<Vec<Fault>, DbError> {
+    let rows: Vec<(String, String, String)> =
+        sqlx::query_as(PUBLIC_RIGHTS).fetch_all(connection).await?;
+    Ok(rows.into_iter().map(Fault::from).collect())
+}
+
+impl From<(String, String, String)> for Fault {
+    fn from((object, fault, remedy): (String, String, String)) -> Self {
+        Self { object, fault, remedy }
+    }
 }

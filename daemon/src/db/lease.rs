@@ -96,6 +96,8 @@ enum LeaseError {
     Late,
     #[error("another replica took the lease")]
     Taken,
+    #[error("an operator asked for another leader")]
+    SteppedDown,
 }
 
 impl From<sqlx::Error> for LeaseError {
@@ -105,6 +107,9 @@ impl From<sqlx::Error> for LeaseError {
 }
 
 impl LeaderLease {
+    /// How long a leader that was asked to step down leaves the lease to others.
+    pub const HOLD_OFF: Duration = Duration::from_secs(5);
+
     /// A contender under this name, which must be unique in the region: a process that
     /// starts again under its name takes its own lease without waiting for its end.
     pub fn new(database: Database, replica: String) -> Self {
@@ -126,6 +131,7 @@ impl LeaderLease {
     pub async fn run(self, stop: CancellationToken) {
         let _follows_at_the_end = StandDown(&self.leadership);
         let mut failing = false;
+        let mut not_before = Instant::now();
         loop {
             let options = self.session_options();
             let result = tokio::select! {
@@ -133,7 +139,7 @@ impl LeaderLease {
                 connected = timeout(self.timing.margin, options.connect()) => match connected {
                     Ok(Ok(connection)) => {
                         failing = false;
-                        self.session(connection, &stop).await
+                        self.session(connection, not_before, &stop).await
                     }
                     Ok(Err(error)) => Err(error.into()),
                     Err(_elapsed) => Err(sqlx::Error::PoolTimedOut.into()),
@@ -141,6 +147,11 @@ impl LeaderLease {
             };
             if stop.is_cancelled() {
                 return;
+            }
+            if matches!(result, Err(LeaseError::SteppedDown)) {
+                tracing::info!("stepped down as asked; another replica may lead");
+                not_before = Instant::now() + Self::HOLD_OFF;
+                continue;
             }
             if let Err(error) = result {
                 if failing {
@@ -162,30 +173,39 @@ impl LeaderLease {
     async fn session(
         &self,
         mut connection: PgConnection,
+        not_before: Instant,
         stop: &CancellationToken,
     ) -> Result<(), LeaseError> {
         let _follows_at_the_end = StandDown(&self.leadership);
         let ended = tokio::select! {
-            ended = self.contend(&mut connection) => ended,
-            () = stop.cancelled() => {
-                self.stand_down();
-                // Best effort: without it the lease just runs out.
-                let farewell = async {
-                    self.give_back(&mut connection).await?;
-                    connection.close().await
-                };
-                if !matches!(timeout(self.timing.margin, farewell).await, Ok(Ok(()))) {
-                    tracing::debug!("the lease was not given back; it runs out by itself");
-                }
-                return Ok(());
-            }
+            ended = self.contend(&mut connection, not_before) => ended,
+            () = stop.cancelled() => Ok(()),
         };
         self.stand_down();
+        if matches!(ended, Ok(()) | Err(LeaseError::SteppedDown)) {
+            // Best effort: without it the lease just runs out.
+            let farewell = async {
+                self.give_back(&mut connection).await?;
+                connection.close().await
+            };
+            if !matches!(timeout(self.timing.margin, farewell).await, Ok(Ok(()))) {
+                tracing::debug!("the lease was not given back; it runs out by itself");
+            }
+        }
         ended
     }
 
-    /// Tries until it leads, then leads until it must stop.
-    async fn contend(&self, connection: &mut PgConnection) -> Result<(), LeaseError> {
+    /// Tries until it leads, then leads until it must stop. Before `not_before` it only
+    /// looks who leads.
+    async fn contend(
+        &self,
+        connection: &mut PgConnection,
+        not_before: Instant,
+    ) -> Result<(), LeaseError> {
+        while Instant::now() < not_before {
+            self.publish(self.look(connection).await?);
+            tokio::time::sleep(self.timing.retry).await;
+        }
         loop {
             let sent = Instant::now();
             // The server answers at once or is as good as away.
@@ -216,9 +236,13 @@ impl LeaderLease {
                 return Err(LeaseError::Late);
             }
             if sent < renewed + self.timing.renew {
-                timeout_at(deadline, connection.ping())
-                    .await
-                    .map_err(|_elapsed| LeaseError::Late)??;
+                let asked =
+                    timeout_at(deadline, self.is_asked_to_step_down(connection, leader_term))
+                        .await
+                        .map_err(|_elapsed| LeaseError::Late)??;
+                if asked {
+                    return Err(LeaseError::SteppedDown);
+                }
                 continue;
             }
             let kept = timeout_at(deadline, self.renew(connection, leader_term))
@@ -288,6 +312,18 @@ impl LeaderLease {
         .execute(connection)
         .await?;
         Ok(renewed.rows_affected() == 1)
+    }
+
+    /// Whether an operator wants another leader than that of this term.
+    async fn is_asked_to_step_down(
+        &self,
+        connection: &mut PgConnection,
+        leader_term: i64,
+    ) -> Result<bool, sqlx::Error> {
+        sqlx::query_scalar("SELECT step_down_term >= $1 FROM region_controls")
+            .bind(leader_term)
+            .fetch_one(connection)
+            .await
     }
 
     async fn give_back(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {

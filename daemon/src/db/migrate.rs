@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 use uuid::Uuid;
 
 use super::pool::default_max_connections;
-use super::{DatabaseConfig, DatabaseUrl, DatabaseUrlError, DbError};
+use super::{DatabaseConfig, DatabaseUrl, DatabaseUrlError, DbError, catalogue};
 
 /// Runs the migrations and owns what they make.
 pub const OWNER: &str = "streamspace_owner";
@@ -132,6 +132,7 @@ async fn create(
         }
     }
     create_database(&mut connection, database, template).await?;
+    take_public_rights(superuser.clone().database(database)).await?;
     connection.close().await?;
 
     let url = |login: &str| {
@@ -214,6 +215,20 @@ async fn create_database(
     ] {
         sqlx::query(AssertSqlSafe(statement)).execute(&mut *connection).await?;
     }
+    Ok(())
+}
+
+/// Takes away what PostgreSQL lets everybody do and no login needs. A copy has it taken
+/// away already.
+async fn take_public_rights(superuser: PgConnectOptions) -> Result<(), MigrateError> {
+    let mut connection = superuser.connect().await?;
+    let mut transaction = connection.begin().await?;
+    for right in catalogue::public_rights(&mut transaction).await? {
+        // Written by the check, which quotes the names.
+        sqlx::raw_sql(AssertSqlSafe(right.remedy)).execute(&mut *transaction).await?;
+    }
+    transaction.commit().await?;
+    connection.close().await?;
     Ok(())
 }
 

@@ -6,7 +6,9 @@
 //!   scope of tenants runs on a login of its own that sees those tenants only; no
 //!   statement can widen it to another login's rights.
 //! - Row-level security guards against a forgotten predicate, not against arbitrary
-//!   SQL: every query is static, every value is bound.
+//!   SQL: every query is static, every value is bound. What an expression could do
+//!   beside reading is taken from the logins as well ([`catalogue::public_rights`]).
+//! - A connection of the tenant login goes back to its pool with nothing of its call.
 //! - [`catalogue::check`] refuses to start on a schema where a table with a tenant key
 //!   lacks any part of its isolation.
 //! - Revisions of the change log are given after the commit, by one sequencer at a
@@ -23,6 +25,7 @@ mod pool;
 pub mod replicas;
 pub mod requests;
 mod scope;
+pub mod wake;
 
 pub use changes::{ChangeKind, ChangeLog, ChangeRow, ChangeType, NewChange};
 pub use error::DbError;

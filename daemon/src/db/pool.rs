@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{PgPool, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, Connection as _, PgPool, Postgres, Transaction};
 
 use super::DbError;
 use super::scope::{self, Scope};
@@ -15,14 +15,27 @@ use super::scope::{self, Scope};
 /// How long a caller waits for a connection before the database counts as away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// A connection that rested longer than this is asked whether it still lives before it
+/// is used; each was asked when it came back to its pool. A server needs longer than this
+/// to go and come back, so no use meets a connection to one that was replaced.
+const TRUSTED: Duration = Duration::from_millis(100);
+
 /// What every connection starts with. The limits are in milliseconds: each statement of
 /// ours takes a few, so one that runs this long is stuck.
-const SESSION_LIMITS: [(&str, &str); 4] = [
+/// An absent scope is named too: what a session starts with cannot be overruled by a
+/// setting of the login or of the database.
+const SESSION_LIMITS: [(&str, &str); 6] = [
     ("search_path", "public"),
+    ("row_security", "on"),
+    ("streamspace.tenant_uids", ""),
     ("statement_timeout", "15000"),
     ("lock_timeout", "10000"),
     ("idle_in_transaction_session_timeout", "30000"),
 ];
+
+/// What ends whatever a session could hold beyond its transaction: settings, cursors,
+/// listening, locks. Prepared statements stay; they hold no rows and no scope.
+const FORGET: &str = "CLOSE ALL; UNLISTEN *; RESET ALL; SELECT pg_advisory_unlock_all()";
 
 /// Where the database is: one URL for each login. The logins have separate rights, and
 /// none can take on another's.
@@ -122,20 +135,38 @@ impl Database {
         reason = "the pools start their upkeep on the runtime that calls this"
     )]
     pub async fn connect(config: &DatabaseConfig) -> Result<Self, DbError> {
-        let pool = |url: &DatabaseUrl, purpose: &str, max_connections: u32| {
-            Ok::<_, DbError>(
-                PgPoolOptions::new()
-                    .max_connections(max_connections)
-                    .acquire_timeout(ACQUIRE_TIMEOUT)
-                    .idle_timeout(Duration::from_mins(5))
-                    .max_lifetime(Duration::from_mins(30))
-                    .connect_lazy_with(url.options(purpose)?),
-            )
+        let limits = |max_connections: u32| {
+            PgPoolOptions::new()
+                .max_connections(max_connections)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .idle_timeout(Duration::from_mins(5))
+                .max_lifetime(Duration::from_mins(30))
+                .test_before_acquire(false)
+                .before_acquire(|connection, meta| {
+                    Box::pin(async move {
+                        if meta.idle_for > TRUSTED {
+                            connection.ping().await?;
+                        }
+                        Ok(true)
+                    })
+                })
         };
+        let pool = |url: &DatabaseUrl, purpose: &str, max_connections: u32| {
+            Ok::<_, DbError>(limits(max_connections).connect_lazy_with(url.options(purpose)?))
+        };
+        // Calls of different tenants follow each other on its connections.
+        let tenant = limits(config.max_connections)
+            .after_release(|connection, _meta| {
+                Box::pin(async move {
+                    sqlx::raw_sql(FORGET).execute(connection).await?;
+                    Ok(true)
+                })
+            })
+            .connect_lazy_with(config.tenant.options("tenant")?);
         Ok(Self {
             pools: Arc::new(Pools {
                 operator: pool(&config.operator, "operator", config.max_connections)?,
-                tenant: pool(&config.tenant, "tenant", config.max_connections)?,
+                tenant,
                 audit: pool(&config.audit, "audit", config.max_connections.div_ceil(2))?,
                 session: config.operator.options("session")?,
             }),
@@ -148,9 +179,9 @@ impl Database {
         match scope {
             Scope::Region => Ok(self.pools.operator.begin().await?),
             Scope::Tenants(tenants) => {
-                let mut transaction = self.pools.tenant.begin().await?;
-                scope::enter(&mut transaction, tenants).await?;
-                Ok(transaction)
+                // Built from UUIDs alone.
+                let opening = AssertSqlSafe(scope::opening(tenants));
+                Ok(self.pools.tenant.begin_with(opening).await?)
             }
         }
     }

@@ -15,6 +15,11 @@ use super::{Database, DbError};
 /// How often old replies are looked for.
 const PURGE_PERIOD: Duration = Duration::from_hours(1);
 
+/// The first key of the locks on request ids; "requ" in ASCII. Locks of two keys are a
+/// space of their own, the only one that the tenant login may lock in, so that it cannot
+/// take a lock of the leader or of another part.
+const LOCKS: i32 = 0x7265_7175;
+
 /// Why a request id was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum RequestIdError {
@@ -46,9 +51,10 @@ pub async fn lookup(
     method: &str,
     sha256: &[u8],
 ) -> Result<Option<Vec<u8>>, RequestIdError> {
-    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1 || '/' || $2::text, 0))")
+    sqlx::query("SELECT pg_advisory_xact_lock($3, hashtext($1 || '/' || $2::text))")
         .bind(actor)
         .bind(request_id)
+        .bind(LOCKS)
         .execute(&mut *transaction)
         .await
         .map_err(DbError::from)?;

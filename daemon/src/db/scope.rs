@@ -1,10 +1,7 @@
 //! Which rows a transaction may touch.
 
-use sqlx::PgConnection;
 use streamspace_core::ids::TenantUid;
 use uuid::Uuid;
-
-use super::DbError;
 
 /// What a caller may see: the whole region, or some tenants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,15 +32,30 @@ impl Scope {
     }
 }
 
-/// Holds the transaction to these tenants; the setting ends with the transaction.
-pub(super) async fn enter(
-    transaction: &mut PgConnection,
-    tenants: &[TenantUid],
-) -> Result<(), DbError> {
-    let tenant_uids: Vec<Uuid> = tenants.iter().map(|tenant| tenant.0).collect();
-    sqlx::query("SELECT set_config('streamspace.tenant_uids', $1::uuid[]::text, true)")
-        .bind(tenant_uids)
-        .execute(transaction)
-        .await?;
-    Ok(())
+/// Opens a transaction that is held to these tenants; the setting ends with it.
+///
+/// `SET LOCAL` and not `set_config`: the tenant login may not call the latter, so no
+/// expression within a query can change what the query sees. `SET` takes no bound
+/// values; the digits and hyphens of a UUID need no quoting.
+pub(super) fn opening(tenants: &[TenantUid]) -> String {
+    let tenant_uids: Vec<String> =
+        tenants.iter().map(|tenant| tenant.0.hyphenated().to_string()).collect();
+    format!("BEGIN; SET LOCAL streamspace.tenant_uids = '{{{}}}'", tenant_uids.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_opens_with_its_tenants() {
+        let some = uuid::uuid!("01900000-0000-7000-8000-00000000000a");
+        let opened = opening(&[TenantUid(some), TenantUid(Uuid::nil())]);
+        assert_eq!(
+            opened,
+            "BEGIN; SET LOCAL streamspace.tenant_uids = \
+             '{01900000-0000-7000-8000-00000000000a,00000000-0000-0000-0000-000000000000}'"
+        );
+        assert_eq!(opening(&[]), "BEGIN; SET LOCAL streamspace.tenant_uids = '{}'");
+    }
 }

@@ -23,6 +23,10 @@ use crate::{
     config::{AccessConfig, Config, ListenConfig, TenantConfig, host_name},
     db::{Database, migrate},
     kube::{Cluster, ClusterConfig},
+    platform::{
+        install::{self, InstallOptions},
+        manifests::Manifests,
+    },
     region::{self, Ready},
     telemetry::logs::{self, LogConfig, LogFormat},
 };
@@ -85,7 +89,7 @@ async fn run_on(
         Authority::create(&files, options.region.as_str(), Timestamp::now())?;
     }
     let cluster = match options.cluster.kubeconfig {
-        Some(_) => Cluster::open(&options.cluster).await?,
+        Some(_) => prepared(&options.cluster).await?,
         None => simulator(data_dir)?,
     };
     let config = Config {
@@ -140,6 +144,15 @@ fn lock(data_dir: &Path) -> anyhow::Result<File> {
         ),
         Err(TryLockError::Error(error)) => Err(error.into()),
     }
+}
+
+/// The cluster of a kubeconfig, prepared as an administrator would.
+async fn prepared(config: &ClusterConfig) -> anyhow::Result<Cluster> {
+    let cluster = Cluster::open(config).await?;
+    let options = InstallOptions { definitions: true, dry_run: false };
+    let say = |line: &str| tracing::info!("{line}");
+    install::install(&cluster, &Manifests::new(config), options, say).await?;
+    Ok(cluster)
 }
 
 fn simulator(data_dir: &Path) -> anyhow::Result<Cluster> {

@@ -1,35 +1,37 @@
 //! One cluster, with a time limit on every call.
 
-use std::{future::Future, path::PathBuf, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
-use k8s_openapi::api::core::v1::Namespace;
+use http::{HeaderName, HeaderValue};
 use kube::{
-    Api, Client, Config,
+    Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
-use serde::Deserialize;
 
-use super::ClusterError;
+use super::{ClusterConfig, ClusterError, rate::RateLimit};
 
 /// A caller wants to know sooner than a connection that hangs would tell.
 const CALL_LIMIT: Duration = Duration::from_secs(10);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-
-/// Which cluster the daemon manages.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ClusterConfig {
-    /// The kubeconfig file. Without one, the service account of the pod.
-    pub kubeconfig: Option<PathBuf>,
-    /// The context in that file; its current one where it is absent.
-    pub context: Option<String>,
-}
+/// Carries the leader term to the API server, which reads it as the extra
+/// `stream.space/term`.
+const TERM_HEADER: HeaderName = HeaderName::from_static("impersonate-extra-stream.space%2fterm");
 
 /// A connection to one cluster. Cheap to clone.
 #[derive(Clone)]
 pub struct Cluster {
     client: Client,
     endpoint: String,
+    /// How fast it writes.
+    rate: RateLimit,
+    /// How to connect under another identity. Absent behind a client that was given.
+    settings: Option<Arc<Settings>>,
+}
+
+struct Settings {
+    connection: Config,
+    instance: String,
+    fence: bool,
 }
 
 impl Cluster {
@@ -52,23 +54,66 @@ impl Cluster {
         // Whoever calls has a backoff of its own, which tells what it waits for.
         settings.default_retry = false;
         let endpoint = settings.cluster_url.to_string();
-        let client = Client::try_from(settings).map_err(|e| wrong(&e))?;
-        Ok(Self { client, endpoint })
+        let client = Client::try_from(settings.clone()).map_err(|e| wrong(&e))?;
+        let settings = Settings {
+            connection: settings,
+            instance: config.instance.clone(),
+            fence: config.fence,
+        };
+        let settings = Some(Arc::new(settings));
+        Ok(Self { client, endpoint, rate: RateLimit::unlimited(), settings })
+    }
+
+    /// The cluster as a leader of this term writes to it: under the acting identity
+    /// `{instance}:daemon`, each request carrying the term. Without fences it is the
+    /// cluster as it is.
+    pub fn acting(&self, leader_term: i64) -> Result<Self, ClusterError> {
+        let Some(settings) = self.settings.as_ref().filter(|settings| settings.fence) else {
+            return Ok(self.clone());
+        };
+        let mut connection = settings.connection.clone();
+        connection.auth_info.impersonate = Some(format!("{}:daemon", settings.instance));
+        connection.headers.push((TERM_HEADER, HeaderValue::from(leader_term)));
+        let client = Client::try_from(connection)
+            .map_err(|error| ClusterError::Configuration(error.to_string()))?;
+        Ok(Self { client, ..self.clone() })
+    }
+
+    /// Whether the cluster refuses stale terms and the writes of others.
+    pub fn is_fenced(&self) -> bool {
+        self.settings.as_ref().is_some_and(|settings| settings.fence)
+    }
+
+    /// Whether this is a cluster that the process holds itself, which nobody else can
+    /// reach and which goes with its data.
+    pub fn is_built_in(&self) -> bool {
+        self.settings.is_none()
     }
 
     /// A cluster behind a client that exists already, such as the simulator's.
     pub fn from_client(client: Client, endpoint: impl Into<String>) -> Self {
-        Self { client, endpoint: endpoint.into() }
+        Self { client, endpoint: endpoint.into(), rate: RateLimit::unlimited(), settings: None }
+    }
+
+    /// The same cluster, whose writes keep to `rate`.
+    #[must_use]
+    pub fn with_rate(self, rate: RateLimit) -> Self {
+        Self { rate, ..self }
+    }
+
+    /// The client behind it.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The limit that its writes keep to.
+    pub(super) fn rate(&self) -> &RateLimit {
+        &self.rate
     }
 
     /// Where the API server is.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
-    }
-
-    /// The namespaces of the cluster.
-    pub fn namespaces(&self) -> Api<Namespace> {
-        Api::all(self.client.clone())
     }
 
     /// The version that the API server tells.
@@ -79,7 +124,7 @@ impl Cluster {
 }
 
 /// Runs one call within the time limit.
-pub(super) async fn limited<T>(
+pub(crate) async fn limited<T>(
     call: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, ClusterError> {
     match tokio::time::timeout(CALL_LIMIT, call).await {

@@ -1,37 +1,42 @@
 //! What happens in the cluster to the objects that the daemon manages.
 
 use futures::{Stream, StreamExt};
-use k8s_openapi::api::core::v1::Namespace;
 use kube::runtime::{WatchStreamExt, watcher};
 
-use super::{Cluster, ClusterError, MANAGED_BY, MANAGED_BY_LABEL};
+use super::{Cluster, Kind, Object};
 
-/// One observation of the watch.
+/// What a watch tells.
 #[derive(Debug)]
-pub enum Observed {
-    /// A managed namespace appeared, changed or disappeared.
-    Namespace(Box<Namespace>),
-    /// The watch holds the state of the cluster as it is.
+pub enum WatchEvent {
+    /// A list of all that there is begins: at the start, and after the watch was cut
+    /// for so long that the API server no longer knows what happened meanwhile.
+    Begin,
+    /// One of the list.
+    Listed(Box<Object>),
+    /// The list is complete.
     Synced,
+    /// One appeared or changed.
+    Applied(Box<Object>),
+    /// One disappeared, or lost the labels that are watched.
+    Deleted(Box<Object>),
     /// The watch broke and tries again by itself.
-    Broken(ClusterError),
+    Broken(String),
 }
 
-/// Follows the managed namespaces for ever; it reconnects with backoff.
-pub fn watch_managed(cluster: &Cluster) -> impl Stream<Item = Observed> + Send + use<> {
-    let selector = format!("{MANAGED_BY_LABEL}={MANAGED_BY}");
-    watcher(cluster.namespaces(), watcher::Config::default().labels(&selector))
-        .default_backoff()
-        .filter_map(|event| async move {
-            match event {
-                Ok(watcher::Event::Init) => None,
-                Ok(watcher::Event::InitDone) => Some(Observed::Synced),
-                Ok(
-                    watcher::Event::Apply(namespace)
-                    | watcher::Event::InitApply(namespace)
-                    | watcher::Event::Delete(namespace),
-                ) => Some(Observed::Namespace(Box::new(namespace))),
-                Err(error) => Some(Observed::Broken(ClusterError::Unavailable(error.to_string()))),
-            }
-        })
+/// Follows the objects of a kind with these labels in all namespaces, for ever. It
+/// lists page by page, and after a fault it goes on with backoff.
+pub fn watch_kind(
+    cluster: &Cluster,
+    kind: Kind,
+    selector: &str,
+) -> impl Stream<Item = WatchEvent> + Send + use<> {
+    let config = watcher::Config::default().labels(selector);
+    watcher(cluster.api(kind, None), config).default_backoff().map(|event| match event {
+        Ok(watcher::Event::Init) => WatchEvent::Begin,
+        Ok(watcher::Event::InitApply(object)) => WatchEvent::Listed(Box::new(object)),
+        Ok(watcher::Event::InitDone) => WatchEvent::Synced,
+        Ok(watcher::Event::Apply(object)) => WatchEvent::Applied(Box::new(object)),
+        Ok(watcher::Event::Delete(object)) => WatchEvent::Deleted(Box::new(object)),
+        Err(error) => WatchEvent::Broken(error.to_string()),
+    })
 }

@@ -1,6 +1,10 @@
 //! Plans: what customers buy. Data with versions; a version never changes.
 
+mod convert;
 pub mod service;
 mod store;
+#[cfg(test)]
+mod tests;
 
-pub use store::{current, list};
+pub use convert::quota_to_proto;
+pub use store::{PlanRecord, current, joined, list};

@@ -1,5 +1,10 @@
-//! How the region is: the health of the parts that the daemon depends on.
+//! How the region is: the health of the parts that the daemon depends on, and what
+//! operators set for the region as a whole.
 
+pub mod controls;
 pub mod health;
 pub mod probes;
 pub mod service;
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ use super::health::{Health, HealthBoard, Part};
 use crate::{
     db::{Database, Leadership},
     kube::Cluster,
+    platform::Standing,
 };
 
 const PERIOD: Duration = Duration::from_secs(1);
@@ -22,6 +23,7 @@ pub async fn run(
     db: Database,
     cluster: Cluster,
     leadership: tokio::sync::watch::Receiver<Leadership>,
+    standing: tokio::sync::watch::Receiver<Standing>,
     stop: CancellationToken,
 ) {
     let database = async {
@@ -33,7 +35,7 @@ pub async fn run(
     };
     let cluster = async {
         loop {
-            self::cluster(&board, &cluster).await;
+            self::cluster(&board, &cluster, &standing).await;
             pause(&board).await;
         }
     };
@@ -126,8 +128,21 @@ fn leader(board: &HealthBoard, leadership: &tokio::sync::watch::Receiver<Leaders
     }
 }
 
-async fn cluster(board: &HealthBoard, cluster: &Cluster) {
+/// A cluster that answers and that a leader must not write to is of use in part only.
+async fn cluster(
+    board: &HealthBoard,
+    cluster: &Cluster,
+    standing: &tokio::sync::watch::Receiver<Standing>,
+) {
+    let blocked = match &*standing.borrow() {
+        Standing::Blocked(blocked) => Some(format!("{}: {}", blocked.reason, blocked.message)),
+        Standing::Waiting | Standing::Ready(_) => None,
+    };
     match tokio::time::timeout(LIMIT, cluster.version()).await {
+        Ok(Ok(version)) if let Some(why) = blocked => {
+            let message = format!("Kubernetes {version}; nothing is written: {why}");
+            board.report(Part::Cluster, Health::Degraded, message);
+        }
         Ok(Ok(version)) => {
             board.report(Part::Cluster, Health::Ok, format!("Kubernetes {version}"));
         }

@@ -25,7 +25,10 @@ use tower::{Layer, Service};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::status::{code_number, refuse, status};
+use super::{
+    Caller,
+    status::{code_number, refuse, status},
+};
 
 /// What the log keeps of a call. No secrets: the request itself is there as a digest
 /// alone.
@@ -37,7 +40,8 @@ pub struct AuditRecord {
     pub actor: String,
     /// The serial number of the certificate, in hexadecimal; empty without one.
     pub certificate_serial: String,
-    /// The role as the certificate spells it.
+    /// The role as the certificate spells it, and ` (break-glass)` after it while a grant
+    /// was in force.
     pub role: String,
     /// `package.Service/Method`.
     pub method: String,
@@ -47,7 +51,8 @@ pub struct AuditRecord {
     pub request_sha256: Vec<u8>,
     /// The reason that the caller gave.
     pub reason: String,
-    /// The rule that decided.
+    /// The rule that decided; in an outcome, the names of the approvals that were used up
+    /// follow it.
     pub rule: String,
     /// Where the peer called from.
     pub peer: String,
@@ -219,6 +224,7 @@ impl Shared {
                         go on. `ssctl region show` tells how the region is";
             return refuse(&status(Code::Unavailable, "AUDIT_UNAVAILABLE", text, &[]));
         }
+        let notes = request.extensions().get::<Caller>().map(|caller| caller.notes.clone());
         let answer = AssertUnwindSafe(timeout(self.deadline, whole(&mut service, request)));
         let response = match answer.catch_unwind().await {
             Ok(Ok(response)) => response,
@@ -235,7 +241,16 @@ impl Shared {
             }
             None => record,
         };
-        self.close(&record, outcome_of(&response)).await;
+        let outcome = outcome_of(&response);
+        let approvals = notes.map(|notes| notes.approvals()).unwrap_or_default();
+        // What failed was rolled back, and its approval is unused.
+        let record = if approvals.is_empty() || outcome.ending == Ending::Failed {
+            record
+        } else {
+            let rule = format!("{}; {}", record.rule, approvals.join(", "));
+            Arc::new(AuditRecord { rule, ..(*record).clone() })
+        };
+        self.close(&record, outcome).await;
         response
     }
 

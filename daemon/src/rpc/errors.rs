@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use streamspace_core::{tenant::Refusal, violation::Violation};
+use streamspace_core::{ids::ApprovalId, tenant::Refusal, violation::Violation};
 use streamspace_proto::ERROR_DOMAIN;
 use thiserror::Error;
 use tonic::{Code, Status};
@@ -39,6 +39,24 @@ pub enum RpcError {
         reason: &'static str,
         /// What is in the way, and the next step.
         message: String,
+    },
+    /// The caller may not. `reason` is a word for programs.
+    #[error("{message}")]
+    Denied {
+        /// `UPPER_SNAKE_CASE`.
+        reason: &'static str,
+        /// What is missing, and the next step.
+        message: String,
+    },
+    /// A second person must agree first.
+    #[error(
+        "a second person must agree first: {} waits for that. Another person runs `ssctl \
+         approval approve {approval}`; then run the same command again, within an hour",
+        approval.to_name()
+    )]
+    ApprovalRequired {
+        /// What waits now.
+        approval: ApprovalId,
     },
     /// The request id was used for a different request.
     #[error("the request id was used before for a different request: make a new one")]
@@ -75,7 +93,8 @@ impl RpcError {
             Self::NotFound(_) => Code::NotFound,
             Self::AlreadyExists(_) | Self::RequestIdReused => Code::AlreadyExists,
             Self::EtagMismatch(_) | Self::Database(DbError::Conflict(_)) => Code::Aborted,
-            Self::Refused { .. } => Code::FailedPrecondition,
+            Self::Refused { .. } | Self::ApprovalRequired { .. } => Code::FailedPrecondition,
+            Self::Denied { .. } => Code::PermissionDenied,
             Self::RevisionGone(_) => Code::OutOfRange,
             Self::NoCaller => Code::Unauthenticated,
             Self::Database(DbError::Unavailable(_)) => Code::Unavailable,
@@ -90,7 +109,8 @@ impl RpcError {
             Self::AlreadyExists(_) => "ALREADY_EXISTS",
             Self::RequestIdReused => "REQUEST_ID_REUSED",
             Self::EtagMismatch(_) => "ETAG_MISMATCH",
-            Self::Refused { reason, .. } => reason,
+            Self::Refused { reason, .. } | Self::Denied { reason, .. } => reason,
+            Self::ApprovalRequired { .. } => "APPROVAL_REQUIRED",
             Self::RevisionGone(_) => "REVISION_GONE",
             Self::NoCaller => "NO_IDENTITY",
             Self::Database(DbError::Unavailable(_)) => "DATABASE_UNAVAILABLE",
@@ -122,6 +142,7 @@ impl From<Refusal> for RpcError {
         let reason = match refusal.rule {
             "protected" => "TENANT_PROTECTED",
             "already-purging" => "TENANT_PURGING",
+            "retention" => "RETENTION_NOT_OVER",
             _ => "TENANT_STATE",
         };
         Self::Refused { reason, message: refusal.to_string() }
@@ -135,7 +156,11 @@ impl From<RpcError> for Status {
             tracing::error!(%error, "a call failed");
         }
         let mut details = ErrorDetails::new();
-        details.set_error_info(error.reason(), ERROR_DOMAIN, HashMap::new());
+        let mut metadata = HashMap::new();
+        if let RpcError::ApprovalRequired { approval } = &error {
+            metadata.insert("approval".to_owned(), approval.to_name());
+        }
+        details.set_error_info(error.reason(), ERROR_DOMAIN, metadata);
         if let RpcError::Invalid(violations) = &error {
             for violation in violations {
                 details.add_bad_request_violation(&violation.field, &violation.description);

@@ -8,6 +8,7 @@
 
 pub mod audit;
 pub mod caller;
+pub mod canonical;
 pub mod errors;
 pub mod limits;
 pub mod listing;
@@ -25,7 +26,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-pub use caller::{Call, Caller};
+pub use caller::{BreakGlass, Call, CallNotes, Caller};
 pub use errors::{RpcError, RpcResult};
 pub use status::CALL_ID;
 

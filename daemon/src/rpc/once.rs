@@ -1,13 +1,12 @@
 //! A retry is not a second effect: the first reply of a request that has an id is
 //! kept in the transaction of its effect, and given again.
 
-use aws_lc_rs::digest::{SHA256, digest};
-use prost::Message;
+use prost::{Message, Name};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
-    Caller,
+    Caller, canonical,
     errors::{RpcError, RpcResult},
 };
 use crate::db::requests::{self, RequestIdError};
@@ -27,7 +26,7 @@ impl Once {
         caller: &Caller,
         method: &'static str,
         request_id: &str,
-        request: &impl Message,
+        request: &impl Name,
     ) -> RpcResult<Self> {
         let request_id = match request_id {
             "" => None,
@@ -35,7 +34,7 @@ impl Once {
                 RpcError::field("request_id", "must be a UUID such as `uuidgen` prints")
             })?),
         };
-        let sha256 = digest(&SHA256, &request.encode_to_vec()).as_ref().to_vec();
+        let sha256 = canonical::digest_without(method, request, &["request_id"])?;
         Ok(Self { actor: caller.operator.clone(), method, request_id, sha256 })
     }
 

@@ -1,6 +1,6 @@
 //! Who a peer is: judges the certificate that the handshake proved.
 //!
-//! Chain and purpose are judged once a connection; expiry and revocation at every
+//! Chain and purpose are judged once a connection; expiry, revocation and locks at every
 //! call. Each way to fail has an explanation of its own, with the next step.
 
 use std::{
@@ -14,8 +14,12 @@ use rustls::{
     crypto::{WebPkiSupportedAlgorithms, aws_lc_rs},
     pki_types::{CertificateDer, TrustAnchor, UnixTime},
 };
-use streamspace_core::{access::Audience, ids::TenantUid};
+use streamspace_core::{
+    access::{Audience, Role, may_break_glass},
+    ids::TenantUid,
+};
 use thiserror::Error;
+use tokio::sync::watch;
 use uuid::Uuid;
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use x509_parser::{
@@ -25,6 +29,7 @@ use x509_parser::{
     time::ASN1Time,
 };
 
+use super::caller::BreakGlass;
 use crate::db::Scope;
 
 /// The extension that names the tenants that a certificate reaches: a SEQUENCE OF
@@ -37,7 +42,7 @@ pub const DEVICE_ROLE: &str = "device";
 
 const CLIENT_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 2];
 
-/// What is known of a certificate beside what stands in it.
+/// What is known of a certificate and its owner beside what stands in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// Nothing against it.
@@ -49,13 +54,25 @@ pub enum Standing {
         /// Why, in the words of whoever did it.
         reason: String,
     },
+    /// Its owner is locked, whatever certificate they hold.
+    Locked {
+        /// When that ends by itself; `None` when somebody must end it.
+        until: Option<Timestamp>,
+        /// Why, in the words of whoever did it.
+        reason: String,
+    },
 }
 
-/// Tells the standing of certificates, from memory.
+/// Tells the standing of certificates and people, from memory.
 pub trait CertificateStatus: Send + Sync {
-    /// The standing of the certificate with this serial number (lower-case
-    /// hexadecimal).
-    fn standing(&self, serial: &str) -> Standing;
+    /// The standing at `now` of the certificate with this serial number (lower-case
+    /// hexadecimal), which is this operator's.
+    fn standing(&self, serial: &str, operator: &str, now: Timestamp) -> Standing;
+    /// The break-glass grant that the operator has at `now`.
+    fn break_glass(&self, operator: &str, now: Timestamp) -> Option<BreakGlass>;
+    /// Changes when an answer may have become another one for another reason than that
+    /// time passed.
+    fn changes(&self) -> watch::Receiver<u64>;
 }
 
 /// Who a certificate names.
@@ -118,6 +135,17 @@ pub enum PeerError {
         /// Why.
         reason: String,
     },
+    /// Its owner is locked.
+    #[error("{operator} is locked{} ({reason}): ask an admin, who ends it with `ssctl operator \
+             unlock {operator}`", until_text(.until.as_ref()))]
+    Locked {
+        /// Whose certificate it is.
+        operator: String,
+        /// When the lock ends by itself.
+        until: Option<Timestamp>,
+        /// Why.
+        reason: String,
+    },
     /// It names another trust domain.
     #[error(
         "the certificate is for the trust domain {found}, and this region is of {expected}: log \
@@ -131,6 +159,10 @@ pub enum PeerError {
     },
 }
 
+fn until_text(until: Option<&Timestamp>) -> String {
+    until.map_or_else(String::new, |until| format!(" until {until}"))
+}
+
 impl PeerError {
     /// The word for programs, in `google.rpc.ErrorInfo`.
     pub fn reason(&self) -> &'static str {
@@ -142,6 +174,7 @@ impl PeerError {
             Self::Malformed(_) => "CERTIFICATE_MALFORMED",
             Self::WrongPurpose => "CERTIFICATE_WRONG_PURPOSE",
             Self::Revoked { .. } => "CERTIFICATE_REVOKED",
+            Self::Locked { .. } => "OPERATOR_LOCKED",
             Self::WrongTrustDomain { .. } => "WRONG_TRUST_DOMAIN",
         }
     }
@@ -212,7 +245,7 @@ impl PeerInfo {
 }
 
 impl PeerJudge {
-    /// Judges by this bundle and these revocations.
+    /// Judges by this bundle and this standing.
     pub fn new(bundle: TrustBundle, status: Arc<dyn CertificateStatus>) -> Self {
         Self {
             bundle: RwLock::new(Arc::new(bundle)),
@@ -241,10 +274,34 @@ impl PeerJudge {
         if now > identity.not_after {
             return Err(PeerError::Expired { since: identity.not_after });
         }
-        match self.status.standing(&identity.serial) {
+        match self.status.standing(&identity.serial, &identity.operator, now) {
             Standing::Good => Ok(()),
             Standing::Revoked { since, reason } => Err(PeerError::Revoked { since, reason }),
+            Standing::Locked { until, reason } => {
+                Err(PeerError::Locked { operator: identity.operator.clone(), until, reason })
+            }
         }
+    }
+
+    /// Who the peer's certificate names, where an authority of the region signed it,
+    /// whether or not it is still good. It proves a name for the log and grants nothing.
+    pub fn named(&self, peer: &PeerInfo, now: Timestamp) -> Option<Arc<Identity>> {
+        self.remembered(peer, now).ok()
+    }
+
+    /// The break-glass grant that counts for an identity at `now`: never for a device, nor
+    /// for a role that may not have one.
+    pub fn break_glass(&self, identity: &Identity, now: Timestamp) -> Option<BreakGlass> {
+        let role = Role::parse(&identity.role_name);
+        if identity.audience != Audience::Operator || !may_break_glass(role) {
+            return None;
+        }
+        self.status.break_glass(&identity.operator, now)
+    }
+
+    /// Changes when an identity that was good may be no more.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.status.changes()
     }
 
     fn remembered(&self, peer: &PeerInfo, now: Timestamp) -> Result<Arc<Identity>, PeerError> {

@@ -2,7 +2,8 @@
 //!
 //! A path without a rule is not served. What passes carries a [`Call`], a [`Caller`]
 //! where the peer is verified, and the admission that the audit layer acts on. Open
-//! streams are judged again before each message and each second.
+//! streams are judged again before each message, and when anything about certificates,
+//! people or grants changes or their time ends.
 
 use std::{
     collections::HashMap,
@@ -14,9 +15,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::{FutureExt as _, future::BoxFuture};
+use futures::{FutureExt as _, StreamExt as _, future::BoxFuture};
 use http::{HeaderMap, Request, Response};
 use http_body::Frame;
+use jiff::Timestamp;
 use streamspace_core::access::{
     Audience, CallerFacts, Decision, Role, Rule, ScopeKind, decide, rules,
 };
@@ -24,7 +26,8 @@ use streamspace_proto::{
     policy::Method,
     v1::{self, MethodPolicy},
 };
-use tokio::time::{Interval, MissedTickBehavior};
+use tokio::time::{Sleep, sleep};
+use tokio_stream::wrappers::WatchStream;
 use tonic::{Code, Status, body::Body};
 use tonic_types::StatusExt as _;
 use tower::{Layer, Service};
@@ -33,16 +36,20 @@ use uuid::Uuid;
 use super::{
     Clock,
     audit::{Admission, AuditRecord, AuditSink},
-    caller::{Call, Caller},
+    caller::{BreakGlass, Call, CallNotes, Caller},
     limits::{RateLimit, peer_key},
     message::{LARGEST_OF_ANYONE, LARGEST_REQUEST, UnaryRequest},
     peer::{Identity, PeerError, PeerInfo, PeerJudge},
     status::{code_number, refuse, status, with_call_id},
 };
+use crate::db::Scope;
 
 /// The rule that a peer without a verified certificate meets, in the audit log and in
 /// answers.
 pub const CERTIFICATE_RULE: &str = "certificate";
+
+/// The rule that a locked operator meets.
+pub const LOCK_RULE: &str = "operator-lock";
 
 /// The rule that a peer without a verified certificate meets when it calls too often.
 pub const RATE_RULE: &str = "anonymous-rate";
@@ -68,6 +75,7 @@ pub fn rule_of(policy: &MethodPolicy) -> Rule {
         },
         mutates: policy.mutates,
         needs_reason: policy.needs_reason,
+        needs_approval: policy.needs_approval,
     }
 }
 
@@ -102,7 +110,7 @@ pub struct PolicyLayer {
 }
 
 struct Policy {
-    methods: HashMap<String, Ruled>,
+    methods: HashMap<String, Arc<Ruled>>,
     judge: Arc<PeerJudge>,
     sink: Arc<dyn AuditSink>,
     clock: Clock,
@@ -128,7 +136,7 @@ impl PolicyLayer {
             .into_iter()
             .map(|method| {
                 let rule = rule_of(&method.policy);
-                (method.path.clone(), Ruled { method, rule })
+                (method.path.clone(), Arc::new(Ruled { method, rule }))
             })
             .collect();
         let of_anyone = RateLimit::new(OF_ANYONE, OF_ANYONE_WITHIN);
@@ -177,7 +185,7 @@ where
                 Ok(Admitted { request, guard }) => {
                     let response = ready.call(request).await?;
                     match guard {
-                        Some(identity) => policy.guard(response, identity),
+                        Some(guard) => policy.guard(response, guard),
                         None => response,
                     }
                 }
@@ -191,28 +199,43 @@ where
 
 struct Admitted {
     request: Request<Body>,
-    /// Whose stream it opens, where it opens one.
-    guard: Option<Arc<Identity>>,
+    /// What an open stream must go on to meet, where it opens one.
+    guard: Option<Guard>,
+}
+
+/// Whose stream it is, and by which rule it was opened.
+struct Guard {
+    identity: Arc<Identity>,
+    ruled: Arc<Ruled>,
 }
 
 impl Policy {
     async fn admit(&self, mut request: Request<Body>, id: Uuid) -> Result<Admitted, Status> {
         let path = request.uri().path().trim_start_matches('/');
-        let Some(Ruled { method, rule }) = self.methods.get(path) else {
+        let Some(ruled) = self.methods.get(path) else {
             return Err(unknown_method(path));
         };
+        let Ruled { method, rule } = ruled.as_ref();
         let Some(peer) = request.extensions().get::<PeerInfo>().cloned() else {
             // Wired without the acceptor: nobody knows who this is.
             return Err(status(Code::Internal, "INTERNAL", "the connection has no peer", &[]));
         };
-        let judged = self.judge.judge(&peer, (self.clock)());
+        let now = (self.clock)();
+        let judged = self.judge.judge(&peer, now);
         let identity = judged.as_ref().ok().cloned();
-        let caller = identity.as_deref().map(|identity| caller_of(identity, &peer, id));
+        let break_glass = identity.as_ref().and_then(|i| self.judge.break_glass(i, now));
+        let caller =
+            identity.as_deref().map(|identity| caller_of(identity, &peer, id, break_glass));
+        // Whoever is refused for an end, a revocation or a lock has a name all the same.
+        let named = match rule.audience {
+            Audience::Anonymous => identity.clone(),
+            Audience::Device | Audience::Operator => self.judge.named(&peer, now),
+        };
         let record = |decided: &str| AuditRecord {
             call_id: id,
-            actor: caller.as_ref().map(|c| c.operator.clone()).unwrap_or_default(),
-            certificate_serial: caller.as_ref().map(|c| c.serial.clone()).unwrap_or_default(),
-            role: caller.as_ref().map(|c| c.role_name.clone()).unwrap_or_default(),
+            actor: named.as_ref().map(|n| n.operator.clone()).unwrap_or_default(),
+            certificate_serial: named.as_ref().map(|n| n.serial.clone()).unwrap_or_default(),
+            role: named.as_ref().map(|n| role_in_log(n, break_glass)).unwrap_or_default(),
             method: method.path.clone(),
             resource: String::new(),
             request_sha256: Vec::new(),
@@ -229,9 +252,9 @@ impl Policy {
         if rule.audience != Audience::Anonymous
             && let Err(error) = &judged
         {
-            return Err(deny(record(CERTIFICATE_RULE), unauthenticated(error)));
+            return Err(deny(record(peer_rule(error)), refused_peer(error)));
         }
-        let facts = caller.as_ref().map_or_else(nobody, Caller::facts);
+        let facts = identity.as_ref().map_or_else(nobody, |i| facts_of(i, break_glass));
         let decision = decide(rule, &facts, true);
         if !decision.allowed {
             let status = denied(method, rule, &facts, &decision);
@@ -285,30 +308,62 @@ impl Policy {
         if let Some(caller) = caller {
             request.extensions_mut().insert(caller);
         }
-        Ok(Admitted { request, guard: identity.filter(|_| method.streams) })
+        let guard = identity.filter(|_| method.streams);
+        let guard = guard.map(|identity| Guard { identity, ruled: Arc::clone(ruled) });
+        Ok(Admitted { request, guard })
+    }
+
+    /// Whether a stream that is open may stay so at `now`, and until when that holds if
+    /// nothing changes.
+    fn still_admitted(&self, guard: &Guard, now: Timestamp) -> Result<Timestamp, Status> {
+        let Guard { identity, ruled } = guard;
+        self.judge.still_good(identity, now).map_err(|error| refused_peer(&error))?;
+        let break_glass = self.judge.break_glass(identity, now);
+        let facts = facts_of(identity, break_glass);
+        let decision = decide(&ruled.rule, &facts, true);
+        if !decision.allowed {
+            return Err(denied(&ruled.method, &ruled.rule, &facts, &decision));
+        }
+        let grant_end = break_glass.map_or(Timestamp::MAX, |grant| grant.until);
+        Ok(identity.not_after.min(grant_end))
     }
 
     /// Judges the caller of a stream for as long as it is open.
-    fn guard(
-        self: &Arc<Self>,
-        response: Response<Body>,
-        identity: Arc<Identity>,
-    ) -> Response<Body> {
-        let mut ticks = tokio::time::interval(JUDGED_EACH);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    fn guard(self: &Arc<Self>, response: Response<Body>, guard: Guard) -> Response<Body> {
         let policy = Arc::clone(self);
-        response.map(|inner| Body::new(GuardedBody { inner: Some(inner), identity, policy, ticks }))
+        let changes = WatchStream::from_changes(self.judge.changes());
+        // It goes off at once: the first look tells when to look again.
+        let alarm = Box::pin(sleep(Duration::ZERO));
+        response.map(|inner| {
+            Body::new(GuardedBody { inner: Some(inner), guard, policy, changes, alarm })
+        })
     }
 }
 
-fn caller_of(identity: &Identity, peer: &PeerInfo, call_id: Uuid) -> Caller {
+/// What decides about an identity.
+fn facts_of(identity: &Identity, break_glass: Option<BreakGlass>) -> CallerFacts {
     let role = match identity.audience {
         Audience::Operator => Role::parse(&identity.role_name),
         Audience::Device | Audience::Anonymous => None,
     };
+    CallerFacts {
+        audience: identity.audience,
+        role,
+        role_name: identity.role_name.clone(),
+        scoped_to_tenants: matches!(identity.scope, Scope::Tenants(_)),
+        break_glass: break_glass.is_some(),
+    }
+}
+
+fn caller_of(
+    identity: &Identity,
+    peer: &PeerInfo,
+    call_id: Uuid,
+    break_glass: Option<BreakGlass>,
+) -> Caller {
     Caller {
         operator: identity.operator.clone(),
-        role,
+        role: facts_of(identity, break_glass).effective_role(),
         role_name: identity.role_name.clone(),
         serial: identity.serial.clone(),
         scope: identity.scope.clone(),
@@ -316,6 +371,16 @@ fn caller_of(identity: &Identity, peer: &PeerInfo, call_id: Uuid) -> Caller {
         peer: peer.addr,
         call_id,
         audience: identity.audience,
+        break_glass,
+        notes: CallNotes::default(),
+    }
+}
+
+/// The role of the certificate, and whether a grant was in force beside it.
+fn role_in_log(identity: &Identity, break_glass: Option<BreakGlass>) -> String {
+    match break_glass {
+        None => identity.role_name.clone(),
+        Some(_) => format!("{} (break-glass)", identity.role_name),
     }
 }
 
@@ -325,6 +390,7 @@ fn nobody() -> CallerFacts {
         role: None,
         role_name: String::new(),
         scoped_to_tenants: false,
+        break_glass: false,
     }
 }
 
@@ -336,9 +402,20 @@ fn unknown_method(path: &str) -> Status {
     status(Code::Unimplemented, "METHOD_UNKNOWN", text, &[])
 }
 
-fn unauthenticated(error: &PeerError) -> Status {
-    let metadata = [("rule", CERTIFICATE_RULE)];
-    status(Code::Unauthenticated, error.reason(), error.to_string(), &metadata)
+fn peer_rule(error: &PeerError) -> &'static str {
+    match error {
+        PeerError::Locked { .. } => LOCK_RULE,
+        _ => CERTIFICATE_RULE,
+    }
+}
+
+/// A locked operator is known and may not; everybody else here proved nobody.
+fn refused_peer(error: &PeerError) -> Status {
+    let code = match error {
+        PeerError::Locked { .. } => Code::PermissionDenied,
+        _ => Code::Unauthenticated,
+    };
+    status(code, error.reason(), error.to_string(), &[("rule", peer_rule(error))])
 }
 
 /// The word for programs of each rule that can deny.
@@ -370,15 +447,35 @@ fn denied(method: &Method, rule: &Rule, facts: &CallerFacts, decision: &Decision
     status(Code::PermissionDenied, reason, decision.message.clone(), &metadata)
 }
 
-/// How often the caller of an open stream is judged when there is no message.
-const JUDGED_EACH: Duration = Duration::from_secs(1);
+/// An open stream is looked at this often if nothing else happens: clocks jump, and
+/// machines sleep.
+const LOOKED_AT: Duration = Duration::from_secs(30);
+/// The end of a certificate counts once it is over, not at the moment itself.
+const JUST_AFTER: Duration = Duration::from_millis(5);
 
-/// A stream that ends when its caller is no longer who it was.
+/// A stream that ends when its caller is no longer who it was, or may no longer what it
+/// does.
 struct GuardedBody {
     inner: Option<Body>,
-    identity: Arc<Identity>,
+    guard: Guard,
     policy: Arc<Policy>,
-    ticks: Interval,
+    changes: WatchStream<u64>,
+    alarm: Pin<Box<Sleep>>,
+}
+
+impl GuardedBody {
+    /// Judges the caller now, and sets the alarm for when time alone may change that.
+    fn judge(&mut self, context: &mut Context<'_>) -> Result<(), Status> {
+        while let Poll::Ready(Some(_)) = self.changes.poll_next_unpin(context) {}
+        let now = (self.policy.clock)();
+        let holds_until = self.policy.still_admitted(&self.guard, now)?;
+        while self.alarm.as_mut().poll(context).is_ready() {
+            let left = Duration::try_from(now.duration_until(holds_until)).unwrap_or_default();
+            let next = left.saturating_add(JUST_AFTER).min(LOOKED_AT);
+            self.alarm.as_mut().reset(tokio::time::Instant::now() + next);
+        }
+        Ok(())
+    }
 }
 
 impl http_body::Body for GuardedBody {
@@ -390,19 +487,17 @@ impl http_body::Body for GuardedBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = self.get_mut();
-        let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
-        while this.ticks.poll_tick(context).is_ready() {}
-        let now = (this.policy.clock)();
-        if let Err(error) = this.policy.judge.still_good(&this.identity, now) {
+        if this.inner.is_none() {
+            return Poll::Ready(None);
+        }
+        if let Err(refusal) = this.judge(context) {
             // The stream's own source ends with it.
             this.inner = None;
             let mut trailers = HeaderMap::new();
-            return Poll::Ready(Some(
-                unauthenticated(&error)
-                    .add_header(&mut trailers)
-                    .map(|()| Frame::trailers(trailers)),
-            ));
+            let frame = refusal.add_header(&mut trailers).map(|()| Frame::trailers(trailers));
+            return Poll::Ready(Some(frame));
         }
+        let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
         let frame = ready!(Pin::new(inner).poll_frame(context));
         Poll::Ready(frame)
     }

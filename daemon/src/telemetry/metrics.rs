@@ -71,6 +71,8 @@ pub struct RegionCollector {
     pub leadership: watch::Receiver<Leadership>,
     /// The latest revision of the change log.
     pub revision: watch::Receiver<i64>,
+    /// How many break-glass grants are in force.
+    pub break_glass: watch::Receiver<i64>,
 }
 
 impl std::fmt::Debug for RegionCollector {
@@ -102,6 +104,11 @@ impl Collector for RegionCollector {
                 leadership.leader_term,
             ),
             ("change_revision", "The latest revision of the change log", *self.revision.borrow()),
+            (
+                "break_glass_active",
+                "How many operators have role admin by break-glass now",
+                *self.break_glass.borrow(),
+            ),
         ] {
             let gauge = ConstGauge::new(value);
             let metric_encoder =

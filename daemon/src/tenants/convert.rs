@@ -8,9 +8,10 @@ use streamspace_core::{
 };
 use streamspace_proto::v1;
 
-use super::TenantRecord;
+use super::{QuotaOverride, TenantRecord};
 use crate::{
     db::changes::{ChangeKind, ChangeType, NewChange},
+    plans,
     rpc::time::timestamp,
 };
 
@@ -46,11 +47,36 @@ pub fn to_proto(tenant: &TenantRecord) -> v1::Tenant {
         etag: etag(tenant),
         create_time: timestamp(tenant.create_time),
         update_time: timestamp(tenant.update_time),
+        quota: Some(plans::quota_to_proto(&tenant.quota())),
+        quota_overrides: tenant.overrides.iter().map(quota_override).collect(),
+        pause: tenant.pause.as_ref().map(|pause| v1::Pause {
+            expire_time: timestamp(pause.until),
+            reason: pause.reason.clone(),
+            actor: pause.actor.clone(),
+        }),
+        cordon_expire_time: tenant.cordon_until.and_then(timestamp),
+        cordon_reason: tenant.cordon_reason.clone(),
+        archive_time: tenant.archive_time.and_then(timestamp),
+        retention_end_time: tenant.purge_after.and_then(timestamp),
+        adopt: tenant.adopt,
+        consequences: Vec::new(),
+    }
+}
+
+/// An override as the contract shows it.
+pub fn quota_override(entry: &QuotaOverride) -> v1::QuotaOverride {
+    v1::QuotaOverride {
+        resource: entry.set.resource.as_str().into(),
+        amount: entry.set.amount.0,
+        expire_time: entry.set.expire_time.and_then(timestamp),
+        actor: entry.actor.clone(),
+        reason: entry.reason.clone(),
+        create_time: timestamp(entry.set.create_time),
     }
 }
 
 /// The entry of the change log that tells of a tenant.
-pub(super) fn change(tenant: &TenantRecord, change: ChangeType, actor: &str) -> NewChange {
+pub fn change(tenant: &TenantRecord, change: ChangeType, actor: &str) -> NewChange {
     let resource =
         v1::Resource { resource: Some(v1::resource::Resource::Tenant(to_proto(tenant))) };
     NewChange {

@@ -1,32 +1,122 @@
-//! What to do about a tenant: the wish and the live object in, one step out. Pure.
+//! What to do about a tenant: what is wished and what is there in, what to do out. Pure.
 
-use k8s_openapi::api::core::v1::Namespace;
-use streamspace_core::tenant::TenantState;
+use serde_json::Value;
 
-use super::{TenantRecord, manifests};
-use crate::kube::{TENANT_UID_LABEL, needs_apply};
+use super::TenantRecord;
+use crate::kube::{
+    Kind, Object, TENANT_UID_LABEL,
+    index::{Digest, Entry, Verdict},
+};
 
-/// The next step for a tenant.
-#[derive(Debug, PartialEq)]
-pub enum Step {
-    /// Write the namespace.
-    Apply(Box<Namespace>),
-    /// The cluster has all that is wished.
-    Provisioned,
-    /// Delete the namespace, as it was read.
-    Delete,
-    /// The cluster is still at it; look again.
-    Wait(Obstacle),
-    /// Something is in the way that only a person can remove.
-    Blocked(Obstacle),
-    /// Nothing of the tenant is left in the cluster.
-    Empty,
-    /// The tenant is gone and the daemon has nothing to do with it.
-    Nothing,
+/// An object that a tenant should have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wish {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+    /// What is applied.
+    pub value: Value,
+    /// The sum of that.
+    pub digest: Digest,
+}
+
+impl Wish {
+    /// A wish from what is applied; `None` where it names no managed kind, or nothing.
+    pub fn new(value: Value) -> Option<Self> {
+        let kind = Kind::parse(value.get("kind")?.as_str()?)?;
+        let name = value.get("metadata")?.get("name")?.as_str()?.to_owned();
+        let digest = Digest::of_json(&value);
+        Some(Self { kind, name, value, digest })
+    }
+
+    /// How people call it: `ResourceQuota streamspace`.
+    pub fn title(&self) -> String {
+        format!("{} {}", self.kind, self.name)
+    }
+}
+
+/// Why an object must be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// It is not there.
+    Missing,
+    /// It is not as it was left, and how.
+    Drifted(Box<str>),
+    /// The wish is another than before.
+    Changed,
+}
+
+/// An object that must be written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Deviation<'a> {
+    /// What it should be.
+    pub wish: &'a Wish,
+    /// Why it must be written.
+    pub why: Why,
+}
+
+impl Deviation<'_> {
+    /// A sentence for people: `ResourceQuota streamspace: spec.hard.pods is …`.
+    pub fn sentence(&self) -> String {
+        match &self.why {
+            Why::Missing => format!("{} is missing", self.wish.title()),
+            Why::Drifted(words) => format!("{}: {words}", self.wish.title()),
+            Why::Changed => format!("{} waits for the new wish", self.wish.title()),
+        }
+    }
+}
+
+/// What is to be done for a tenant that is kept.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Todo<'a> {
+    /// What must be written, in this order.
+    pub apply: Vec<Deviation<'a>>,
+    /// What the daemon wrote and nobody wishes any more.
+    pub prune: Vec<Entry>,
+    /// Whether the cluster counts against every limit.
+    pub counted: bool,
+}
+
+impl Todo<'_> {
+    /// Whether the cluster has all that is wished and nothing else.
+    pub fn is_nothing(&self) -> bool {
+        self.apply.is_empty() && self.prune.is_empty() && self.counted
+    }
+}
+
+/// Compares what is wished of a tenant with what is known of its namespace.
+pub fn todo<'a>(tenant: &TenantRecord, wishes: &'a [Wish], entries: &[Entry]) -> Todo<'a> {
+    let entry_of = |wish: &Wish| {
+        entries.iter().find(|entry| entry.kind == wish.kind && *entry.name == *wish.name)
+    };
+    let mut apply = Vec::new();
+    let mut counted = true;
+    for wish in wishes {
+        let entry = entry_of(wish);
+        if wish.kind == Kind::ResourceQuota {
+            counted &= entry.is_some_and(|entry| entry.counted);
+        }
+        let why = match entry.map(|entry| &entry.verdict) {
+            Some(Verdict::Matched(digest)) if *digest == wish.digest => continue,
+            Some(Verdict::Matched(_) | Verdict::Unwished) => Why::Changed,
+            Some(Verdict::Drifted(words)) => Why::Drifted(words.clone()),
+            None => Why::Missing,
+        };
+        apply.push(Deviation { wish, why });
+    }
+    let prune = entries.iter().filter(|entry| {
+        entry.kind != Kind::Namespace
+            && entry.ours
+            && !entry.terminating
+            && entry.tenant == Some(tenant.uid.0)
+            && !wishes.iter().any(|wish| wish.kind == entry.kind && *wish.name == *entry.name)
+    });
+    Todo { apply, prune: prune.cloned().collect(), counted }
 }
 
 /// What is in the way, for a condition.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Obstacle {
     /// One word for programs.
     pub reason: String,
@@ -35,71 +125,106 @@ pub struct Obstacle {
 }
 
 impl Obstacle {
-    fn new(reason: &str, message: String) -> Self {
-        Self { reason: reason.into(), message }
+    /// An obstacle of this kind.
+    pub fn new(reason: &str, message: impl Into<String>) -> Self {
+        Self { reason: reason.into(), message: message.into() }
     }
 }
 
-/// Decides the next step for a tenant whose namespace is `live`.
-pub fn next_step(tenant: &TenantRecord, live: Option<&Namespace>) -> Step {
-    match tenant.state {
-        TenantState::Gone => Step::Nothing,
-        TenantState::Purging => purge(tenant, live),
-        _ => keep(tenant, live),
-    }
+/// Whether the tenant can have its namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// It can.
+    Clear,
+    /// Not yet; the cluster is at it.
+    Wait(Obstacle),
+    /// Something is in the way that only a person can remove.
+    Blocked(Obstacle),
 }
 
-fn keep(tenant: &TenantRecord, live: Option<&Namespace>) -> Step {
-    let wish = manifests::namespace(tenant);
-    let Some(live) = live else { return Step::Apply(Box::new(wish)) };
+/// Judges the namespace as the index knows it; `None` where a look at the live one is
+/// needed.
+pub fn known_way(tenant: &TenantRecord, entries: &[Entry]) -> Option<Way> {
+    let entry = entries.iter().find(|entry| entry.kind == Kind::Namespace)?;
+    let belongs = match entry.tenant {
+        Some(uid) => uid == tenant.uid.0,
+        None => entry.ours,
+    };
+    (belongs && !entry.terminating).then_some(Way::Clear)
+}
+
+/// Judges the live namespace. One of somebody else is taken over only where the
+/// operator said so (`adopt`), and one of another tenant never.
+pub fn way(tenant: &TenantRecord, adopt: bool, live: Option<&Object>) -> Way {
+    let Some(live) = live else { return Way::Clear };
     if !belongs_to(tenant, live) {
-        let message = format!(
-            "namespace {} exists and does not belong to this tenant; the daemon does not touch \
-             it. Delete or rename it, or delete this tenant",
-            tenant.namespace
-        );
-        return Step::Blocked(Obstacle::new("NamespaceExists", message));
+        let namespace = &tenant.namespace;
+        if let Some(uid) = live.label(TENANT_UID_LABEL) {
+            return Way::Blocked(Obstacle::new(
+                "NamespaceExists",
+                format!(
+                    "namespace {namespace} belongs to the tenant with uid {uid}; the daemon does \
+                     not touch it. Delete it, or delete this tenant"
+                ),
+            ));
+        }
+        if !adopt {
+            return Way::Blocked(Obstacle::new(
+                "NamespaceExists",
+                format!(
+                    "namespace {namespace} exists and does not belong to this tenant; the daemon \
+                     does not touch it. Delete or rename it, or delete this tenant and create it \
+                     again with adoption (`--adopt`)"
+                ),
+            ));
+        }
     }
-    if let Some(obstacle) = terminating(live) {
-        return Step::Wait(obstacle);
-    }
-    if needs_apply(&live.metadata, &wish.metadata) {
-        Step::Apply(Box::new(wish))
-    } else {
-        Step::Provisioned
-    }
+    terminating(live).map_or(Way::Clear, Way::Wait)
 }
 
-/// Only what belongs to the tenant is deleted; a namespace of somebody else under
-/// the same name is none of it.
-fn purge(tenant: &TenantRecord, live: Option<&Namespace>) -> Step {
+/// The next step of a purge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Purge {
+    /// Delete the namespace, as it was read.
+    Delete,
+    /// The cluster is still at it; look again.
+    Wait(Obstacle),
+    /// Nothing of the tenant is left in the cluster.
+    Empty,
+}
+
+/// Decides about the live namespace of a tenant that is purged. Only what belongs to
+/// the tenant is deleted; a namespace of somebody else under the same name is none of
+/// it.
+pub fn purge(tenant: &TenantRecord, live: Option<&Object>) -> Purge {
     match live {
         Some(live) if belongs_to(tenant, live) => {
-            terminating(live).map_or(Step::Delete, Step::Wait)
+            terminating(live).map_or(Purge::Delete, Purge::Wait)
         }
-        _ => Step::Empty,
+        _ => Purge::Empty,
     }
 }
 
 /// The uid label, and where a hand removed it, what our field manager wrote there.
-fn belongs_to(tenant: &TenantRecord, live: &Namespace) -> bool {
-    let uid = tenant.uid.0.to_string();
-    let labelled = live.metadata.labels.as_ref().and_then(|labels| labels.get(TENANT_UID_LABEL));
-    match labelled {
-        Some(label) => *label == uid,
-        None => crate::kube::applied_by_us(&live.metadata),
+fn belongs_to(tenant: &TenantRecord, live: &Object) -> bool {
+    match live.label(TENANT_UID_LABEL) {
+        Some(label) => *label == tenant.uid.0.to_string(),
+        None => live.is_applied_by_us(),
     }
 }
 
-fn terminating(live: &Namespace) -> Option<Obstacle> {
-    live.metadata.deletion_timestamp.as_ref()?;
+fn terminating(live: &Object) -> Option<Obstacle> {
+    if !live.is_terminating() {
+        return None;
+    }
     // The namespace controller says in conditions what it waits for.
-    let words: Vec<String> = live
-        .status
-        .iter()
-        .flat_map(|status| status.conditions.iter().flatten())
-        .filter(|condition| condition.status == "True")
-        .filter_map(|condition| condition.message.clone())
+    let conditions = live.content.get("status").and_then(|status| status.get("conditions"));
+    let words: Vec<&str> = conditions
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter(|condition| condition.get("status").and_then(Value::as_str) == Some("True"))
+        .filter_map(|condition| condition.get("message").and_then(Value::as_str))
         .collect();
     let message = if words.is_empty() {
         "the namespace is being deleted by the cluster".to_owned()
@@ -110,91 +235,5 @@ fn terminating(live: &Namespace) -> Option<Obstacle> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{kube::FIELD_MANAGER, tenants::store::testing::a_tenant};
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, Time};
-    use serde_json::json;
-
-    /// The namespace of the tenant as the API server would hold it.
-    fn applied(tenant: &TenantRecord) -> Namespace {
-        let mut live = manifests::namespace(tenant);
-        let keys = |map: &Option<std::collections::BTreeMap<String, String>>| -> serde_json::Value {
-            map.iter().flatten().map(|(key, _)| (format!("f:{key}"), json!({}))).collect()
-        };
-        let fields = json!({"f:metadata": {
-            "f:labels": keys(&live.metadata.labels),
-            "f:annotations": keys(&live.metadata.annotations),
-        }});
-        live.metadata.managed_fields = Some(vec![ManagedFieldsEntry {
-            manager: Some(FIELD_MANAGER.into()),
-            operation: Some("Apply".into()),
-            fields_v1: Some(serde_json::from_value(fields).unwrap()),
-            ..Default::default()
-        }]);
-        live
-    }
-
-    fn in_state(state: TenantState) -> TenantRecord {
-        TenantRecord { state, ..a_tenant() }
-    }
-
-    fn foreign() -> Namespace {
-        let mut other = manifests::namespace(&a_tenant());
-        other.metadata.labels = None;
-        other
-    }
-
-    fn dying(mut namespace: Namespace) -> Namespace {
-        namespace.metadata.deletion_timestamp = Some(Time(jiff::Timestamp::UNIX_EPOCH));
-        namespace
-    }
-
-    #[test]
-    fn a_new_tenant_is_written_and_then_left_alone() {
-        let tenant = in_state(TenantState::Provisioning);
-        assert!(matches!(next_step(&tenant, None), Step::Apply(_)));
-        assert_eq!(next_step(&tenant, Some(&applied(&tenant))), Step::Provisioned);
-    }
-
-    #[test]
-    fn drift_is_repaired_also_where_a_hand_took_every_label() {
-        let tenant = in_state(TenantState::Active);
-        let mut live = applied(&tenant);
-        live.metadata.labels.as_mut().unwrap().insert("tier".into(), "free".into());
-        assert!(matches!(next_step(&tenant, Some(&live)), Step::Apply(_)));
-        live.metadata.labels = None;
-        assert!(matches!(next_step(&tenant, Some(&live)), Step::Apply(_)));
-    }
-
-    #[test]
-    fn a_namespace_of_somebody_else_is_never_touched() {
-        let tenant = in_state(TenantState::Provisioning);
-        assert!(matches!(next_step(&tenant, Some(&foreign())), Step::Blocked(_)));
-        let purging = in_state(TenantState::Purging);
-        assert_eq!(next_step(&purging, Some(&foreign())), Step::Empty);
-        let mut other_tenant = applied(&purging);
-        other_tenant
-            .metadata
-            .labels
-            .as_mut()
-            .unwrap()
-            .insert(TENANT_UID_LABEL.into(), uuid::Uuid::nil().to_string());
-        assert_eq!(next_step(&purging, Some(&other_tenant)), Step::Empty);
-    }
-
-    #[test]
-    fn a_purge_deletes_waits_and_ends() {
-        let tenant = in_state(TenantState::Purging);
-        let live = applied(&tenant);
-        assert_eq!(next_step(&tenant, Some(&live)), Step::Delete);
-        assert!(matches!(next_step(&tenant, Some(&dying(live))), Step::Wait(_)));
-        assert_eq!(next_step(&tenant, None), Step::Empty);
-    }
-
-    #[test]
-    fn a_tombstone_deletes_nothing() {
-        let tenant = in_state(TenantState::Gone);
-        assert_eq!(next_step(&tenant, Some(&applied(&tenant))), Step::Nothing);
-    }
-}
+#[path = "decide/tests.rs"]
+mod tests;

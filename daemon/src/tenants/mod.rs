@@ -4,15 +4,28 @@
 //! wish, [`manifests`] says what it becomes in the cluster, [`decide`] what to do
 //! about the difference, and [`reconciler`] does it.
 
+pub mod breaker;
+mod check;
+pub mod consequences;
 mod convert;
 pub mod decide;
+pub mod expiry;
 mod input;
 pub mod manifests;
 mod names;
+pub mod objects;
+pub mod overrides;
 pub mod reconciler;
 pub mod service;
 mod store;
+pub mod usage;
+mod wishes;
 
-pub use convert::{etag, to_proto};
+pub use convert::{change, etag, quota_override, to_proto};
 pub use names::Directory;
-pub use store::{TenantRecord, list, live_uids};
+pub use service::{being_deleted, require_etag};
+pub use store::{
+    Pause, QuotaOverride, SELECT_BY_ID, TenantRecord, by_id, list, live_uids, lock_by_id, now,
+    update,
+};
+pub use wishes::ManifestWishes;

@@ -1,48 +1,92 @@
 //! The loop that makes the cluster what the tenants' rows wish.
 //!
-//! Only the leader runs it. Three things put a tenant into the queue: the change log,
-//! a watch event on its namespace, and a resync now and then. A worker reads the row
-//! and the live object, asks [`super::decide`] for one step, takes it, and writes what
-//! it saw back to the row. Every step can be repeated, so a crash between any two of
-//! them costs nothing but the repetition.
+//! Only the leader runs it, and only while the platform says that it may write
+//! ([`Standing::Ready`]); all writes go through the client in there, which carries the
+//! leader term. Three things put a tenant into the queue: the change log, a watch event
+//! on one of its objects that is not as wished, and a pass over all tenants now and
+//! then. A worker reads the row, compares the wish with what the index knows of the
+//! cluster, writes what differs, and notes in the row what it saw. Every step can be
+//! repeated, so a crash between any two of them costs nothing but the repetition.
+//!
+//! - A tenant of which the cluster has all costs no write, and a pass no call at all.
+//! - Nothing is deleted because a row is absent; see [`strays`].
+//! - What the cluster refuses of one object stops neither the tenant's others nor other
+//!   tenants.
 
 use std::{sync::Arc, time::Duration};
 
-use futures::StreamExt;
-use jiff::Timestamp;
-use streamspace_core::{
-    conditions::{self, Condition, ConditionStatus},
-    ids::TenantUid,
-    tenant::{Event, TenantState, advance},
-};
+use streamspace_core::ids::TenantUid;
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{
-    TenantRecord, convert,
-    decide::{Obstacle, Step, next_step},
-    store,
-};
+use super::{TenantRecord, breaker::BreakerConfig, decide::Wish, store};
 use crate::{
-    db::{
-        Database, DbError, Leadership, Scope,
-        changes::{self, ChangeKind, ChangeLog, ChangeType},
-        lease,
+    db::{ChangeLog, Database, DbError, Leadership, Scope},
+    kube::{
+        Cluster, ClusterError, INSTANCE_LABEL, Kind, MANAGED_BY, MANAGED_BY_LABEL, RateLimit,
+        index::Index, queue::WorkQueue,
     },
-    kube::{Cluster, ClusterError, Observed, TENANT_UID_LABEL, queue::WorkQueue, watch_managed},
-    operations,
+    platform::{Features, Names, Ready, Standing},
 };
+
+mod events;
+mod follow;
+mod keep;
+mod ledger;
+mod note;
+mod pass;
+mod purge;
+mod seen;
+mod strays;
+
+use events::Events;
+use ledger::Ledger;
 
 /// Who writes what was observed, in the change log.
 pub const ACTOR: &str = "streamspaced";
-/// The condition that tells of the namespace.
-const NAMESPACE_READY: &str = "NamespaceReady";
 
-const WORKERS: usize = 8;
-const RESYNC_PERIOD: Duration = Duration::from_mins(5);
+/// How long a term waits for the first lists while they bring nothing new, before it
+/// looks at single objects instead.
+const LIST_PATIENCE: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
-const CHANGE_BATCH: i64 = 500;
+
+/// How the reconciler works.
+#[derive(Clone, Debug)]
+pub struct ReconcilerSettings {
+    /// The name of this installation in the cluster.
+    pub instance: String,
+    /// The name of this replica.
+    pub replica: String,
+    /// How many tenants are worked on at once.
+    pub workers: usize,
+    /// How often every tenant is looked at, whatever the watches tell.
+    pub resync: Duration,
+    /// How many writes a second the cluster gets; 0 for no limit.
+    pub writes_per_second: u32,
+    /// When the breaker trips.
+    pub breaker: BreakerConfig,
+}
+
+impl ReconcilerSettings {
+    /// The usual settings.
+    pub fn new(instance: impl Into<String>, replica: impl Into<String>) -> Self {
+        Self {
+            instance: instance.into(),
+            replica: replica.into(),
+            workers: 16,
+            resync: Duration::from_mins(5),
+            writes_per_second: 200,
+            breaker: BreakerConfig::default(),
+        }
+    }
+}
+
+/// What a tenant should have in a cluster with these features.
+pub trait Wishes: Send + Sync {
+    /// Every object, the namespace first. Pure: the same for the same input.
+    fn of(&self, tenant: &TenantRecord, features: Features) -> Vec<Wish>;
+}
 
 /// Keeps the tenants of a region in its cluster.
 #[derive(Clone)]
@@ -50,6 +94,8 @@ pub struct TenantReconciler {
     db: Database,
     cluster: Cluster,
     changes: ChangeLog,
+    wishes: Arc<dyn Wishes>,
+    settings: ReconcilerSettings,
 }
 
 /// Why a step did not succeed.
@@ -59,6 +105,8 @@ enum StepError {
     Database(#[from] DbError),
     #[error(transparent)]
     Cluster(#[from] ClusterError),
+    #[error("{0}")]
+    Refused(String),
     #[error("another replica leads")]
     NotLeader,
 }
@@ -66,49 +114,112 @@ enum StepError {
 /// What a worker does with a key after a step.
 enum Next {
     Done,
-    LookAgain,
+    LookAgain(Duration),
 }
 
 impl TenantReconciler {
-    /// Reconciles the rows of `db` into `cluster`.
-    pub fn new(db: Database, cluster: Cluster, changes: ChangeLog) -> Self {
-        Self { db, cluster, changes }
+    /// Reconciles the rows of `db` into `cluster`, which is read with the daemon's own
+    /// identity and written under the one that [`Standing`] brings.
+    pub fn new(
+        db: Database,
+        cluster: Cluster,
+        changes: ChangeLog,
+        wishes: Arc<dyn Wishes>,
+        settings: ReconcilerSettings,
+    ) -> Self {
+        Self { db, cluster, changes, wishes, settings }
     }
 
-    /// Works whenever this replica leads, until it is stopped.
-    pub async fn run(self, mut leadership: watch::Receiver<Leadership>, stop: CancellationToken) {
-        let me = Arc::new(self);
+    /// Works whenever this replica may write, until it is stopped.
+    pub async fn run(self, mut standing: watch::Receiver<Standing>, stop: CancellationToken) {
         loop {
-            let now = leadership.borrow_and_update().clone();
-            let term_over = leadership_lost(leadership.clone(), now.clone());
+            let ready = standing.borrow_and_update().ready().cloned();
+            let over = changed(standing.clone(), ready.as_ref().map(key));
             let work = async {
-                if now.leads {
-                    tracing::info!(leader_term = now.leader_term, "reconciling tenants");
-                    Arc::clone(&me).lead(now.clone()).await;
-                } else {
-                    std::future::pending::<()>().await;
+                match &ready {
+                    Some(ready) => {
+                        tracing::info!(leader_term = ready.leader_term, "reconciling tenants");
+                        self.term(ready.clone()).lead().await;
+                        // A task of it ended, which none should.
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                    }
+                    None => std::future::pending().await,
                 }
             };
             tokio::select! {
                 () = stop.cancelled() => return,
                 // Dropping the work aborts every worker with it.
-                () = term_over => {}
+                () = over => {}
                 () = work => {}
             }
-            if leadership.has_changed().is_err() {
+            if standing.has_changed().is_err() {
                 return;
             }
         }
     }
 
-    async fn lead(self: Arc<Self>, leadership: Leadership) {
-        let queue = WorkQueue::default();
+    fn term(&self, ready: Ready) -> Arc<Term> {
+        let (settings, db) = (self.settings.clone(), self.db.clone());
+        let rate = RateLimit::per_second(settings.writes_per_second, settings.writes_per_second);
+        let acting = ready.acting.with_rate(rate);
+        let leadership = Leadership {
+            replica: settings.replica.clone(),
+            leader_term: ready.leader_term,
+            leads: true,
+        };
+        Arc::new(Term {
+            db,
+            cluster: self.cluster.clone(),
+            changes: self.changes.clone(),
+            wishes: Arc::clone(&self.wishes),
+            events: Events::new(acting.clone(), settings.replica.clone()),
+            settings,
+            acting,
+            leadership,
+            features: ready.features,
+            queue: WorkQueue::default(),
+            index: Index::default(),
+            ledger: Ledger::default(),
+        })
+    }
+}
+
+/// The work of one leader term in a cluster with the same features.
+struct Term {
+    db: Database,
+    /// For reading.
+    cluster: Cluster,
+    /// For writing.
+    acting: Cluster,
+    changes: ChangeLog,
+    wishes: Arc<dyn Wishes>,
+    settings: ReconcilerSettings,
+    leadership: Leadership,
+    features: Features,
+    queue: WorkQueue<TenantUid>,
+    index: Index,
+    ledger: Ledger,
+    events: Events,
+}
+
+impl Term {
+    async fn lead(self: Arc<Self>) {
+        // What is committed from here on is read from the log; what was before, now.
+        let after = *self.changes.latest().borrow();
+        self.load().await;
         let mut tasks = JoinSet::new();
-        tasks.spawn(Arc::clone(&self).follow_changes(queue.clone()));
-        tasks.spawn(Arc::clone(&self).follow_cluster(queue.clone()));
-        tasks.spawn(Arc::clone(&self).resync(queue.clone()));
-        for _ in 0..WORKERS {
-            tasks.spawn(Arc::clone(&self).work(queue.clone(), leadership.clone()));
+        for kind in Kind::ALL {
+            tasks.spawn(Arc::clone(&self).follow_kind(kind));
+        }
+        tasks.spawn(Arc::clone(&self).follow_changes(after));
+        tasks.spawn(self.events.sender());
+        if !self.listed().await {
+            tracing::warn!("not every kind of object could be listed yet; going on without");
+        }
+        tasks.spawn(Arc::clone(&self).pass_again_and_again());
+        tasks.spawn(Arc::clone(&self).tick());
+        for _ in 0..self.settings.workers.max(1) {
+            tasks.spawn(Arc::clone(&self).work());
         }
         while let Some(ended) = tasks.join_next().await {
             // None of them ends by itself; one that panicked must not leave the region
@@ -120,295 +231,164 @@ impl TenantReconciler {
         }
     }
 
-    async fn follow_changes(self: Arc<Self>, queue: WorkQueue<TenantUid>) {
-        let mut latest = self.changes.latest();
-        // What was committed before is covered by the resync that begins every term.
-        let mut after = *latest.borrow_and_update();
+    /// Waits until every kind is listed, for as long as the lists bring anything:
+    /// how long they take depends on how much there is. Returns whether they are.
+    async fn listed(&self) -> bool {
         loop {
-            match self.changes.read(&Scope::Region, after, CHANGE_BATCH).await {
-                Ok(rows) => {
-                    let full = i64::try_from(rows.len()).unwrap_or(0) >= CHANGE_BATCH;
-                    for row in rows {
-                        after = row.revision;
-                        if row.kind == ChangeKind::Tenant {
-                            queue.add(row.tenant_uid);
-                        }
-                    }
-                    if full {
-                        continue;
-                    }
-                }
+            let before = self.index.len();
+            if self.index.wait_synced(LIST_PATIENCE).await {
+                return true;
+            }
+            if self.index.len() == before {
+                return false;
+            }
+        }
+    }
+
+    /// What is watched: all that this installation manages.
+    fn selector(&self) -> String {
+        format!("{MANAGED_BY_LABEL}={MANAGED_BY},{INSTANCE_LABEL}={}", self.settings.instance)
+    }
+
+    /// The namespace of the installation itself, which is managed and no tenant's.
+    fn control_namespace(&self) -> String {
+        Names::new(&self.settings.instance).control_namespace()
+    }
+
+    async fn work(self: Arc<Self>) {
+        loop {
+            let uid = self.queue.next().await;
+            match self.reconcile(uid).await {
+                Ok(Next::Done) => self.queue.done(&uid),
+                Ok(Next::LookAgain(delay)) => self.queue.again(uid, delay),
                 Err(error) => {
-                    tracing::warn!(%error, "the change log cannot be read; trying again");
-                    tokio::time::sleep(LOOK_AGAIN).await;
-                    continue;
-                }
-            }
-            if latest.changed().await.is_err() {
-                return std::future::pending().await;
-            }
-        }
-    }
-
-    async fn follow_cluster(self: Arc<Self>, queue: WorkQueue<TenantUid>) {
-        let mut events = Box::pin(watch_managed(&self.cluster));
-        while let Some(event) = events.next().await {
-            match event {
-                Observed::Namespace(namespace) => {
-                    let label = namespace.metadata.labels.unwrap_or_default();
-                    let uid = label.get(TENANT_UID_LABEL).map(|text| Uuid::try_parse(text));
-                    match uid {
-                        Some(Ok(uid)) => queue.add(TenantUid(uid)),
-                        // A hand took or garbled the label: which tenant it was, only
-                        // the rows can tell.
-                        _ => self.add_all(&queue).await,
-                    }
-                }
-                Observed::Synced => {}
-                Observed::Broken(error) => {
-                    tracing::warn!(%error, "the watch of the cluster broke; it is made anew");
-                }
-            }
-        }
-    }
-
-    async fn resync(self: Arc<Self>, queue: WorkQueue<TenantUid>) {
-        loop {
-            self.add_all(&queue).await;
-            tokio::time::sleep(RESYNC_PERIOD + jitter(RESYNC_PERIOD / 5)).await;
-        }
-    }
-
-    async fn add_all(&self, queue: &WorkQueue<TenantUid>) {
-        loop {
-            match self.live_uids().await {
-                Ok(uids) => {
-                    for uid in uids {
-                        queue.add(uid);
-                    }
-                    return;
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "the tenants cannot be listed; trying again");
-                    tokio::time::sleep(LOOK_AGAIN).await;
-                }
-            }
-        }
-    }
-
-    async fn live_uids(&self) -> Result<Vec<TenantUid>, DbError> {
-        let mut tx = self.db.begin(&Scope::Region).await?;
-        store::live_uids(&mut tx).await
-    }
-
-    async fn work(self: Arc<Self>, queue: WorkQueue<TenantUid>, leadership: Leadership) {
-        loop {
-            let uid = queue.next().await;
-            match self.reconcile(uid, &leadership).await {
-                Ok(Next::Done) => queue.done(&uid),
-                Ok(Next::LookAgain) => queue.again(uid, LOOK_AGAIN),
-                Err(error) => {
-                    let delay = queue.failed(uid, jitter_thousandths());
+                    let delay = self.queue.failed(uid, jitter_thousandths());
                     tracing::warn!(tenant_uid = %uid.0, %error, retry_in = ?delay, "reconcile failed");
                 }
             }
         }
     }
 
-    /// One step for one tenant.
-    async fn reconcile(&self, uid: TenantUid, leadership: &Leadership) -> Result<Next, StepError> {
-        let Some(tenant) = self.read(uid).await? else { return Ok(Next::Done) };
-        if tenant.state == TenantState::Gone {
+    /// One look at one tenant.
+    async fn reconcile(&self, uid: TenantUid) -> Result<Next, StepError> {
+        let Some(read) = self.read(uid).await? else {
+            self.ledger.forget(uid);
             return Ok(Next::Done);
-        }
-        let result = self.step(&tenant, leadership).await;
+        };
+        let result = match read.course {
+            Course::Keep => self.keep(&read).await,
+            Course::Purge => self.purge(&read).await,
+        };
         if let Err(StepError::Cluster(error)) = &result {
-            self.note_failure(&tenant, error, leadership).await?;
+            self.note_failure(&read.tenant, error).await?;
         }
         result
     }
 
-    async fn step(
-        &self,
-        tenant: &TenantRecord,
-        leadership: &Leadership,
-    ) -> Result<Next, StepError> {
-        let live = self.cluster.namespace(&tenant.namespace).await?;
-        match next_step(tenant, live.as_ref()) {
-            Step::Nothing => Ok(Next::Done),
-            Step::Provisioned => {
-                self.observe(tenant, Seen::Provisioned, leadership).await?;
-                Ok(Next::Done)
-            }
-            Step::Apply(wish) => {
-                // Forced writes must not come from a replica that was replaced.
-                self.require_lead(leadership).await?;
-                let repaired = tenant.state == TenantState::Active && live.is_some();
-                self.cluster.apply_namespace(&wish).await?;
-                if repaired {
-                    tracing::info!(tenant = %tenant.spec.id, "drift repaired");
-                }
-                self.observe(tenant, Seen::Provisioned, leadership).await?;
-                Ok(Next::Done)
-            }
-            Step::Delete => {
-                self.require_lead(leadership).await?;
-                if let Some(live) = &live {
-                    self.cluster.delete_namespace(live).await?;
-                }
-                let words = Obstacle {
-                    reason: "NamespaceTerminating".into(),
-                    message: "the namespace is being deleted by the cluster".into(),
-                };
-                self.observe(tenant, Seen::InTheWay(words), leadership).await?;
-                Ok(Next::LookAgain)
-            }
-            Step::Wait(obstacle) | Step::Blocked(obstacle) => {
-                self.observe(tenant, Seen::InTheWay(obstacle), leadership).await?;
-                Ok(Next::LookAgain)
-            }
-            Step::Empty => {
-                self.observe(tenant, Seen::Empty, leadership).await?;
-                Ok(Next::Done)
-            }
-        }
-    }
-
-    async fn read(&self, uid: TenantUid) -> Result<Option<TenantRecord>, DbError> {
-        let mut tx = self.db.begin(&Scope::Region).await?;
-        store::by_uid(&mut tx, uid).await
-    }
-
-    async fn require_lead(&self, leadership: &Leadership) -> Result<(), StepError> {
-        let mut tx = self.db.begin(&Scope::Region).await?;
-        if lease::still_leads(&mut tx, leadership).await? {
-            Ok(())
-        } else {
-            Err(StepError::NotLeader)
-        }
-    }
-
-    /// A failure is told on the tenant in the cluster's own words. While the cluster
-    /// as a whole is away, a tenant that was well is not rewritten: the region says it.
-    async fn note_failure(
-        &self,
-        tenant: &TenantRecord,
-        error: &ClusterError,
-        leadership: &Leadership,
-    ) -> Result<(), StepError> {
-        if error.is_conflict() {
-            return Ok(());
-        }
-        let settled =
-            tenant.observed_generation == tenant.generation && tenant.state != TenantState::Purging;
-        if error.is_unavailable() && settled {
-            return Ok(());
-        }
-        let words = Obstacle { reason: error.reason().to_owned(), message: error.to_string() };
-        self.observe(tenant, Seen::InTheWay(words), leadership).await
-    }
-
-    /// Writes to the row what was seen of the tenant as it was read. Where the wish
-    /// changed meanwhile nothing is written: the change put the tenant into the queue
-    /// again.
-    async fn observe(
-        &self,
-        read: &TenantRecord,
-        seen: Seen,
-        leadership: &Leadership,
-    ) -> Result<(), StepError> {
-        let mut tx = self.db.begin(&Scope::Region).await?;
-        if !lease::still_leads(&mut tx, leadership).await? {
+    /// Reads the row and what stands above it; `None` where the tenant is gone.
+    async fn read(&self, uid: TenantUid) -> Result<Option<Read>, StepError> {
+        let mut connection = self.db.operator().acquire().await.map_err(DbError::from)?;
+        let (leads, region_pause, breaker): (bool, Option<String>, Option<String>) =
+            sqlx::query_as(
+                "SELECT EXISTS (SELECT FROM leader WHERE leader_term = $1 AND replica = $2), \
+                        (SELECT pause_reason FROM region_controls \
+                         WHERE pause_time IS NOT NULL \
+                           AND (pause_until IS NULL OR pause_until > now())), \
+                        (SELECT message FROM breaker WHERE trip_time IS NOT NULL \
+                           AND (release_time IS NULL OR release_time < trip_time))",
+            )
+            .bind(self.leadership.leader_term)
+            .bind(&self.leadership.replica)
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(DbError::from)?;
+        if !leads {
             return Err(StepError::NotLeader);
         }
-        let Some(current) = store::lock_by_uid(&mut tx, read.uid).await? else { return Ok(()) };
-        if current.generation != read.generation || current.state != read.state {
-            return Ok(());
-        }
-        let tenant = seen.apply_to(&current, Timestamp::now());
-        let progress = match &seen {
-            Seen::InTheWay(obstacle) => Some(obstacle.message.as_str()),
-            Seen::Provisioned | Seen::Empty => None,
+        let Some(tenant) = store::by_uid(&mut connection, uid).await? else { return Ok(None) };
+        let course = match tenant.state {
+            streamspace_core::tenant::TenantState::Gone => return Ok(None),
+            streamspace_core::tenant::TenantState::Purging => Course::Purge,
+            _ => Course::Keep,
         };
-        if let (Some(words), TenantState::Purging) = (progress, tenant.state) {
-            operations::progress(&mut tx, tenant.uid, operations::TENANT_DELETE, words, ACTOR)
-                .await?;
-        }
-        if tenant == current {
-            // Dropping the transaction would lose the operation's progress.
-            tx.commit().await.map_err(DbError::from)?;
-            return Ok(());
-        }
-        store::update(&mut tx, &tenant).await?;
-        let change = if tenant.state == TenantState::Gone {
-            operations::finish(&mut tx, tenant.uid, operations::TENANT_DELETE, ACTOR).await?;
-            ChangeType::Deleted
-        } else {
-            ChangeType::Updated
+        let sum = ledger::sum_of(&tenant, self.features);
+        let now = jiff::Timestamp::now();
+        let pause = match tenant.pause.as_ref().filter(|pause| now < pause.until) {
+            Some(pause) => Some(Hold {
+                words: format!(
+                    "{} paused the tenant until {}: {}",
+                    pause.actor, pause.until, pause.reason
+                ),
+                of_tenant: true,
+                remaining: pause.until.duration_since(now).try_into().ok(),
+            }),
+            None => region_pause.map(|reason| Hold {
+                words: format!("the region is paused: {reason}"),
+                of_tenant: false,
+                remaining: None,
+            }),
         };
-        changes::record(&mut tx, &convert::change(&tenant, change, ACTOR)).await?;
-        tx.commit().await.map_err(DbError::from)?;
-        if tenant.state != current.state {
-            tracing::info!(tenant = %tenant.spec.id, from = %current.state, to = %tenant.state, "tenant moved on");
+        Ok(Some(Read { tenant: self.ledger.put(tenant), course, sum, pause, breaker }))
+    }
+
+    async fn load(&self) {
+        loop {
+            match self.load_once().await {
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "the tenants cannot be read; trying again");
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+            }
+        }
+    }
+
+    async fn load_once(&self) -> Result<(), DbError> {
+        let mut tx = self.db.begin(&Scope::Region).await?;
+        for tenant in store::list(&mut tx, false).await? {
+            self.ledger.put(tenant);
         }
         Ok(())
     }
 }
 
-/// What was seen of a tenant in the cluster.
-enum Seen {
-    Provisioned,
-    InTheWay(Obstacle),
-    Empty,
+/// A row as a worker read it, and what stood above it.
+struct Read {
+    tenant: Arc<TenantRecord>,
+    course: Course,
+    /// The sum of the wish.
+    sum: crate::kube::index::Digest,
+    pause: Option<Hold>,
+    /// Why nothing may be deleted, while that is so.
+    breaker: Option<String>,
 }
 
-impl Seen {
-    /// The row after this was seen. Equal to `current` where it tells nothing new.
-    fn apply_to(&self, current: &TenantRecord, now: Timestamp) -> TenantRecord {
-        let mut tenant = current.clone();
-        let (status, reason, message, event) = match self {
-            Self::Provisioned => (
-                ConditionStatus::True,
-                "Applied",
-                format!("namespace {} is as wished", current.namespace),
-                Some(Event::Provisioned),
-            ),
-            Self::InTheWay(obstacle) => {
-                (ConditionStatus::False, obstacle.reason.as_str(), obstacle.message.clone(), None)
-            }
-            Self::Empty => (
-                ConditionStatus::False,
-                "Deleted",
-                "the cluster holds nothing of this tenant".to_owned(),
-                Some(Event::ClusterEmpty),
-            ),
-        };
-        if let Some(Ok(state)) = event.map(|event| advance(current.state, event)) {
-            tenant.state = state;
-            tenant.observed_generation = current.generation;
-        }
-        conditions::set(
-            &mut tenant.conditions,
-            Condition {
-                type_: NAMESPACE_READY.into(),
-                status,
-                reason: reason.into(),
-                message,
-                observed_generation: current.generation,
-                last_transition_time: now,
-            },
-        );
-        if tenant != *current {
-            tenant.update_time = now;
-        }
-        tenant
-    }
+/// Where a tenant goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Course {
+    Keep,
+    Purge,
 }
 
-/// Returns when the leadership is no longer what it was.
-async fn leadership_lost(mut leadership: watch::Receiver<Leadership>, then: Leadership) {
-    // An error: the lease's task ended, and with it the right to lead.
-    let _ended = leadership.wait_for(|now| *now != then).await;
+/// Why nothing is written.
+struct Hold {
+    words: String,
+    /// The tenant's own pause, rather than the region's.
+    of_tenant: bool,
+    /// How long it lasts, where that is known. The end of the region's is told by the
+    /// tick.
+    remaining: Option<Duration>,
+}
+
+/// What must stay the same for a term's work to go on.
+fn key(ready: &Ready) -> (i64, Features) {
+    (ready.leader_term, ready.features)
+}
+
+/// Returns when what may be written with is no longer what it was.
+async fn changed(mut standing: watch::Receiver<Standing>, then: Option<(i64, Features)>) {
+    // An error: the platform's task ended, and with it the right to write.
+    let _ended = standing.wait_for(|now| now.ready().map(key) != then).await;
 }
 
 fn jitter(span: Duration) -> Duration {
@@ -422,38 +402,5 @@ fn jitter_thousandths() -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tenants::store::testing::a_tenant;
-
-    fn later() -> Timestamp {
-        Timestamp::from_second(1000).unwrap()
-    }
-
-    #[test]
-    fn what_is_seen_again_changes_nothing() {
-        let tenant = Seen::Provisioned.apply_to(&a_tenant(), later());
-        assert_eq!(tenant.state, TenantState::Active);
-        assert_eq!(tenant.observed_generation, tenant.generation);
-        let again = Timestamp::from_second(2000).unwrap();
-        assert_eq!(Seen::Provisioned.apply_to(&tenant, again), tenant);
-    }
-
-    #[test]
-    fn a_refusal_of_the_cluster_stands_in_the_condition_in_its_own_words() {
-        let words = Obstacle { reason: "Forbidden".into(), message: "quota exceeded".into() };
-        let tenant = Seen::InTheWay(words).apply_to(&a_tenant(), later());
-        assert_eq!(tenant.state, TenantState::Provisioning);
-        assert_eq!(tenant.conditions[0].reason, "Forbidden");
-        assert_eq!(tenant.conditions[0].message, "quota exceeded");
-        assert_eq!(tenant.observed_generation, 0);
-    }
-
-    #[test]
-    fn absence_in_the_cluster_ends_only_a_purge() {
-        let active = TenantRecord { state: TenantState::Active, ..a_tenant() };
-        assert_eq!(Seen::Empty.apply_to(&active, later()).state, TenantState::Active);
-        let purging = TenantRecord { state: TenantState::Purging, ..a_tenant() };
-        assert_eq!(Seen::Empty.apply_to(&purging, later()).state, TenantState::Gone);
-    }
-}
+#[path = "reconciler/tests.rs"]
+mod tests;

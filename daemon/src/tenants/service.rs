@@ -1,32 +1,34 @@
 //! `TenantService`: changes and reads of the wish.
 
-use jiff::Timestamp;
+use std::sync::Arc;
+
 use streamspace_core::{
     filter::{FieldValue, Filter, Record},
-    ids::{RegionId, TenantId, TenantUid},
+    ids::{RegionId, TenantId},
     order::OrderBy,
     page::Query,
-    tenant::{Event, TenantState, advance},
 };
 use streamspace_proto::v1::{self, tenant_service_server::TenantService};
+use tokio::sync::watch;
 use tonic::{Request, Response, Status};
-use uuid::Uuid;
 
-use super::{TenantRecord, convert, input, store};
+use super::{TenantRecord, convert, reconciler::Wishes, store};
 use crate::{
-    db::{
-        Database,
-        changes::{self, ChangeType},
-    },
-    operations::{self, NewOperation},
-    plans,
+    db::{Database, Leadership},
+    kube::Cluster,
     rpc::{
         Caller,
         errors::{RpcError, RpcResult},
         listing::Paging,
-        once::Once,
     },
 };
+
+mod change;
+mod life;
+mod proof;
+mod step;
+#[cfg(test)]
+pub(crate) mod tests;
 
 const FILTER_FIELDS: [&str; 8] =
     ["name", "display_name", "plan", "seats", "state", "billing_account", "protected", "labels.*"];
@@ -35,152 +37,23 @@ const ORDER_FIELDS: [&str; 6] = ["name", "display_name", "plan", "seats", "state
 /// The tenants of one region.
 #[derive(Clone)]
 pub struct Tenants {
-    db: Database,
-    region: RegionId,
-    namespace_prefix: String,
+    /// Where they are kept.
+    pub db: Database,
+    /// The region that they live in.
+    pub region: RegionId,
+    /// What their namespaces' names begin with.
+    pub namespace_prefix: String,
+    /// The cluster, which is asked what is there and what is used.
+    pub cluster: Cluster,
+    /// The installation of the daemon in the cluster.
+    pub instance: String,
+    /// What each tenant should have there.
+    pub wishes: Arc<dyn Wishes>,
+    /// Who leads, and in which term the cluster accepts what is asked of it.
+    pub leadership: watch::Receiver<Leadership>,
 }
 
 impl Tenants {
-    /// The service of `region`, whose tenants live in namespaces with this prefix.
-    pub fn new(db: Database, region: RegionId, namespace_prefix: String) -> Self {
-        Self { db, region, namespace_prefix }
-    }
-
-    async fn create(
-        &self,
-        caller: &Caller,
-        request: v1::CreateTenantRequest,
-    ) -> RpcResult<v1::Tenant> {
-        let spec = input::spec_of_create(&request, &self.region)?;
-        let mut tx = self.db.begin(&caller.scope).await?;
-        let once = Once::of(caller, "CreateTenant", &request.request_id, &request)?;
-        if let Some(first) = once.reply(&mut tx).await? {
-            return Ok(first);
-        }
-        let plan = plans::current(&mut tx, &spec.plan)
-            .await?
-            .ok_or_else(|| unknown_plan(spec.plan.as_str()))?;
-        let now = Timestamp::now();
-        let tenant = TenantRecord {
-            uid: TenantUid(Uuid::now_v7()),
-            namespace: format!("{}{}", self.namespace_prefix, spec.id),
-            plan_version: plan.plan.version,
-            state: TenantState::Provisioning,
-            conditions: Vec::new(),
-            generation: 1,
-            observed_generation: 0,
-            create_time: now,
-            update_time: now,
-            spec,
-        };
-        if !store::insert(&mut tx, &tenant).await? {
-            return Err(RpcError::AlreadyExists(tenant.spec.id.to_name()));
-        }
-        let reply = convert::to_proto(&tenant);
-        if request.validate_only {
-            return Ok(reply);
-        }
-        store::subscribe(&mut tx, &tenant, &caller.operator).await?;
-        let change = convert::change(&tenant, ChangeType::Created, &caller.operator);
-        changes::record(&mut tx, &change).await?;
-        once.remember(&mut tx, &reply).await?;
-        tx.commit().await.map_err(crate::db::DbError::from)?;
-        Ok(reply)
-    }
-
-    async fn update(
-        &self,
-        caller: &Caller,
-        request: v1::UpdateTenantRequest,
-    ) -> RpcResult<v1::Tenant> {
-        let wish =
-            request.tenant.as_ref().ok_or_else(|| RpcError::field("tenant", "is required"))?;
-        let id = tenant_id("tenant.name", &wish.name)?;
-        let mut tx = self.db.begin(&caller.scope).await?;
-        let once = Once::of(caller, "UpdateTenant", &request.request_id, &request)?;
-        if let Some(first) = once.reply(&mut tx).await? {
-            return Ok(first);
-        }
-        let current = store::lock_by_id(&mut tx, &id)
-            .await?
-            .ok_or_else(|| RpcError::NotFound(id.to_name()))?;
-        require_etag(&current, &wish.etag)?;
-        if current.state == TenantState::Purging {
-            return Err(being_deleted(&current));
-        }
-        let fields = request.update_mask.as_ref().map(|mask| mask.paths.as_slice());
-        let spec = input::spec_of_update(&current.spec, wish, fields.unwrap_or_default())?;
-        let mut tenant = current.clone();
-        if spec.plan != current.spec.plan {
-            let plan = plans::current(&mut tx, &spec.plan)
-                .await?
-                .ok_or_else(|| unknown_plan(spec.plan.as_str()))?;
-            tenant.plan_version = plan.plan.version;
-        }
-        tenant.spec = spec;
-        if tenant == current {
-            // What is wished already is no change: no generation, no entry in the log.
-            let reply = convert::to_proto(&current);
-            return Ok(reply);
-        }
-        tenant.generation += 1;
-        tenant.update_time = Timestamp::now();
-        store::update(&mut tx, &tenant).await?;
-        let reply = convert::to_proto(&tenant);
-        if request.validate_only {
-            return Ok(reply);
-        }
-        if tenant.spec.plan != current.spec.plan || tenant.spec.seats != current.spec.seats {
-            store::subscribe(&mut tx, &tenant, &caller.operator).await?;
-        }
-        let change = convert::change(&tenant, ChangeType::Updated, &caller.operator);
-        changes::record(&mut tx, &change).await?;
-        once.remember(&mut tx, &reply).await?;
-        tx.commit().await.map_err(crate::db::DbError::from)?;
-        Ok(reply)
-    }
-
-    async fn delete(
-        &self,
-        caller: &Caller,
-        request: v1::DeleteTenantRequest,
-    ) -> RpcResult<v1::Operation> {
-        let id = tenant_id("name", &request.name)?;
-        let mut tx = self.db.begin(&caller.scope).await?;
-        let once = Once::of(caller, "DeleteTenant", &request.request_id, &request)?;
-        if let Some(first) = once.reply(&mut tx).await? {
-            return Ok(first);
-        }
-        let mut tenant = store::lock_by_id(&mut tx, &id)
-            .await?
-            .ok_or_else(|| RpcError::NotFound(id.to_name()))?;
-        require_etag(&tenant, &request.etag)?;
-        if tenant.state == TenantState::Purging {
-            return Err(being_deleted(&tenant));
-        }
-        tenant.state =
-            advance(tenant.state, Event::DeleteRequested { protected: tenant.spec.protected })
-                .map_err(RpcError::from)?;
-        tenant.generation += 1;
-        tenant.update_time = Timestamp::now();
-        store::update(&mut tx, &tenant).await?;
-        let operation = NewOperation {
-            tenant: tenant.uid,
-            kind: operations::TENANT_DELETE,
-            target: id.to_name(),
-            actor: caller.operator.clone(),
-        };
-        if request.validate_only {
-            return Ok(operation.preview());
-        }
-        let change = convert::change(&tenant, ChangeType::Updated, &caller.operator);
-        changes::record(&mut tx, &change).await?;
-        let reply = operations::begin(&mut tx, &operation).await?;
-        once.remember(&mut tx, &reply).await?;
-        tx.commit().await.map_err(crate::db::DbError::from)?;
-        Ok(reply)
-    }
-
     async fn get(&self, caller: &Caller, name: &str) -> RpcResult<v1::Tenant> {
         let id = tenant_id("name", name)?;
         let mut tx = self.db.begin(&caller.scope).await?;
@@ -219,12 +92,92 @@ impl Tenants {
 
 #[tonic::async_trait]
 impl TenantService for Tenants {
+    async fn cordon_tenant(
+        &self,
+        request: Request<v1::CordonTenantRequest>,
+    ) -> Result<Response<v1::Tenant>, Status> {
+        let caller = Caller::of(&request)?.clone();
+        Ok(Response::new(self.cordon(&caller, request.get_ref()).await?))
+    }
+
+    async fn uncordon_tenant(
+        &self,
+        request: Request<v1::UncordonTenantRequest>,
+    ) -> Result<Response<v1::Tenant>, Status> {
+        let caller = Caller::of(&request)?.clone();
+        Ok(Response::new(self.uncordon(&caller, request.get_ref()).await?))
+    }
+
+    async fn suspend_tenant(
+        &self,
+        request: Request<v1::SuspendTenantRequest>,
+    ) -> Result<Response<v1::Tenant>, Status> {
+        let caller = Caller::of(&request)?.clone();
+        Ok(Response::new(self.suspend(&caller, request.get_ref()).await?))
+    }
+
+    async fn resume_tenant(
+        &self,
+        request: Request<v1::ResumeTenantRequest>,
+    ) -> Result<Response<v1::Tenant>, Status> {
+        let caller = Caller::of(&request)?.clone();
+        Ok(Response::new(self.resume(&caller, request.get_ref()).await?))
+    }
+
+    async fn archive_tenant(
+        &self,
+        request: Request<v1::ArchiveTenantRequest>,
+    ) -> Result<Response<v1::Tenant>, Status> {
+        let caller = Caller::of(&request)?.clone();
+        Ok(Response::new(self.archive(&caller, request.get_ref()).await?))
+    }
+
+    async fn restore_tenant(
+        &self,
+        request: Request<v1::RestoreTenantRequest>,
+    ) -> Result<Response<v1::Tenant>, Status> {
+        let caller = Caller::of(&request)?.clone();
+        Ok(Response::new(self.restore(&caller, request.get_ref()).await?))
+    }
+
+    async fn pause_tenant(
+        &self,
+        request: Request<v1::PauseTenantRequest>,
+    ) -> Result<Response<v1::Tenant>, Status> {
+        let caller = Caller::of(&request)?.clone();
+        Ok(Response::new(self.pause(&caller, request.get_ref()).await?))
+    }
+
+    async fn unpause_tenant(
+        &self,
+        request: Request<v1::UnpauseTenantRequest>,
+    ) -> Result<Response<v1::Tenant>, Status> {
+        let caller = Caller::of(&request)?.clone();
+        Ok(Response::new(self.unpause(&caller, request.get_ref()).await?))
+    }
+
+    async fn list_tenant_objects(
+        &self,
+        request: Request<v1::ListTenantObjectsRequest>,
+    ) -> Result<Response<v1::ListTenantObjectsResponse>, Status> {
+        let caller = Caller::of(&request)?.clone();
+        Ok(Response::new(self.objects(&caller, &request.get_ref().name).await?))
+    }
+
+    async fn check_tenant(
+        &self,
+        request: Request<v1::CheckTenantRequest>,
+    ) -> Result<Response<v1::CheckTenantResponse>, Status> {
+        let caller = Caller::of(&request)?.clone();
+        Ok(Response::new(self.prove(&caller, &request.get_ref().name).await?))
+    }
+
     async fn create_tenant(
         &self,
         request: Request<v1::CreateTenantRequest>,
     ) -> Result<Response<v1::Tenant>, Status> {
         let caller = Caller::of(&request)?.clone();
-        Ok(Response::new(self.create(&caller, request.into_inner()).await?))
+        Ok(Response::new(self.create(&caller, request.get_ref()).await?))
     }
 
     async fn get_tenant(
@@ -248,7 +201,7 @@ impl TenantService for Tenants {
         request: Request<v1::UpdateTenantRequest>,
     ) -> Result<Response<v1::Tenant>, Status> {
         let caller = Caller::of(&request)?.clone();
-        Ok(Response::new(self.update(&caller, request.into_inner()).await?))
+        Ok(Response::new(self.update(&caller, request.get_ref()).await?))
     }
 
     async fn delete_tenant(
@@ -256,7 +209,7 @@ impl TenantService for Tenants {
         request: Request<v1::DeleteTenantRequest>,
     ) -> Result<Response<v1::Operation>, Status> {
         let caller = Caller::of(&request)?.clone();
-        Ok(Response::new(self.delete(&caller, request.into_inner()).await?))
+        Ok(Response::new(self.delete(&caller, request.get_ref()).await?))
     }
 }
 
@@ -278,18 +231,13 @@ impl Record for TenantRecord {
     }
 }
 
-fn tenant_id(field: &str, name: &str) -> RpcResult<TenantId> {
+/// Reads a tenant's name from the field of this name.
+pub(super) fn tenant_id(field: &str, name: &str) -> RpcResult<TenantId> {
     TenantId::from_name(name).map_err(|error| RpcError::field(field, error.to_string()))
 }
 
-fn unknown_plan(plan: &str) -> RpcError {
-    RpcError::field(
-        "tenant.plan",
-        format!("there is no plan {plan}; `ssctl plan list` shows those there are"),
-    )
-}
-
-fn require_etag(tenant: &TenantRecord, given: &str) -> RpcResult<()> {
+/// Refuses a change of what the caller did not see.
+pub fn require_etag(tenant: &TenantRecord, given: &str) -> RpcResult<()> {
     if given.is_empty() || given == convert::etag(tenant) {
         Ok(())
     } else {
@@ -297,7 +245,8 @@ fn require_etag(tenant: &TenantRecord, given: &str) -> RpcResult<()> {
     }
 }
 
-fn being_deleted(tenant: &TenantRecord) -> RpcError {
+/// Why a tenant on its way out is not changed.
+pub fn being_deleted(tenant: &TenantRecord) -> RpcError {
     RpcError::Refused {
         reason: "TENANT_PURGING",
         message: format!(

@@ -1,19 +1,25 @@
 //! Tenants in the database. Every function runs in the caller's transaction, whose
 //! login and scope decide what it sees.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
+use serde::Deserialize;
 use sqlx::{FromRow, PgConnection, Row, postgres::PgRow, types::Json};
 use streamspace_core::{
     conditions::Condition,
     ids::{PlanId, RegionId, TenantId, TenantUid},
-    tenant::{Subject, TenantSpec, TenantState},
+    plan::{Plan, Quota},
+    quota,
+    tenant::{Life, Subject, TenantSpec, TenantState},
 };
+use uuid::Uuid;
 
-use crate::db::DbError;
+pub use crate::regions::controls::Pause;
+use crate::{db::DbError, plans};
 
-/// A tenant as the database holds it.
+/// A tenant as the database holds it, with the version of the plan that applies and the
+/// overrides of its quota: all that says what it should be in the cluster.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TenantRecord {
     /// The identity behind the name.
@@ -22,10 +28,31 @@ pub struct TenantRecord {
     pub spec: TenantSpec,
     /// The version of the plan that applies.
     pub plan_version: i32,
+    /// That version of the plan itself. The row holds its name and version alone.
+    pub plan: Arc<Plan>,
+    /// What the quota is instead of the plan's, as long as it has not ended; the newest
+    /// last. They have rows of their own, which [`update`] does not touch.
+    pub overrides: Vec<QuotaOverride>,
     /// The Kubernetes namespace.
     pub namespace: String,
+    /// Whether a namespace of this name that exists already is taken over.
+    pub adopt: bool,
     /// Where it is in its life.
     pub state: TenantState,
+    /// The state that restore leads back to.
+    pub prior_state: Option<TenantState>,
+    /// The state that resume leads back to.
+    pub resume_state: Option<TenantState>,
+    /// When the cordon ends by itself.
+    pub cordon_until: Option<Timestamp>,
+    /// Why nothing new may start.
+    pub cordon_reason: String,
+    /// Set while the daemon writes nothing to the cluster for this tenant.
+    pub pause: Option<Pause>,
+    /// When it was archived.
+    pub archive_time: Option<Timestamp>,
+    /// The end of the plan's retention of an archived tenant.
+    pub purge_after: Option<Timestamp>,
     /// What was observed in the cluster.
     pub conditions: Vec<Condition>,
     /// Counts the changes of the wish.
@@ -38,16 +65,111 @@ pub struct TenantRecord {
     pub update_time: Timestamp,
 }
 
+/// One resource of a tenant's quota that is not the plan's, and who set it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuotaOverride {
+    /// Its key.
+    pub id: Uuid,
+    /// What it sets, and until when.
+    pub set: quota::Override,
+    /// Why.
+    pub reason: String,
+    /// Who set it.
+    pub actor: String,
+}
+
+impl TenantRecord {
+    /// The quota that applies: the plan's, where no override says otherwise. An override
+    /// applies until it is ended in the database, which raises the generation.
+    pub fn quota(&self) -> Quota {
+        self.quota_of(&self.plan)
+    }
+
+    /// The quota that would apply under another plan, or another version of it.
+    pub fn quota_of(&self, plan: &Plan) -> Quota {
+        let set: Vec<quota::Override> = self.overrides.iter().map(|entry| entry.set).collect();
+        quota::effective(&plan.quota, &set, Timestamp::MIN)
+    }
+
+    /// Where it is in its life, and what that leads back to.
+    pub fn life(&self) -> Life {
+        Life { state: self.state, restores_to: self.prior_state, resumes_to: self.resume_state }
+    }
+
+    /// Takes up what came of an event.
+    pub fn set_life(&mut self, life: Life) {
+        self.state = life.state;
+        self.prior_state = life.restores_to;
+        self.resume_state = life.resumes_to;
+        if !life.keeps_cordon() {
+            self.cordon_until = None;
+            self.cordon_reason.clear();
+        }
+    }
+
+    /// Whether a pause holds the daemon's writes for this tenant back at `now`.
+    pub fn is_paused(&self, now: Timestamp) -> bool {
+        self.pause.as_ref().is_some_and(|pause| now < pause.until)
+    }
+}
+
+/// An override as the statement below gives it; instants in microseconds since 1970.
+#[derive(Deserialize)]
+struct StoredOverride {
+    id: Uuid,
+    resource: String,
+    amount: i64,
+    reason: String,
+    actor: String,
+    create: i64,
+    expire: Option<i64>,
+}
+
+impl StoredOverride {
+    fn read(self) -> Result<QuotaOverride, sqlx::Error> {
+        Ok(QuotaOverride {
+            id: self.id,
+            set: quota::Override {
+                resource: stored(quota::Resource::parse(&self.resource))?,
+                amount: quota::Amount(self.amount),
+                create_time: stored(Timestamp::from_microsecond(self.create))?,
+                expire_time: self
+                    .expire
+                    .map(|expire| stored(Timestamp::from_microsecond(expire)))
+                    .transpose()?,
+            },
+            reason: self.reason,
+            actor: self.actor,
+        })
+    }
+}
+
 impl FromRow<'_, PgRow> for TenantRecord {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
         let text = |column: &str| row.try_get::<String, _>(column);
+        let state = |word: &str| stored(TenantState::parse(word).ok_or("unknown tenant state"));
         let time = |column: &str| {
             row.try_get::<jiff_sqlx::Timestamp, _>(column).map(jiff_sqlx::Timestamp::to_jiff)
+        };
+        let maybe_time = |column: &str| {
+            let read = row.try_get::<Option<jiff_sqlx::Timestamp>, _>(column);
+            read.map(|time| time.map(jiff_sqlx::Timestamp::to_jiff))
+        };
+        let maybe_state = |column: &str| {
+            let word: Option<String> = row.try_get(column)?;
+            word.as_deref().map(state).transpose()
         };
         let allowed: Vec<String> = row.try_get("allowed_regions")?;
         let Json(admin_subjects) = row.try_get::<Json<Vec<Subject>>, _>("admin_subjects")?;
         let Json(labels) = row.try_get::<Json<BTreeMap<String, String>>, _>("labels")?;
         let Json(conditions) = row.try_get::<Json<Vec<Condition>>, _>("conditions")?;
+        let Json(overrides) = row.try_get::<Json<Vec<StoredOverride>>, _>("overrides")?;
+        let pause = match maybe_time("pause_until")? {
+            Some(until) => {
+                Some(Pause { until, reason: text("pause_reason")?, actor: text("pause_actor")? })
+            }
+            None => None,
+        };
         Ok(Self {
             uid: TenantUid(row.try_get("tenant_uid")?),
             spec: TenantSpec {
@@ -66,8 +188,18 @@ impl FromRow<'_, PgRow> for TenantRecord {
                 protected: row.try_get("protected")?,
             },
             plan_version: row.try_get("plan_version")?,
+            plan: Arc::new(plans::joined(row)?),
+            overrides: overrides.into_iter().map(StoredOverride::read).collect::<Result<_, _>>()?,
             namespace: text("namespace")?,
-            state: stored(TenantState::parse(&text("state")?).ok_or("unknown tenant state"))?,
+            adopt: row.try_get("adopt")?,
+            state: state(&text("state")?)?,
+            prior_state: maybe_state("prior_state")?,
+            resume_state: maybe_state("resume_state")?,
+            cordon_until: maybe_time("cordon_until")?,
+            cordon_reason: text("cordon_reason")?,
+            pause,
+            archive_time: maybe_time("archive_time")?,
+            purge_after: maybe_time("purge_after")?,
             conditions,
             generation: row.try_get("generation")?,
             observed_generation: row.try_get("observed_generation")?,
@@ -82,37 +214,56 @@ fn stored<T, E: std::fmt::Display>(parsed: Result<T, E>) -> Result<T, sqlx::Erro
     parsed.map_err(|error| sqlx::Error::Decode(error.to_string().into()))
 }
 
-/// `SELECT` over tenants, with the given rest of the statement.
+/// `SELECT` over tenants with their plan versions and live overrides, with the given
+/// rest of the statement. The plan's columns are those that [`plans::joined`] reads.
 macro_rules! select_tenants {
     ($rest:literal) => {
         concat!(
-            "SELECT tenant_uid, tenant_id, namespace, display_name, plan_id, plan_version, seats, \
-             home_region, allowed_regions, billing_account, admin_subjects, labels, protected, \
-             state, conditions, generation, observed_generation, create_time, update_time \
-             FROM tenants ",
+            "SELECT t.tenant_uid, t.tenant_id, t.namespace, t.display_name, t.plan_id, \
+             t.plan_version, t.seats, t.home_region, t.allowed_regions, t.billing_account, \
+             t.admin_subjects, t.labels, t.protected, t.state, t.conditions, t.generation, \
+             t.observed_generation, t.create_time, t.update_time, t.adopt, t.prior_state, \
+             t.resume_state, t.cordon_until, t.cordon_reason, t.pause_until, t.pause_reason, t.pause_actor, \
+             t.archive_time, t.purge_after, ",
+            $crate::joined_plan_columns!(),
+            ", (SELECT coalesce(json_agg(json_build_object('id', o.override_id, \
+                 'resource', o.resource, 'amount', o.amount, 'reason', o.reason, \
+                 'actor', o.actor, 'create', (extract(epoch FROM o.create_time) * 1000000)::bigint, \
+                 'expire', (extract(epoch FROM o.expire_time) * 1000000)::bigint) \
+                 ORDER BY o.create_time, o.override_id), '[]') \
+               FROM quota_overrides AS o \
+               WHERE o.tenant_uid = t.tenant_uid AND o.end_time IS NULL) AS overrides \
+             FROM tenants AS t \
+             JOIN plans AS p ON p.plan_id = t.plan_id AND p.version = t.plan_version ",
             $rest
         )
     };
 }
 
+/// Selects the living tenant of the name `$1`.
+pub const SELECT_BY_ID: &str = select_tenants!("WHERE t.tenant_id = $1 AND t.state <> 'gone'");
+
 /// The living tenant of this name.
-pub(super) async fn by_id(
+pub async fn by_id(
     connection: &mut PgConnection,
     id: &TenantId,
 ) -> Result<Option<TenantRecord>, DbError> {
-    let statement = select_tenants!("WHERE tenant_id = $1 AND state <> 'gone'");
-    let query = sqlx::query_as(statement).bind(id.as_str());
+    let query = sqlx::query_as(SELECT_BY_ID).bind(id.as_str());
     Ok(query.fetch_optional(connection).await?)
 }
 
 /// The living tenant of this name, locked until the transaction ends.
-pub(super) async fn lock_by_id(
+pub async fn lock_by_id(
     connection: &mut PgConnection,
     id: &TenantId,
 ) -> Result<Option<TenantRecord>, DbError> {
-    let statement = select_tenants!("WHERE tenant_id = $1 AND state <> 'gone' FOR UPDATE");
-    let query = sqlx::query_as(statement).bind(id.as_str());
-    Ok(query.fetch_optional(connection).await?)
+    let locked = sqlx::query_scalar(
+        "SELECT tenant_uid FROM tenants WHERE tenant_id = $1 AND state <> 'gone' FOR UPDATE",
+    );
+    match locked.bind(id.as_str()).fetch_optional(&mut *connection).await? {
+        Some(uid) => by_uid(connection, TenantUid(uid)).await,
+        None => Ok(None),
+    }
 }
 
 /// The tenant with this uid, whatever its state.
@@ -120,7 +271,7 @@ pub(super) async fn by_uid(
     connection: &mut PgConnection,
     uid: TenantUid,
 ) -> Result<Option<TenantRecord>, DbError> {
-    let statement = select_tenants!("WHERE tenant_uid = $1");
+    let statement = select_tenants!("WHERE t.tenant_uid = $1");
     Ok(sqlx::query_as(statement).bind(uid.0).fetch_optional(connection).await?)
 }
 
@@ -129,8 +280,13 @@ pub(super) async fn lock_by_uid(
     connection: &mut PgConnection,
     uid: TenantUid,
 ) -> Result<Option<TenantRecord>, DbError> {
-    let statement = select_tenants!("WHERE tenant_uid = $1 FOR UPDATE");
-    Ok(sqlx::query_as(statement).bind(uid.0).fetch_optional(connection).await?)
+    // A statement of its own: overrides that were committed while this waited for the
+    // lock are in the snapshot of the next one only.
+    let locked = sqlx::query("SELECT FROM tenants WHERE tenant_uid = $1 FOR UPDATE");
+    if locked.bind(uid.0).fetch_optional(&mut *connection).await?.is_none() {
+        return Ok(None);
+    }
+    by_uid(connection, uid).await
 }
 
 /// The tenants in scope, by name; tombstones only where they are asked for.
@@ -138,8 +294,16 @@ pub async fn list(
     connection: &mut PgConnection,
     with_gone: bool,
 ) -> Result<Vec<TenantRecord>, DbError> {
-    let statement = select_tenants!("WHERE $1 OR state <> 'gone' ORDER BY tenant_id, tenant_uid");
+    let statement =
+        select_tenants!("WHERE $1 OR t.state <> 'gone' ORDER BY t.tenant_id, t.tenant_uid");
     Ok(sqlx::query_as(statement).bind(with_gone).fetch_all(connection).await?)
+}
+
+/// What time it is for the database, whose clock all replicas share.
+pub async fn now(connection: &mut PgConnection) -> Result<Timestamp, DbError> {
+    let now: jiff_sqlx::Timestamp =
+        sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(connection).await?;
+    Ok(now.to_jiff())
 }
 
 /// The uids of all tenants that are not tombstones.
@@ -157,8 +321,8 @@ pub(super) async fn insert(
     let result = sqlx::query(
         "INSERT INTO tenants (tenant_uid, tenant_id, namespace, display_name, plan_id, \
          plan_version, seats, home_region, allowed_regions, billing_account, admin_subjects, \
-         labels, protected, state, create_time, update_time) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15) \
+         labels, protected, state, create_time, update_time, adopt) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15, $16) \
          ON CONFLICT (tenant_id) WHERE state <> 'gone' DO NOTHING",
     )
     .bind(tenant.uid.0)
@@ -176,22 +340,24 @@ pub(super) async fn insert(
     .bind(spec.protected)
     .bind(tenant.state.as_str())
     .bind(jiff_sqlx::Timestamp::from(tenant.create_time))
+    .bind(tenant.adopt)
     .execute(connection)
     .await?;
     Ok(result.rows_affected() == 1)
 }
 
 /// Writes what may change of a tenant that the transaction holds the lock of.
-pub(super) async fn update(
-    connection: &mut PgConnection,
-    tenant: &TenantRecord,
-) -> Result<(), DbError> {
+pub async fn update(connection: &mut PgConnection, tenant: &TenantRecord) -> Result<(), DbError> {
     let spec = &tenant.spec;
+    let time = |time: Option<Timestamp>| time.map(jiff_sqlx::Timestamp::from);
+    let pause = tenant.pause.as_ref();
     sqlx::query(
         "UPDATE tenants SET display_name = $2, plan_id = $3, plan_version = $4, seats = $5, \
          allowed_regions = $6, billing_account = $7, admin_subjects = $8, labels = $9, \
          protected = $10, state = $11, conditions = $12, generation = $13, \
-         observed_generation = $14, update_time = $15 WHERE tenant_uid = $1",
+         observed_generation = $14, update_time = $15, adopt = $16, prior_state = $17, \
+         cordon_until = $18, cordon_reason = $19, pause_until = $20, pause_reason = $21, \
+         pause_actor = $22, archive_time = $23, purge_after = $24, resume_state = $25 WHERE tenant_uid = $1",
     )
     .bind(tenant.uid.0)
     .bind(&spec.display_name)
@@ -208,15 +374,26 @@ pub(super) async fn update(
     .bind(tenant.generation)
     .bind(tenant.observed_generation)
     .bind(jiff_sqlx::Timestamp::from(tenant.update_time))
+    .bind(tenant.adopt)
+    .bind(tenant.prior_state.map(TenantState::as_str))
+    .bind(time(tenant.cordon_until))
+    .bind(&tenant.cordon_reason)
+    .bind(time(pause.map(|pause| pause.until)))
+    .bind(pause.map_or("", |pause| pause.reason.as_str()))
+    .bind(pause.map_or("", |pause| pause.actor.as_str()))
+    .bind(time(tenant.archive_time))
+    .bind(time(tenant.purge_after))
+    .bind(tenant.resume_state.map(TenantState::as_str))
     .execute(connection)
     .await?;
     Ok(())
 }
 
-/// Notes which plan and how many seats a tenant has from now on.
+/// Notes which plan and how many seats a tenant has from now on; none where it ends.
 pub(super) async fn subscribe(
     connection: &mut PgConnection,
     tenant: &TenantRecord,
+    seats: i32,
     actor: &str,
 ) -> Result<(), DbError> {
     sqlx::query(
@@ -227,7 +404,7 @@ pub(super) async fn subscribe(
     .bind(uuid::Uuid::now_v7())
     .bind(tenant.spec.plan.as_str())
     .bind(tenant.plan_version)
-    .bind(tenant.spec.seats)
+    .bind(seats)
     .bind(actor)
     .execute(connection)
     .await?;
@@ -259,8 +436,24 @@ pub(crate) mod testing {
                 protected: false,
             },
             plan_version: 1,
+            plan: Arc::new(
+                streamspace_core::plan::seeded()
+                    .unwrap()
+                    .into_iter()
+                    .find(|plan| plan.id.as_str() == "business")
+                    .unwrap(),
+            ),
+            overrides: vec![],
             namespace: "tenant-acme-corp".into(),
+            adopt: false,
             state: TenantState::Provisioning,
+            prior_state: None,
+            resume_state: None,
+            cordon_until: None,
+            cordon_reason: String::new(),
+            pause: None,
+            archive_time: None,
+            purge_after: None,
             conditions: vec![],
             generation: 1,
             observed_generation: 0,

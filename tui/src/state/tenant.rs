@@ -68,6 +68,7 @@ impl Wellness {
             TenantState::Cordoned | TenantState::Suspended | TenantState::Archived => {
                 Self::SetAside
             }
+            TenantState::Active if tenant.pause.is_some() => Self::SetAside,
             TenantState::Active | TenantState::Gone => Self::Well,
         }
     }
@@ -165,10 +166,14 @@ pub(crate) fn condition_word(status: ConditionStatus) -> &'static str {
     }
 }
 
-/// Every condition that does not hold, in one line: what is false before what is
-/// not known.
+/// In one line: that the daemon leaves the tenant alone, then every condition that
+/// does not hold, what is false before what is not known.
 fn words(tenant: &v1::Tenant) -> String {
     let mut words = String::new();
+    if let Some(pause) = &tenant.pause {
+        // Writing to a string does not fail.
+        let _ = write!(words, "paused: {}", escape(&pause.reason));
+    }
     let with = |status| {
         let conditions = tenant.conditions.iter();
         conditions.filter(move |condition: &&Condition| condition.status() == status)

@@ -128,6 +128,19 @@ fn conditions(conditions: &[Condition], state: &State, width: usize, lines: &mut
     }
 }
 
+/// Why the daemon leaves a tenant alone, who wanted it, and until when.
+fn paused(pause: &v1::Pause) -> String {
+    let reason = format!("{} ({})", pause.reason, pause.actor);
+    ended(&reason, pause.expire_time.as_ref())
+}
+
+/// A reason and when it ends, where either is.
+fn ended(reason: &str, end: Option<&prost_types::Timestamp>) -> String {
+    let end = instant(end).map(|end| format!("until {} UTC", date_and_time(end)));
+    let reason = (!reason.is_empty()).then(|| reason.to_owned());
+    reason.into_iter().chain(end).collect::<Vec<_>>().join(", ")
+}
+
 fn wish(tenant: &v1::Tenant, now: Timestamp, width: usize, lines: &mut Vec<Line>) {
     heading("TENANT", lines);
     let time = |time: Option<&prost_types::Timestamp>| {
@@ -149,6 +162,9 @@ fn wish(tenant: &v1::Tenant, now: Timestamp, width: usize, lines: &mut Vec<Line>
     let fields = [
         ("display name", tenant.display_name.clone()),
         ("namespace", tenant.namespace.clone()),
+        ("paused", tenant.pause.as_ref().map(paused).unwrap_or_default()),
+        ("cordon", ended(&tenant.cordon_reason, tenant.cordon_expire_time.as_ref())),
+        ("retained", ended("", tenant.retention_end_time.as_ref())),
         ("home region", tenant.home_region.clone()),
         ("allowed regions", tenant.allowed_regions.join(", ")),
         ("admins", admins.join(", ")),

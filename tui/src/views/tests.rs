@@ -11,7 +11,7 @@ use ratatui::{
     widgets::Widget,
 };
 use streamspace_client::{ClientError, WatchEvent};
-use streamspace_proto::v1::{ChangeType, ConditionStatus, Health, Tenant, TenantState};
+use streamspace_proto::v1::{ChangeType, ConditionStatus, Health, Pause, Tenant, TenantState};
 
 use super::*;
 use crate::{
@@ -136,6 +136,11 @@ fn tenants() -> Vec<Tenant> {
     }
     let fresh = &mut tenants[2];
     fresh.create_time = crate::testing::time(NOW - 18_360);
+    tenants[3].pause = Some(Pause {
+        expire_time: crate::testing::time(NOW + 2520),
+        reason: "network policy by hand".into(),
+        actor: "ops-2".into(),
+    });
     tenants
 }
 
@@ -226,6 +231,21 @@ fn details_and_help() {
         key(&mut state, KeyCode::Char('?'));
         check("help", &state);
     }
+}
+
+#[test]
+fn a_paused_tenant_says_why_and_until_when() {
+    let mut state = busy(120, 40);
+    for c in "/fjord".chars() {
+        key(&mut state, KeyCode::Char(c));
+    }
+    key(&mut state, KeyCode::Enter);
+    let frame = picture(&state, Options::default());
+    assert!(frame.contains("paused: network policy by hand"), "{frame}");
+    key(&mut state, KeyCode::Enter);
+    let frame = picture(&state, Options::default());
+    let told = "network policy by hand (ops-2), until 2026-11-24 03:54";
+    assert!(frame.contains(told), "{frame}");
 }
 
 #[test]

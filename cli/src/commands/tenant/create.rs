@@ -9,12 +9,13 @@ use streamspace_proto::{
 
 use super::{
     flags::{TenantFlags, plan_name},
-    until_active,
+    until_settled,
 };
 use crate::{
-    errors::{Doing as _, Failure, Outcome},
-    output::{preview, print_one},
-    resource::{ChangeArgs, Noun as _, request_id, short},
+    change::{ChangeArgs, request_id, show, tell_consequences},
+    errors::{Doing as _, Outcome},
+    output::print_one,
+    resource::{Noun as _, call, short},
     shell::Shell,
 };
 
@@ -28,6 +29,12 @@ pub(crate) struct Args {
     /// How many users the customer pays for
     #[arg(long)]
     seats: i32,
+    /// Take over a namespace of the tenant's name that exists already
+    #[arg(long)]
+    adopt: bool,
+    /// Accept that the seats are promised more than the plan's multiple of the quota
+    #[arg(long)]
+    accept_overcommit: bool,
     #[command(flatten)]
     change: ChangeArgs,
     /// Wait until the cluster has the tenant
@@ -47,17 +54,19 @@ pub(crate) async fn run(shell: &Shell, args: Args) -> Outcome {
         validate_only: args.change.dry_run,
         request_id: request_id(),
         reason: args.change.reason(),
+        accept_overcommit: args.accept_overcommit,
+        adopt: args.adopt,
     };
     let connection = if args.wait { shell.connect_to_wait()? } else { shell.connect()? };
     let tenant = call(&connection, &request).await.doing(|| format!("create tenant {id}"))?;
     if args.change.dry_run {
-        let colour = shell.terminal.output.colour;
         let name = format!("{}{id}", Tenant::PREFIX);
-        shell.print(&preview(&name, &Value::Null, &to_value(&tenant)?, colour))?;
-        return Err(Failure::Changes);
+        let after = to_value(&tenant)?;
+        return Err(show(shell, &name, &Value::Null, &after, "", &tenant)?);
     }
     shell.talk(&format!("{} created", tenant.name));
-    let tenant = if args.wait { until_active(shell, &connection, tenant).await? } else { tenant };
+    tell_consequences(shell, &tenant);
+    let tenant = if args.wait { until_settled(shell, &connection, tenant).await? } else { tenant };
     print_one(shell, &tenant)
 }
 
@@ -66,10 +75,5 @@ pub(crate) async fn call(
     connection: &Connection,
     request: &CreateTenantRequest,
 ) -> Result<Tenant, ClientError> {
-    connection
-        .call(|| {
-            let (mut client, request) = (connection.tenants(), request.clone());
-            async move { client.create_tenant(request).await }
-        })
-        .await
+    call!(connection, tenants.create_tenant(request.clone()))
 }

@@ -1,12 +1,15 @@
 //! What is shown of a tenant.
 
 use jiff::Timestamp;
-use streamspace_proto::v1::{Condition, ConditionStatus, Plan, SubjectKind, Tenant, TenantState};
+use streamspace_proto::v1::{
+    Condition, ConditionStatus, Pause, Plan, QuotaOverride, SubjectKind, Tenant, TenantState,
+};
 
 use crate::{
     output::{Cell, Column, Tone},
+    quantity::{amount, quota},
     resource::{Noun, short, word},
-    time::{age, local},
+    time::{age, local, remaining, until},
 };
 
 impl Noun for Tenant {
@@ -31,6 +34,16 @@ impl Noun for Tenant {
             Column::wide("PROTECTED", |tenant, _| {
                 if tenant.protected { "yes" } else { "no" }.into()
             }),
+            Column::wide("PAUSED", |tenant, now| match &tenant.pause {
+                Some(pause) => {
+                    Cell::toned(remaining(pause.expire_time.as_ref(), now), Tone::Doubtful)
+                }
+                None => "".into(),
+            }),
+            Column::wide("OVERRIDES", |tenant, now| overrides(tenant, now).join("; ").into()),
+            Column::wide("RETAINED", |tenant, now| {
+                remaining(tenant.retention_end_time.as_ref(), now).into()
+            }),
             Column::wide("LABELS", |tenant, _| labels(tenant).join(" ").into()),
         ]
     }
@@ -52,6 +65,12 @@ impl Noun for Tenant {
             ("Admins", admins(self).join("\n").into()),
             ("Labels", labels(self).join("\n").into()),
             ("Protected", if self.protected { "yes" } else { "no" }.into()),
+            ("Quota", self.quota.as_ref().map(quota).unwrap_or_default().into()),
+            ("Overrides", overrides(self, now).join("\n").into()),
+            ("Cordon", cordon(self, now).into()),
+            ("Paused", Cell::toned(paused(self, now), Tone::Doubtful)),
+            ("Archived", local(self.archive_time.as_ref()).into()),
+            ("Retained", until(self.retention_end_time.as_ref(), now).into()),
             ("Namespace", self.namespace.clone().into()),
             ("Generation", generation(self).into()),
             ("Created", local(self.create_time.as_ref()).into()),
@@ -62,6 +81,10 @@ impl Noun for Tenant {
         for (at, condition) in self.conditions.iter().enumerate() {
             let title = if at == 0 { "Conditions" } else { "" };
             pairs.push((title, condition_cell(condition, now)));
+        }
+        for (at, consequence) in self.consequences.iter().enumerate() {
+            let title = if at == 0 { "Consequences" } else { "" };
+            pairs.push((title, consequence.message.clone().into()));
         }
         pairs
     }
@@ -84,14 +107,47 @@ fn state(tenant: &Tenant) -> Cell {
     Cell::toned(state_word(tenant), tone)
 }
 
-/// What the first condition that does not hold says; nothing where all hold.
+/// What the first condition that does not hold says, behind that the daemon leaves
+/// the tenant alone where it does; nothing where all is well.
 pub(super) fn message(tenant: &Tenant) -> String {
-    tenant
+    let wrong = tenant
         .conditions
         .iter()
         .find(|condition| condition.status() != ConditionStatus::True)
-        .map(told)
-        .unwrap_or_default()
+        .map(told);
+    let paused = tenant.pause.as_ref().map(|pause| format!("paused: {}", pause.reason));
+    paused.into_iter().chain(wrong).collect::<Vec<_>>().join("; ")
+}
+
+/// Why nothing new starts, and until when.
+fn cordon(tenant: &Tenant, now: Timestamp) -> String {
+    let end = tenant.cordon_expire_time.as_ref();
+    let parts = [until(end, now), tenant.cordon_reason.clone()];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ")
+}
+
+fn paused(tenant: &Tenant, now: Timestamp) -> String {
+    tenant.pause.as_ref().map(|pause| pause_words(pause, now)).unwrap_or_default()
+}
+
+/// A pause: until when, by whom, and why.
+pub(crate) fn pause_words(pause: &Pause, now: Timestamp) -> String {
+    format!("{}, by {}: {}", until(pause.expire_time.as_ref(), now), pause.actor, pause.reason)
+}
+
+fn overrides(tenant: &Tenant, now: Timestamp) -> Vec<String> {
+    tenant.quota_overrides.iter().map(|set| override_words(set, now)).collect()
+}
+
+/// An override: what, until when, by whom, and why.
+pub(crate) fn override_words(set: &QuotaOverride, now: Timestamp) -> String {
+    let mut text = format!("{} {}", set.resource, amount(&set.resource, set.amount));
+    for part in [until(set.expire_time.as_ref(), now), format!("by {}", set.actor)] {
+        if !part.is_empty() {
+            text = text + " " + &part;
+        }
+    }
+    if set.reason.is_empty() { text } else { text + ": " + &set.reason }
 }
 
 /// A condition in words.

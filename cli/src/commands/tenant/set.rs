@@ -8,12 +8,13 @@ use streamspace_proto::{
 
 use super::{
     flags::{TenantFlags, plan_name},
-    get, until_active,
+    get, until_settled,
 };
 use crate::{
+    change::{ChangeArgs, MatchArgs, request_id, show, tell_consequences},
     errors::{Doing as _, Failure, Outcome},
-    output::{preview, print_one},
-    resource::{ChangeArgs, full_name, request_id},
+    output::print_one,
+    resource::{call, full_name},
     shell::Shell,
 };
 
@@ -30,11 +31,13 @@ pub(crate) struct Args {
     /// A label to take away; repeat it
     #[arg(long = "remove-label", value_name = "KEY")]
     removed_labels: Vec<String>,
+    /// Accept that the seats are promised more than the plan's multiple of the quota
+    #[arg(long)]
+    accept_overcommit: bool,
     #[command(flatten)]
     change: ChangeArgs,
-    /// Only where the tenant still has this etag
-    #[arg(long, value_name = "ETAG")]
-    if_match: Option<String>,
+    #[command(flatten)]
+    guard: MatchArgs,
     /// Wait until the cluster has the change
     #[arg(long)]
     wait: bool,
@@ -59,16 +62,16 @@ pub(crate) async fn run(shell: &Shell, args: Args) -> Outcome {
         validate_only: args.change.dry_run,
         request_id: request_id(),
         reason: args.change.reason(),
+        accept_overcommit: args.accept_overcommit,
     };
     let after = call(&connection, &request).await.doing(|| format!("change {name}"))?;
     if args.change.dry_run {
-        let colour = shell.terminal.output.colour;
-        let text = preview(&name, &to_value(&before)?, &to_value(&after)?, colour);
-        shell.print(&text)?;
-        return if text.is_empty() { Ok(()) } else { Err(Failure::Changes) };
+        let (old, new) = (to_value(&before)?, to_value(&after)?);
+        return Err(show(shell, &name, &old, &new, "", &after)?);
     }
     shell.talk(&format!("{name} changed"));
-    let after = if args.wait { until_active(shell, &connection, after).await? } else { after };
+    tell_consequences(shell, &after);
+    let after = if args.wait { until_settled(shell, &connection, after).await? } else { after };
     print_one(shell, &after)
 }
 
@@ -77,7 +80,7 @@ fn wish(args: &Args, before: &Tenant) -> (Tenant, Vec<&'static str>) {
     let mut wish = Tenant {
         name: before.name.clone(),
         labels: before.labels.clone(),
-        etag: args.if_match.clone().unwrap_or_default(),
+        etag: args.guard.etag(),
         ..Tenant::default()
     };
     let mut fields = args.flags.put(&mut wish);
@@ -114,10 +117,5 @@ pub(crate) async fn call(
     connection: &Connection,
     request: &UpdateTenantRequest,
 ) -> Result<Tenant, ClientError> {
-    connection
-        .call(|| {
-            let (mut client, request) = (connection.tenants(), request.clone());
-            async move { client.update_tenant(request).await }
-        })
-        .await
+    call!(connection, tenants.update_tenant(request.clone()))
 }

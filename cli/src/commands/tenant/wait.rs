@@ -17,9 +17,9 @@ use crate::{
     shell::Shell,
 };
 
-/// Follows a tenant until the cluster has the generation and it is active, and
-/// tells its conditions on the way.
-pub(crate) async fn until_active(
+/// Follows a tenant until the cluster has the generation and nothing is on its way
+/// any more, and tells its conditions meanwhile.
+pub(crate) async fn until_settled(
     shell: &Shell,
     connection: &Connection,
     tenant: Tenant,
@@ -58,8 +58,9 @@ pub(crate) async fn until_active(
         told.conditions(shell, &tenant);
         last = tenant;
         match last.state() {
-            TenantState::Active if last.observed_generation >= wished => return Ok(last),
             TenantState::Purging | TenantState::Gone => return Err(deleted(&last)),
+            TenantState::Provisioning | TenantState::Unspecified => {}
+            _ if last.observed_generation >= wished => return Ok(last),
             _ => {}
         }
     }

@@ -1,7 +1,8 @@
--- Row-level security is enabled and forced, and the table is the owner's.
+-- Row-level security is enabled and forced, and the table is the owner's; the maintainer
+-- may have what it rolls.
 WITH keyed AS (
     SELECT class.oid, class.oid::regclass::text AS name, class.relrowsecurity, class.relforcerowsecurity,
-           class.relowner
+           class.relowner, class.relispartition OR class.relkind = 'p' AS partitioned
     FROM pg_class AS class
     JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
     JOIN pg_attribute AS attribute ON attribute.attrelid = class.oid
@@ -20,5 +21,6 @@ UNION ALL
 SELECT name, format('it belongs to %s, who could switch row-level security off', relowner::regrole),
        format('ALTER TABLE %s OWNER TO streamspace_owner', name)
 FROM keyed
-WHERE relowner NOT IN (SELECT oid FROM pg_roles WHERE rolname IN ('streamspace_owner', 'streamspace_maintainer'))
+WHERE relowner NOT IN (SELECT oid FROM pg_roles
+                       WHERE rolname = 'streamspace_owner' OR rolname = 'streamspace_maintainer' AND partitioned)
 ORDER BY 1, 2

@@ -37,7 +37,28 @@ WHERE $1::text[] IS NOT NULL
   AND grantee = (SELECT oid FROM pg_roles WHERE rolname = 'streamspace_audit')
   AND NOT (relname = 'audit_entries' AND privilege = 'INSERT')
 UNION ALL
+-- The next value of a sequence tells how much all tenants together have made.
+SELECT class.oid::regclass::text,
+       format('%s has %s on the sequence', CASE acl.grantee WHEN 0 THEN 'everybody' ELSE acl.grantee::regrole::text END,
+              acl.privilege_type),
+       format('REVOKE ALL ON SEQUENCE %s FROM %s', class.oid::regclass,
+              CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END)
+FROM pg_class AS class
+CROSS JOIN LATERAL aclexplode(class.relacl) AS acl
+WHERE class.relkind = 'S' AND acl.grantee <> class.relowner
+UNION ALL
+-- The maintainer rolls partitions and looks into none.
+SELECT name, format('the maintainer login has %s; it may only roll partitions', privilege),
+       format('REVOKE %s ON %s FROM streamspace_maintainer', privilege, name)
+FROM rights
+WHERE grantee = (SELECT oid FROM pg_roles WHERE rolname = 'streamspace_maintainer') AND grantee <> relowner
+UNION ALL
 -- Replies to requests hold tenants' data without a tenant key.
+SELECT name, format('the tenant login may %s the scope of a reply', privilege),
+       format('REVOKE %s ON requests FROM streamspace_tenant, and GRANT it on the other columns by name', privilege)
+FROM tables CROSS JOIN unnest(ARRAY['INSERT', 'UPDATE']) AS privilege
+WHERE tables.relname = 'requests' AND has_column_privilege('streamspace_tenant', tables.oid, 'scope', privilege)
+UNION ALL
 SELECT name, 'row-level security is not enabled and forced',
        'ALTER TABLE requests ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY'
 FROM tables JOIN pg_class AS class USING (oid)

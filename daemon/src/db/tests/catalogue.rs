@@ -37,7 +37,7 @@ const GOOD_TABLE: [(&str, &str); 9] = [
 ];
 
 /// Runs the statements as the owner, then the check; what it finds, in one text.
-async fn faults_after(statements: &[&str]) -> String {
+pub(super) async fn faults_after(statements: &[&str]) -> String {
     let test = TestDatabase::create().await;
     let mut owner = PgConnection::connect(test.config.owner.expose()).await.unwrap();
     for statement in statements {
@@ -160,6 +160,50 @@ async fn each_missing_part_is_found() {
             "does not start with tenant_uid on both sides",
         ),
     ];
+    find_each(&cases).await;
+}
+
+#[tokio::test]
+async fn each_right_or_key_too_many_is_found() {
+    find_each(&[
+        (
+            "grant",
+            "GRANT SELECT ON notes TO streamspace_maintainer",
+            "notes: the maintainer login has SELECT",
+        ),
+        (
+            "grant",
+            "GRANT UPDATE ON notes TO streamspace_tenant",
+            "notes: the tenant login may change the column tenant_uid",
+        ),
+        (
+            "grant",
+            "GRANT UPDATE (region_term) ON notes TO streamspace_tenant",
+            "notes: the tenant login may change the column region_term",
+        ),
+        (
+            "key",
+            "ALTER TABLE notes ADD PRIMARY KEY (tenant_uid, note_id);
+             ALTER TABLE notes ADD EXCLUDE USING hash (note_id WITH =)",
+            "notes: the unique key notes_note_id_excl does not start with tenant_uid",
+        ),
+        (
+            "key",
+            "ALTER TABLE notes ADD PRIMARY KEY (tenant_uid, note_id);
+             CREATE UNIQUE INDEX names ON notes ((note_id::text))",
+            "notes: the unique key names spans tenants, and the tenant login may INSERT its column note_id",
+        ),
+        (
+            "grant",
+            "CREATE RULE copied AS ON UPDATE TO notes DO ALSO INSERT INTO notes VALUES (NEW.*)",
+            "notes: the rule copied acts with the rights of the owner",
+        ),
+    ])
+    .await;
+}
+
+/// Of each case: the part of the good table, what stands instead of it, and what is found.
+async fn find_each(cases: &[(&str, &str, &str)]) {
     for (part, instead, expected) in cases {
         let statements = table_with(part, instead);
         let statements: Vec<&str> = statements.iter().map(String::as_str).collect();
@@ -197,6 +241,30 @@ async fn what_passes_row_security_by_is_found() {
             "streamspace_tenant: the login can create objects in the schema public",
         ),
         (
+            "GRANT UPDATE (tenant_id) ON tenants TO streamspace_tenant",
+            "tenants: the unique key tenants_live_id spans tenants, and the tenant login may UPDATE its column tenant_id",
+        ),
+        (
+            "GRANT INSERT (revision) ON changes TO streamspace_tenant",
+            "changes: the unique key changes_revision_key spans tenants, and the tenant login may INSERT its column revision",
+        ),
+        (
+            "GRANT INSERT (scope) ON requests TO streamspace_tenant",
+            "requests: the tenant login may INSERT the scope of a reply",
+        ),
+        (
+            "GRANT USAGE ON SEQUENCE changes_change_id_seq TO streamspace_tenant",
+            "changes_change_id_seq: streamspace_tenant has USAGE on the sequence",
+        ),
+        (
+            "CREATE FUNCTION one() RETURNS integer LANGUAGE sql AS 'SELECT 1'; GRANT EXECUTE ON FUNCTION one() TO PUBLIC",
+            "one(): everybody may call it",
+        ),
+        (
+            "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO streamspace_tenant",
+            "streamspace_tenant: what streamspace_owner makes later is granted at once",
+        ),
+        (
             "ALTER TABLE requests NO FORCE ROW LEVEL SECURITY",
             "requests: row-level security is not enabled and forced",
         ),
@@ -230,6 +298,7 @@ async fn what_only_a_superuser_can_break_is_found() {
     // A server of its own: logins belong to all databases of a server.
     let test = TestDatabase::with_own_server().await;
     let mut superuser = PgConnection::connect(&test.superuser_url).await.unwrap();
+    run(&mut superuser, "CREATE ROLE spy LOGIN").await;
     for (break_it, mend_it, expected) in [
         (
             "ALTER ROLE streamspace_tenant BYPASSRLS",
@@ -250,6 +319,52 @@ async fn what_only_a_superuser_can_break_is_found() {
             "GRANT TEMP ON DATABASE streamspace TO PUBLIC",
             "REVOKE TEMP ON DATABASE streamspace FROM PUBLIC",
             "streamspace_tenant: the login has TEMP on the database",
+        ),
+        (
+            "GRANT streamspace_tenant TO spy",
+            "REVOKE streamspace_tenant FROM spy",
+            "spy: it is a member of streamspace_tenant",
+        ),
+        (
+            "ALTER ROLE streamspace_operator REPLICATION",
+            "ALTER ROLE streamspace_operator NOREPLICATION",
+            "streamspace_operator: the login is REPLICATION",
+        ),
+        (
+            "GRANT pg_read_all_data TO streamspace_tenant",
+            "REVOKE pg_read_all_data FROM streamspace_tenant",
+            "streamspace_tenant: the login is a member of pg_read_all_data",
+        ),
+        (
+            "ALTER ROLE streamspace_tenant SET streamspace.tenant_uids = '{}'",
+            "ALTER ROLE streamspace_tenant RESET streamspace.tenant_uids",
+            "streamspace_tenant: the setting streamspace.tenant_uids={} is kept for the login",
+        ),
+        (
+            "ALTER DATABASE streamspace SET row_security = off",
+            "ALTER DATABASE streamspace RESET row_security",
+            "everybody: the setting row_security=off is kept",
+        ),
+        (
+            "CREATE EXTENSION dblink",
+            "DROP EXTENSION dblink",
+            "dblink: the extension reaches out of this database",
+        ),
+        (
+            "CREATE SCHEMA aside AUTHORIZATION streamspace_tenant",
+            "DROP SCHEMA aside",
+            "streamspace_tenant: the login owns schema aside",
+        ),
+        (
+            "CREATE EXTENSION file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
+             CREATE FOREIGN TABLE lines (line text) SERVER files OPTIONS (filename '/dev/null')",
+            "DROP EXTENSION file_fdw CASCADE",
+            "lines: row-level security does not hold a foreign table",
+        ),
+        (
+            "ALTER TABLE operations OWNER TO streamspace_maintainer",
+            "ALTER TABLE operations OWNER TO streamspace_owner",
+            "operations: it belongs to streamspace_maintainer",
         ),
         (
             "ALTER TABLE operations OWNER TO streamspace_tenant",

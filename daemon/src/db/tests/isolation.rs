@@ -48,10 +48,7 @@ async fn the_scope_ends_with_its_transaction() {
     // The same connection, as there is but one.
     let mut transaction = database.begin(&Scope::Tenants(vec![])).await.unwrap();
     assert!(visible_tenants(&mut transaction).await.is_empty());
-    sqlx::query("SELECT set_config('streamspace.tenant_uids', '', true)")
-        .execute(&mut *transaction)
-        .await
-        .unwrap();
+    sqlx::query("SET LOCAL streamspace.tenant_uids = ''").execute(&mut *transaction).await.unwrap();
     assert!(visible_tenants(&mut transaction).await.is_empty());
 }
 

@@ -186,3 +186,41 @@ async fn leadership_comes_back_after_postgresql_was_stopped() {
     assert_eq!(led.leader_term, 2);
     only.stop().await;
 }
+
+#[tokio::test]
+async fn a_leader_that_is_asked_to_gives_the_lease_to_another() {
+    let test = TestDatabase::create().await;
+    let mut first = Contender::start(&test, "a").await;
+    let led = first.until("a leads", |now| now.leads).await;
+    let mut second = Contender::start(&test, "b").await;
+    second.until("b follows", |now| now.replica == "a").await;
+    sqlx::query("UPDATE region_controls SET step_down_term = $1")
+        .bind(led.leader_term)
+        .execute(test.database().operator())
+        .await
+        .unwrap();
+    let led = second.until("b leads", |now| now.leads).await;
+    assert_eq!(led.leader_term, 2);
+    let followed = first.until("a follows b", |now| now.replica == "b").await;
+    assert!(!followed.leads);
+    second.stop().await;
+    // It contends again after a while, and that request is over.
+    let led = first.until("a leads again", |now| now.leads).await;
+    assert_eq!(led.leader_term, 3);
+    first.stop().await;
+}
+
+#[tokio::test]
+async fn the_only_replica_leads_again_after_it_stepped_down() {
+    let test = TestDatabase::create().await;
+    let mut only = Contender::start(&test, "a").await;
+    only.until("a leads", |now| now.leads).await;
+    sqlx::query("UPDATE region_controls SET step_down_term = 1")
+        .execute(test.database().operator())
+        .await
+        .unwrap();
+    only.until("a stands down", |now| !now.leads).await;
+    let led = only.until("a leads again", |now| now.leads).await;
+    assert_eq!(led.leader_term, 2);
+    only.stop().await;
+}

@@ -1,5 +1,7 @@
 //! Logins, databases and migrations can be made many times and at once.
 
+use sqlx::{Connection, PgConnection};
+
 use crate::db::migrate::{run, setup};
 use crate::db::testing::TestDatabase;
 use crate::db::{Database, catalogue};
@@ -28,4 +30,25 @@ async fn setup_and_migrations_run_at_once_and_again() {
         .await
         .unwrap();
     assert_eq!(plans, ["free", "professional", "business", "enterprise"]);
+}
+
+/// A database that was made before, or restored, gets it too.
+#[tokio::test]
+async fn setup_takes_from_everybody_what_no_login_needs() {
+    let test = TestDatabase::with_own_server().await;
+    let mut superuser = PgConnection::connect(&test.superuser_url).await.unwrap();
+    sqlx::raw_sql(
+        "GRANT EXECUTE ON FUNCTION set_config TO PUBLIC;
+         GRANT EXECUTE ON FUNCTION pg_try_advisory_lock(bigint) TO PUBLIC;
+         REVOKE EXECUTE ON FUNCTION pg_try_advisory_lock(bigint) FROM streamspace_operator;
+         GRANT USAGE ON LANGUAGE plpgsql TO PUBLIC",
+    )
+    .execute(&mut superuser)
+    .await
+    .unwrap();
+    assert_eq!(catalogue::public_rights(&mut superuser).await.unwrap().len(), 3);
+    // They are told, and keep nobody from starting.
+    catalogue::check(test.database().operator()).await.unwrap();
+    setup(&test.superuser_url, "streamspace").await.unwrap();
+    assert_eq!(catalogue::public_rights(&mut superuser).await.unwrap(), []);
 }

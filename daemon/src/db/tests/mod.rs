@@ -1,10 +1,13 @@
 //! Against a real PostgreSQL.
 
+mod attacks;
+mod backfill;
 mod catalogue;
 mod changes;
 mod isolation;
 mod lease;
 mod migrate;
+mod partitions;
 mod replicas;
 mod requests;
 

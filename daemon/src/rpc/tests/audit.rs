@@ -10,9 +10,11 @@ use tower::{Layer as _, Service as _, ServiceBuilder, ServiceExt as _, service_f
 
 use super::*;
 use crate::rpc::{
+    Caller,
     audit::{AuditLayer, AuditedResource, Ending, MUTATION_DEADLINE},
     peer::PeerJudge,
     policy::PolicyLayer,
+    status::refuse,
 };
 
 const CREATE: &str = "streamspace.admin.v1.TenantService/CreateTenant";
@@ -231,4 +233,29 @@ async fn nothing_passes_without_the_policy_layer_in_front() {
     let response = layer.layer(handler).call(request(CREATE, &peer, create())).await.unwrap();
     assert_eq!(read(response).await.0.code(), Code::Internal);
     assert_eq!(sink.events(), []);
+}
+
+#[tokio::test]
+async fn the_outcome_names_the_approval_that_was_used_and_none_that_was_rolled_back() {
+    let world = World::new();
+    let uses = |answer: fn() -> Response<Body>| {
+        move |request: Request<Body>| {
+            let caller = request.extensions().get::<Caller>().unwrap();
+            caller.notes.approved_by("approvals/7");
+            async move { answer() }
+        }
+    };
+    world.call(CREATE, create(), uses(well)).await;
+    let refuses = || refuse(&Status::failed_precondition("the etag is another one"));
+    world.call(CREATE, create(), uses(refuses)).await;
+    let outcomes: Vec<String> = world
+        .sink
+        .events()
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::Outcome(record, _) => Some(record.rule),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(outcomes, ["least-role; approvals/7", "least-role"]);
 }

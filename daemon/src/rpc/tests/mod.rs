@@ -3,6 +3,7 @@
 mod audit;
 mod peer;
 mod policy;
+mod streams;
 mod tls;
 
 use std::{
@@ -22,11 +23,17 @@ use http_body_util::{BodyExt as _, Full};
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{CertificateParams, DistinguishedName, Issuer, KeyPair};
 use rustls::pki_types::CertificateDer;
-use streamspace_core::{access::Role, ids::TenantUid};
+use streamspace_core::{
+    access::Role,
+    ids::{GrantId, TenantUid},
+};
 use tempfile::TempDir;
+use tokio::sync::watch;
 use tonic::{Status, body::Body};
+use uuid::Uuid;
 
 use super::{
+    BreakGlass,
     audit::{AuditRecord, AuditSink, AuditUnavailable, Outcome},
     peer::{CertificateStatus, PeerInfo, Standing},
 };
@@ -107,19 +114,67 @@ fn connection(certificates: Vec<CertificateDer<'static>>) -> PeerInfo {
     PeerInfo::new("192.0.2.7:4711".parse().unwrap(), certificates)
 }
 
-#[derive(Default)]
-struct KnownStatus(Mutex<HashMap<String, Standing>>);
+/// What a test knows of certificates and people.
+struct KnownStatus {
+    revoked: Mutex<HashMap<String, Standing>>,
+    locked: Mutex<HashMap<String, Standing>>,
+    grants: Mutex<HashMap<String, BreakGlass>>,
+    changes: watch::Sender<u64>,
+}
+
+impl Default for KnownStatus {
+    fn default() -> Self {
+        Self {
+            revoked: Mutex::default(),
+            locked: Mutex::default(),
+            grants: Mutex::default(),
+            changes: watch::Sender::new(0),
+        }
+    }
+}
 
 impl KnownStatus {
+    fn changed(&self) {
+        self.changes.send_modify(|version| *version += 1);
+    }
+
     fn revoke(&self, serial: &str) {
         let standing = Standing::Revoked { since: now(), reason: "lost laptop".into() };
-        self.0.lock().unwrap().insert(serial.into(), standing);
+        self.revoked.lock().unwrap().insert(serial.into(), standing);
+        self.changed();
+    }
+
+    fn lock(&self, operator: &str) {
+        let standing = Standing::Locked { until: None, reason: "on leave".into() };
+        self.locked.lock().unwrap().insert(operator.into(), standing);
+        self.changed();
+    }
+
+    fn grant(&self, operator: &str, until: Timestamp) {
+        let grant = BreakGlass { grant: GrantId(Uuid::now_v7()), until };
+        self.grants.lock().unwrap().insert(operator.into(), grant);
+        self.changed();
+    }
+
+    fn end_grants(&self) {
+        self.grants.lock().unwrap().clear();
+        self.changed();
     }
 }
 
 impl CertificateStatus for KnownStatus {
-    fn standing(&self, serial: &str) -> Standing {
-        self.0.lock().unwrap().get(serial).cloned().unwrap_or(Standing::Good)
+    fn standing(&self, serial: &str, operator: &str, _now: Timestamp) -> Standing {
+        let locked = self.locked.lock().unwrap().get(operator).cloned();
+        let revoked = || self.revoked.lock().unwrap().get(serial).cloned();
+        locked.or_else(revoked).unwrap_or(Standing::Good)
+    }
+
+    fn break_glass(&self, operator: &str, now: Timestamp) -> Option<BreakGlass> {
+        self.grants.lock().unwrap().get(operator).copied().filter(|grant| now < grant.until)
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 }
 

@@ -1,0 +1,288 @@
+//! Changes: what every action on a resource does the same way.
+//!
+//! A command says what it acts on and how its request is sent. From here come the
+//! flags, the reason, the question before something is lost, the preview, the
+//! line that tells what was done, and what the change brings with it.
+
+use std::{fmt::Write as _, time::Duration};
+
+use clap::Args;
+use prost::{Message, Name};
+use serde_json::Value;
+use streamspace_client::{ClientError, text::escape};
+use streamspace_proto::{
+    json::to_value,
+    policy::methods,
+    v1::{Consequence, MethodPolicy},
+};
+use uuid::Uuid;
+
+use crate::{
+    confirm::{ConfirmArgs, Question, ask, asks, confirm},
+    errors::{Doing as _, Failure, Outcome},
+    output::preview,
+    resource::word,
+    shell::Shell,
+    time::{parse_duration, proto_duration},
+};
+
+/// Flags of every change.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ChangeArgs {
+    /// Show what would change, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Why, for the audit log
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+}
+
+impl ChangeArgs {
+    /// The reason, or none as the contract writes it.
+    pub(crate) fn reason(&self) -> String {
+        self.reason.clone().unwrap_or_default()
+    }
+}
+
+/// The flag of a change that can end by itself.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ForArgs {
+    /// When it ends by itself: 90s, 30m, 8h, 7d
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) lifetime: Option<Duration>,
+}
+
+/// The flag of a change that must not overwrite somebody else's.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct MatchArgs {
+    /// Only where the tenant still has this etag
+    #[arg(long, value_name = "ETAG")]
+    pub(crate) if_match: Option<String>,
+}
+
+impl MatchArgs {
+    /// The etag, or none as the contract writes it.
+    pub(crate) fn etag(&self) -> String {
+        self.if_match.clone().unwrap_or_default()
+    }
+}
+
+/// An id that tells a retry from a second wish.
+pub(crate) fn request_id() -> String {
+    Uuid::new_v4().to_string()
+}
+
+/// What the request of an action carries.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Given {
+    pub(crate) name: String,
+    pub(crate) etag: String,
+    pub(crate) validate_only: bool,
+    pub(crate) request_id: String,
+    pub(crate) reason: String,
+    pub(crate) ttl: Option<prost_types::Duration>,
+}
+
+/// Sends the request of an action: what every one has, and the fields named.
+macro_rules! send {
+    ($connection:expr, $given:expr, $service:ident.$method:ident, $request:ident { $($field:ident),* }) => {{
+        let given: &$crate::change::Given = $given;
+        let request = streamspace_proto::v1::$request {
+            name: given.name.clone(),
+            validate_only: given.validate_only,
+            request_id: given.request_id.clone(),
+            reason: given.reason.clone(),
+            $($field: given.$field.clone(),)*
+        };
+        $crate::resource::call!($connection, $service.$method(request))
+    }};
+}
+pub(crate) use send;
+
+/// What the daemon answers a change with.
+pub(crate) trait Reply: Message + Name + Sized {
+    /// What the change brings with it.
+    fn consequences(&self) -> &[Consequence] {
+        &[]
+    }
+
+    /// What a preview compares of it.
+    fn compared(&self) -> Outcome<Value> {
+        Ok(to_value(self)?)
+    }
+}
+
+/// One change of one resource.
+#[derive(Default)]
+pub(crate) struct Action<'a> {
+    /// `Service.Method`; its rule says whether a reason is needed.
+    pub(crate) method: &'static str,
+    /// Completes "cannot …".
+    pub(crate) doing: String,
+    /// The full name of the resource.
+    pub(crate) name: String,
+    /// The etag that it must have; empty for any.
+    pub(crate) etag: String,
+    /// When it ends by itself.
+    pub(crate) lifetime: Option<Duration>,
+    /// What a preview says where no field of the resource shows it.
+    pub(crate) effect: &'a str,
+    /// Whether nothing is left of the resource.
+    pub(crate) ends_it: bool,
+    /// What is asked before something is lost.
+    pub(crate) loss: Option<Loss<'a>>,
+}
+
+/// What is lost, and what answers the question.
+pub(crate) struct Loss<'a> {
+    pub(crate) args: &'a ConfirmArgs,
+    pub(crate) question: Question<'a>,
+}
+
+/// Does a change, or shows what it would do and ends with [`Failure::Changes`].
+///
+/// `before` is the resource as it is, for the preview. `send` makes the call.
+/// What was done is told by `done`.
+pub(crate) async fn act<R: Reply>(
+    shell: &Shell,
+    change: &ChangeArgs,
+    action: Action<'_>,
+    before: impl AsyncFnOnce() -> Outcome<Value>,
+    send: impl AsyncFn(&Given) -> Result<R, ClientError>,
+    done: impl FnOnce(&R) -> String,
+) -> Outcome<R> {
+    let mut given = Given {
+        name: action.name.clone(),
+        etag: action.etag.clone(),
+        validate_only: change.dry_run,
+        request_id: request_id(),
+        reason: change.reason(),
+        ttl: proto_duration(action.lifetime)?,
+    };
+    let doing = || action.doing.clone();
+    if change.dry_run {
+        let before = before().await?;
+        let reply = send(&given).await.doing(doing)?;
+        let after = if action.ends_it { Value::Null } else { reply.compared()? };
+        // `regions/-` is whichever answered.
+        let name = before.get("name").and_then(Value::as_str).unwrap_or(&action.name);
+        return Err(show(shell, name, &before, &after, action.effect, &reply)?);
+    }
+    given.reason = reason(shell, action.method, change.reason.clone()).await?;
+    if let Some(Loss { args, question }) = &action.loss {
+        let mut what = question.what.to_owned();
+        if asks(shell, args, question) {
+            // Who types a name should know what it brings first.
+            let trial = Given { validate_only: true, ..given.clone() };
+            let reply = send(&trial).await.doing(doing)?;
+            for consequence in reply.consequences() {
+                what = what + "\n" + &consequence.message;
+            }
+        }
+        confirm(shell, args, &Question { what: &what, ..*question }).await?;
+    }
+    let reply =
+        send(&given).await.map_err(|error| approvable(error, action.method)).doing(doing)?;
+    shell.talk(&done(&reply));
+    tell_consequences(shell, &reply);
+    Ok(reply)
+}
+
+/// Says who can approve what waits for a second person.
+fn approvable(mut error: ClientError, method: &str) -> ClientError {
+    if let ClientError::Refused(refusal) = &mut error
+        && refusal.reason.as_deref() == Some("APPROVAL_REQUIRED")
+    {
+        let least = rule(method).least_role();
+        let role = || word("ROLE_", least.as_str_name());
+        refusal.metadata.entry("role".into()).or_insert_with(role);
+    }
+    error
+}
+
+/// Prints a preview; the failure says that something would change. Where nothing
+/// would, it is told and the failure is none of ours.
+pub(crate) fn show<R: Reply>(
+    shell: &Shell,
+    name: &str,
+    before: &Value,
+    after: &Value,
+    effect: &str,
+    reply: &R,
+) -> Outcome<Failure> {
+    let mut text = preview(name, before, after, shell.terminal.output.colour);
+    if text.is_empty() && !effect.is_empty() {
+        text = format!("~ {}\n", escape(name));
+    }
+    if text.is_empty() {
+        shell.talk(&format!("{name} is so already; nothing would change"));
+        return Ok(Failure::NothingToDo);
+    }
+    if !effect.is_empty() {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "~   {}", escape(effect));
+    }
+    text.push_str(&consequence_lines(reply));
+    shell.print(&text)?;
+    Ok(Failure::Changes)
+}
+
+/// What a change would bring with it, below its preview.
+pub(crate) fn consequence_lines<R: Reply>(reply: &R) -> String {
+    let mut lines = String::new();
+    for consequence in reply.consequences() {
+        // Writing to a string does not fail.
+        let _ = writeln!(lines, "! {}", escape(&consequence.message));
+    }
+    lines
+}
+
+/// Tells what a change brought with it.
+pub(crate) fn tell_consequences<R: Reply>(shell: &Shell, reply: &R) {
+    for consequence in reply.consequences() {
+        shell.talk(&format!("note: {}", consequence.message));
+    }
+}
+
+/// The access rule of a method, `Service.Method`, as the contract carries it.
+pub(crate) fn rule(method: &str) -> MethodPolicy {
+    let path = method.replace('.', "/");
+    let is_it = |full: &str| full.rsplit('.').next() == Some(path.as_str());
+    let found = methods().into_iter().find(|method| is_it(&method.path));
+    found.map(|method| method.policy).unwrap_or_default()
+}
+
+/// The reason of the flag; where the method needs one and a person is there, one
+/// that is typed.
+pub(crate) async fn reason(shell: &Shell, method: &str, given: Option<String>) -> Outcome<String> {
+    let given = match given {
+        Some(reason) => reason,
+        None if !rule(method).needs_reason => return Ok(String::new()),
+        None if shell.terminal.can_ask() => ask("Why, for the audit log: ".into()).await?,
+        None => String::new(),
+    };
+    let given = given.trim().to_owned();
+    if given.is_empty() {
+        return Err(Failure::Usage {
+            message: "a reason is needed".into(),
+            next: "say why with --reason TEXT; it goes to the audit log".into(),
+        });
+    }
+    Ok(given)
+}
+
+#[cfg(test)]
+mod tests {
+    use streamspace_proto::v1::AuditClass;
+
+    use super::*;
+
+    #[test]
+    fn the_contract_says_what_needs_a_reason() {
+        assert!(rule("TenantService.SuspendTenant").needs_reason);
+        assert!(rule("RegionService.StepDown").needs_reason);
+        assert!(!rule("TenantService.ResumeTenant").needs_reason);
+        assert_eq!(rule("TenantService.ArchiveTenant").audit_class(), AuditClass::Destructive);
+        assert_eq!(rule("TenantService.Nothing"), MethodPolicy::default());
+    }
+}

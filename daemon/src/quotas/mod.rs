@@ -1,0 +1,7 @@
+//! How much a tenant may use: what the plan gives, what was set instead of it for ever or
+//! for a time, and what the cluster counts.
+
+mod input;
+pub mod service;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,3 @@
+//! Sessions: what a user's desktop becomes in the cluster.
+
+pub mod manifests;
