@@ -30,8 +30,8 @@ test: needs-tests ## Run everything that CI tests, on a real PostgreSQL and a re
 lint: needs-lint ## Check format, lints, bans and the contract
 	$(DEV)/lint
 
-bench: needs ## Measure, as ratios within one run
-	$(CARGO) run --release -p streamspace-tests --example bench
+bench: needs-tests ## Measure, as ratios within one run
+	$(CARGO) run --release -p streamspace-tests --example bench -- $(ARGS)
 
 man: ## Write the manual pages anew
 	$(CARGO) run -q -p ssctl -- man man

@@ -72,6 +72,8 @@ func apiserverArgs(l layout, etcd string, port int) []string {
 		"--service-account-signing-key-file=" + l.path("service-account.key"),
 		"--service-cluster-ip-range=10.96.0.0/16",
 		"--authorization-mode=RBAC",
+		// As in most clusters, so that what refuses a privileged pod is the namespace.
+		"--allow-privileged=true",
 		// There is one server and nothing routes to it through a Service.
 		"--endpoint-reconciler-type=none",
 		"--shutdown-delay-duration=0s",

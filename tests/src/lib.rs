@@ -12,6 +12,7 @@ pub mod daemon;
 pub mod database;
 pub mod http;
 pub mod janitor;
+pub mod life;
 pub mod ports;
 pub mod proxy;
 pub mod random;

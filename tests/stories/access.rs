@@ -12,6 +12,7 @@ use streamspace_proto::{
     },
 };
 use streamspace_tests::{
+    life,
     authority::{Authority, Wish},
     region::Region,
     rpc::{self, Identity},
@@ -252,8 +253,9 @@ fn a_certificate_for_one_tenant_sees_that_one_alone() {
     story(async {
         let region = Region::start().await;
         let admin = region.admin();
+        life::trial_plan(admin).await;
         for id in ["own-inc", "other-inc"] {
-            admin.ok(&["tenant", "create", id, "--plan", "free", "--seats", "1", "--wait"]).await;
+            admin.ok(&["tenant", "create", id, "--plan", "trial", "--seats", "1", "--wait"]).await;
         }
         let arguments =
             ["token", "create", "--operator", "tess", "--role", "admin", "--tenant", "own-inc"];
@@ -298,11 +300,9 @@ fn a_certificate_for_one_tenant_sees_that_one_alone() {
         assert!(!seen.iter().any(|line| line.contains("other-inc")), "{seen:?}");
 
         // The operations of its tenant alone.
-        let delete = ["--reason", "end", "--confirm", "other-inc", "--wait"];
-        admin.ok(&[&["tenant", "delete", "other-inc"][..], &delete].concat()).await;
+        life::bury(admin, "other-inc").await;
         assert_eq!(tess.json(&["operation", "list"]).await, Value::Array(vec![]));
-        let delete = ["--reason", "end", "--confirm", "own-inc", "--wait"];
-        tess.ok(&[&["tenant", "delete", "own-inc"][..], &delete].concat()).await;
+        life::bury(&tess, "own-inc").await;
         assert_eq!(tess.json(&["operation", "list"]).await.as_array().unwrap().len(), 1);
 
         // A new tenant of the same name is another one, and not its own.

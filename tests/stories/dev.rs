@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::Signal;
 use serde_json::Value;
 use streamspace_tests::{
+    life,
     daemon::{Daemon, Log},
     janitor,
     region::shared_cluster,
@@ -135,8 +136,11 @@ fn a_development_region_on_the_simulator_keeps_its_data() {
         let create = ["tenant", "create", "delta-gmbh", "--plan", "professional", "--seats", "5"];
         dev.ssctl.run(&[&create[..], &["--dry-run"]].concat()).await.exits(3);
         dev.ssctl.ok(&[&create[..], &["--wait"]].concat()).await;
-        let delete = ["tenant", "delete", "charlie-llc", "--reason", "tour", "--yes", "--wait"];
-        dev.ssctl.ok(&delete).await;
+        let archive = ["tenant", "archive", "charlie-llc", "--reason", "tour", "--yes", "--wait"];
+        dev.ssctl.ok(&archive).await;
+        dev.ssctl.ok(&["tenant", "restore", "charlie-llc", "--wait"]).await;
+        let labelled = ["tenant", "set", "charlie-llc", "--display-name", "Charlie the Second"];
+        dev.ssctl.ok(&labelled).await;
 
         // A second one on the same data is refused, and the first goes on.
         let data = dev.data.display().to_string();
@@ -154,10 +158,12 @@ fn a_development_region_on_the_simulator_keeps_its_data() {
         dev.interrupt().await;
         assert_eq!(postgres_below(&dev.data), [""; 0], "no PostgreSQL stays");
 
-        // The next start finds the same, and a sample that was deleted stays deleted.
+        // The next start finds the same, and a sample that was changed stays changed.
         dev.start(&[]).await;
-        let kept = ["acme-corp", "beta-inc", "delta-gmbh"];
+        let kept = ["acme-corp", "beta-inc", "charlie-llc", "delta-gmbh"];
         dev.are_active(&kept).await;
+        let charlie = dev.ssctl.json(&["tenant", "show", "charlie-llc"]).await;
+        assert_eq!(charlie["displayName"], "Charlie the Second");
         let again = dev.ssctl.json(&["tenant", "show", "acme-corp"]).await;
         assert_eq!(again["uid"], acme["uid"]);
         assert_eq!(again["etag"], acme["etag"], "nothing was changed by the restart");
@@ -184,9 +190,11 @@ fn a_development_region_on_a_real_cluster() {
         let acme = namespaces.get("tenant-acme-corp").await.unwrap();
         assert_eq!(acme.metadata.labels.unwrap()["control.stream.space/plan"], "business");
         // It leaves the cluster as it was.
+        life::trial_plan(&dev.ssctl).await;
         for id in ["acme-corp", "beta-inc", "charlie-llc"] {
-            let delete = ["tenant", "delete", id, "--reason", "end of story", "--yes", "--wait"];
-            dev.ssctl.ok(&delete).await;
+            let trial = ["tenant", "set", id, "--plan", "trial", "--accept-overcommit", "--wait"];
+            dev.ssctl.ok(&trial).await;
+            life::bury(&dev.ssctl, id).await;
             let namespace = namespaces.get_opt(&format!("tenant-{id}")).await.unwrap();
             assert!(namespace.is_none(), "{id} is gone");
         }

@@ -196,7 +196,12 @@ fn while_a_tenant_is_paused_drift_is_left_alone_and_shown() {
             holds(shown["pause"]["reason"] == "mending by hand", || shown.to_string())
         })
         .await;
-        ssctl.ok(&["region", "show"]).await.prints("paused");
+        until("the region tells of it", async || {
+            let shown = ssctl.json(&["region", "show"]).await;
+            holds(shown["pausedTenants"] == 1, || shown.to_string())
+        })
+        .await;
+        ssctl.ok(&["region", "show"]).await.prints("aused");
 
         for case in &CASES {
             let api = case.api(&hand, &namespace);

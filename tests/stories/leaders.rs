@@ -10,6 +10,7 @@ use streamspace_tests::{
     region::Region,
     replica::{Replica, leader},
     runtime::story,
+    ssctl::Ssctl,
     wait::{holds, until, within},
 };
 
@@ -21,7 +22,7 @@ fn when_the_leader_is_killed_another_leads_within_ten_seconds() {
         let region = Region::start().await;
         let second = Replica::of(&region, "second").await;
         let person = region.admin().at(second.grpc());
-        let (first, term) = leader(&person).await;
+        let (first, term) = known_leader(&person).await;
         assert_ne!(first, second.name(), "the first one leads");
 
         let begin = Instant::now();
@@ -53,7 +54,7 @@ fn a_leader_that_slept_past_its_lease_changes_nothing_when_it_wakes() {
         let region = Region::start().await;
         let second = Replica::of(&region, "second").await;
         let person = region.admin().at(second.grpc());
-        let (first, term) = leader(&person).await;
+        let (first, term) = known_leader(&person).await;
         assert_ne!(first, second.name());
 
         // A burst of writes, and in the middle of it the leader sleeps.
@@ -100,7 +101,7 @@ fn a_leader_steps_down_when_asked_to() {
         let region = Region::start().await;
         let second = Replica::of(&region, "second").await;
         let admin = region.admin();
-        let (first, term) = leader(admin).await;
+        let (first, term) = known_leader(admin).await;
         assert_ne!(first, second.name());
         admin.run(&["region", "step-down"]).await.exits(2).says("reason");
         admin.ok(&["region", "step-down", "--reason", "maintenance of the machine"]).await;
@@ -112,7 +113,17 @@ fn a_leader_steps_down_when_asked_to() {
     });
 }
 
-async fn until_active(region: &Region, person: &streamspace_tests::ssctl::Ssctl, ids: &[String]) {
+/// Who leads, once the replica that is asked knows.
+async fn known_leader(person: &Ssctl) -> (String, i64) {
+    until("it is known who leads", async || {
+        let (name, term) = leader(person).await;
+        holds(!name.is_empty(), || "nobody".to_owned())?;
+        Ok::<_, String>((name, term))
+    })
+    .await
+}
+
+async fn until_active(region: &Region, person: &Ssctl, ids: &[String]) {
     until("all of them are as wished", async || {
         let query = "SELECT count(*) FROM tenants WHERE state = 'active' AND \
                      observed_generation = generation";

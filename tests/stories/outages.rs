@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use streamspace_proto::v1::{DeleteTenantRequest, ListTenantsRequest};
 use streamspace_tests::{
+    life,
     database::Server,
     http,
     region::{Region, own_cluster, shared_cluster},
@@ -103,9 +104,11 @@ fn while_the_api_server_is_away_wishes_are_kept_and_come_true_afterwards() {
         }
         let region = Region::on(server, cluster).await;
         let ssctl = region.admin();
+        life::trial_plan(ssctl).await;
         for id in ["before", "leaving"] {
-            ssctl.ok(&["tenant", "create", id, "--plan", "free", "--seats", "1", "--wait"]).await;
+            ssctl.ok(&["tenant", "create", id, "--plan", "trial", "--seats", "1", "--wait"]).await;
         }
+        life::archive(ssctl, "leaving").await;
         let process = region.process_id().await;
 
         region.cluster().stop_apiserver().await.unwrap();
@@ -122,7 +125,7 @@ fn while_the_api_server_is_away_wishes_are_kept_and_come_true_afterwards() {
         ssctl.ok(&create).await;
         let delete = ["tenant", "delete", "leaving", "--reason", "end", "--confirm", "leaving"];
         ssctl.ok(&delete).await;
-        let wait = ["tenant", "set", "before", "--seats", "2", "--wait", "--timeout", "3s"];
+        let wait = ["tenant", "set", "before", "--plan", "free", "--wait", "--timeout", "3s"];
         ssctl.run(&wait).await.exits(9).says("tenants/before");
         let state = |id: &'static str| async move {
             ssctl.json(&["tenant", "show", id]).await["state"].clone()

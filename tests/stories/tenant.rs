@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
+use kube::{
+    Api,
+    api::{ObjectMeta, Patch, PatchParams, PostParams},
+};
 use serde_json::{Value, json};
 use streamspace_proto::v1::{
     CreateTenantRequest, DeleteTenantRequest, GetTenantRequest, Tenant, TenantState,
     UpdateTenantRequest,
 };
 use streamspace_tests::{
+    life,
     region::{REGION, Region},
     rpc,
     runtime::story,
@@ -111,6 +115,14 @@ fn a_tenant_from_its_preview_to_its_tombstone() {
         assert_eq!(live.metadata.labels.unwrap()["control.stream.space/plan"], "enterprise");
         assert_eq!(count(&region, "tenant_subscription").await, 2);
 
+        // Its plan keeps it for a year; the trial keeps nothing.
+        life::trial_plan(ssctl).await;
+        let trial = ["tenant", "set", "acme-corp", "--plan", "trial", "--wait"];
+        ssctl.ok(&[&trial[..], &["--accept-overcommit"]].concat()).await;
+        let early = ["tenant", "delete", "acme-corp", "--reason", "x", "--confirm", "acme-corp"];
+        ssctl.run(&early).await.exits(12).says("archive");
+        life::archive(ssctl, "acme-corp").await;
+
         // The end needs a reason and a confirmation, each told apart.
         let delete = ["tenant", "delete", "acme-corp"];
         let reason = ["--reason", "contract ended"];
@@ -121,7 +133,7 @@ fn a_tenant_from_its_preview_to_its_tombstone() {
         ssctl.run(&[&delete[..], &["--dry-run"]].concat()).await.exits(3).prints("acme-corp");
         assert_eq!(
             ssctl.json(&["tenant", "show", "acme-corp"]).await["state"],
-            "TENANT_STATE_ACTIVE",
+            "TENANT_STATE_ARCHIVED",
             "nothing of these deleted it"
         );
         let all = [&delete[..], &reason, &confirm, &["--wait", "-o", "json"]].concat();
@@ -165,7 +177,7 @@ fn drift_that_somebody_else_makes_is_repaired() {
     story(async {
         let region = Region::start().await;
         create(&region, "drift-inc").await;
-        let namespaces = region.namespaces().await;
+        let namespaces = Api::<Namespace>::all(region.break_glass().await);
         let name = region.namespace("drift-inc");
         let pod_security = "pod-security.kubernetes.io/enforce";
 
@@ -256,10 +268,11 @@ fn a_retry_is_not_a_second_effect_and_a_lost_update_is_refused() {
         let region = Region::start().await;
         let connection = region.admin().connection();
         let mut client = connection.tenants();
+        life::trial_plan(region.admin()).await;
 
         let request = CreateTenantRequest {
             tenant_id: "once-ltd".into(),
-            tenant: Some(Tenant { plan: "plans/free".into(), seats: 3, ..Tenant::default() }),
+            tenant: Some(Tenant { plan: "plans/trial".into(), seats: 3, ..Tenant::default() }),
             request_id: Uuid::new_v4().to_string(),
             ..CreateTenantRequest::default()
         };
@@ -327,6 +340,7 @@ fn a_retry_is_not_a_second_effect_and_a_lost_update_is_refused() {
         assert_eq!(active(&region, "once-ltd").await.seats, 4);
 
         // A deletion that is repeated gives the same operation.
+        life::archive(region.admin(), "once-ltd").await;
         let delete = DeleteTenantRequest { etag: String::new(), ..delete };
         let first = client.delete_tenant(delete.clone()).await.unwrap().into_inner();
         let second = client.delete_tenant(delete).await.unwrap().into_inner();

@@ -7,4 +7,5 @@ mod store;
 mod tests;
 
 pub use convert::quota_to_proto;
+pub(crate) use store::joined_plan_columns;
 pub use store::{PlanRecord, current, joined, list};

@@ -25,14 +25,13 @@ impl FromRow<'_, PgRow> for PlanRecord {
     }
 }
 
-/// The plan of a row whose statement has [`joined_plan_columns!`].
+/// The plan of a row whose statement has `joined_plan_columns!`.
 pub fn joined(row: &PgRow) -> Result<Plan, sqlx::Error> {
     read(row, "plan_version", "p_")
 }
 
 /// The columns of `plans AS p` that [`joined`] reads, beside the `plan_id` and the
 /// `plan_version` of the row that they are joined to.
-#[macro_export]
 macro_rules! joined_plan_columns {
     () => {
         "p.rank AS p_rank, p.display_name AS p_display_name, \
@@ -46,6 +45,8 @@ macro_rules! joined_plan_columns {
          p.overcommit_permille AS p_overcommit_permille"
     };
 }
+
+pub(crate) use joined_plan_columns;
 
 fn read(row: &PgRow, version: &str, prefix: &str) -> Result<Plan, sqlx::Error> {
     let column = |name: &str| format!("{prefix}{name}");

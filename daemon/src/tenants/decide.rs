@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::TenantRecord;
 use crate::kube::{
-    Kind, Object, TENANT_UID_LABEL,
+    INSTANCE_LABEL, Kind, Object, TENANT_UID_LABEL,
     index::{Digest, Entry, Verdict},
 };
 
@@ -154,21 +154,26 @@ pub fn known_way(tenant: &TenantRecord, entries: &[Entry]) -> Option<Way> {
 }
 
 /// Judges the live namespace. One of somebody else is taken over only where the
-/// operator said so (`adopt`), and one of another tenant never.
-pub fn way(tenant: &TenantRecord, adopt: bool, live: Option<&Object>) -> Way {
+/// operator said so, for `adopting` installation; an orphan of that installation too,
+/// since no living tenant has a namespace of this name. One of another installation is
+/// never taken.
+pub fn way(tenant: &TenantRecord, adopting: Option<&str>, live: Option<&Object>) -> Way {
     let Some(live) = live else { return Way::Clear };
     if !belongs_to(tenant, live) {
         let namespace = &tenant.namespace;
-        if let Some(uid) = live.label(TENANT_UID_LABEL) {
+        let owner = live.label(INSTANCE_LABEL);
+        if let (Some(owner), Some(instance)) = (owner, adopting)
+            && owner != instance
+        {
             return Way::Blocked(Obstacle::new(
                 "NamespaceExists",
                 format!(
-                    "namespace {namespace} belongs to the tenant with uid {uid}; the daemon does \
-                     not touch it. Delete it, or delete this tenant"
+                    "namespace {namespace} belongs to the installation {owner}; the daemon does \
+                     not touch it. Delete it there, or delete this tenant"
                 ),
             ));
         }
-        if !adopt {
+        if adopting.is_none() {
             return Way::Blocked(Obstacle::new(
                 "NamespaceExists",
                 format!(

@@ -86,6 +86,13 @@ impl ReconcilerSettings {
 pub trait Wishes: Send + Sync {
     /// Every object, the namespace first. Pure: the same for the same input.
     fn of(&self, tenant: &TenantRecord, features: Features) -> Vec<Wish>;
+
+    /// Those of one kind.
+    fn of_kind(&self, tenant: &TenantRecord, features: Features, kind: Kind) -> Vec<Wish> {
+        let mut wishes = self.of(tenant, features);
+        wishes.retain(|wish| wish.kind == kind);
+        wishes
+    }
 }
 
 /// Keeps the tenants of a region in its cluster.
@@ -205,8 +212,7 @@ struct Term {
 impl Term {
     async fn lead(self: Arc<Self>) {
         // What is committed from here on is read from the log; what was before, now.
-        let after = *self.changes.latest().borrow();
-        self.load().await;
+        let after = self.load().await;
         let mut tasks = JoinSet::new();
         for kind in Kind::ALL {
             tasks.spawn(Arc::clone(&self).follow_kind(kind));
@@ -331,10 +337,12 @@ impl Term {
         Ok(Some(Read { tenant: self.ledger.put(tenant), course, sum, pause, breaker }))
     }
 
-    async fn load(&self) {
+    /// Reads every tenant. Returns the revision up to which the change log tells nothing
+    /// that is not in there.
+    async fn load(&self) -> i64 {
         loop {
             match self.load_once().await {
-                Ok(()) => return,
+                Ok(revision) => return revision,
                 Err(error) => {
                     tracing::warn!(%error, "the tenants cannot be read; trying again");
                     tokio::time::sleep(LOOK_AGAIN).await;
@@ -343,12 +351,14 @@ impl Term {
         }
     }
 
-    async fn load_once(&self) -> Result<(), DbError> {
+    async fn load_once(&self) -> Result<i64, DbError> {
         let mut tx = self.db.begin(&Scope::Region).await?;
+        let revision =
+            sqlx::query_scalar("SELECT revision FROM change_sequence").fetch_one(&mut *tx).await?;
         for tenant in store::list(&mut tx, false).await? {
             self.ledger.put(tenant);
         }
-        Ok(())
+        Ok(revision)
     }
 }
 

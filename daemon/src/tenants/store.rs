@@ -225,7 +225,7 @@ macro_rules! select_tenants {
              t.observed_generation, t.create_time, t.update_time, t.adopt, t.prior_state, \
              t.resume_state, t.cordon_until, t.cordon_reason, t.pause_until, t.pause_reason, t.pause_actor, \
              t.archive_time, t.purge_after, ",
-            $crate::joined_plan_columns!(),
+            $crate::plans::joined_plan_columns!(),
             ", (SELECT coalesce(json_agg(json_build_object('id', o.override_id, \
                  'resource', o.resource, 'amount', o.amount, 'reason', o.reason, \
                  'actor', o.actor, 'create', (extract(epoch FROM o.create_time) * 1000000)::bigint, \

@@ -8,7 +8,7 @@ use super::{
     manifests::{self, Surroundings},
     reconciler::Wishes,
 };
-use crate::platform::Features;
+use crate::{kube::Kind, platform::Features};
 
 /// The wishes that [`manifests`] makes.
 #[derive(Clone, Debug)]
@@ -31,16 +31,55 @@ impl ManifestWishes {
     pub fn instance(&self) -> &str {
         &self.with_sessions.instance
     }
-}
 
-impl Wishes for ManifestWishes {
-    fn of(&self, tenant: &TenantRecord, features: Features) -> Vec<Wish> {
+    fn wishes(
+        &self,
+        tenant: &TenantRecord,
+        features: Features,
+        wanted: impl Fn(Kind) -> bool,
+    ) -> Vec<Wish> {
         if matches!(tenant.state, TenantState::Purging | TenantState::Gone) {
             return Vec::new();
         }
         let surroundings =
             if features.sessions_counted { &self.with_sessions } else { &self.without_sessions };
         let objects = manifests::objects(tenant, &tenant.quota(), surroundings);
-        objects.iter().filter_map(|object| Wish::new(object.to_json())).collect()
+        let objects = objects.iter().filter(|object| wanted(object.kind()));
+        objects.filter_map(|object| Wish::new(object.to_json())).collect()
+    }
+}
+
+impl Wishes for ManifestWishes {
+    fn of(&self, tenant: &TenantRecord, features: Features) -> Vec<Wish> {
+        self.wishes(tenant, features, |_kind| true)
+    }
+
+    fn of_kind(&self, tenant: &TenantRecord, features: Features, kind: Kind) -> Vec<Wish> {
+        // Most of the work is to write an object down, so the others are not.
+        self.wishes(tenant, features, |of| of == kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tenants::{manifests::NetworkConfig, store::testing::a_tenant};
+
+    #[test]
+    fn those_of_one_kind_are_those_among_all() {
+        let wishes = ManifestWishes::new(Surroundings {
+            instance: "streamspace".into(),
+            control_namespace: "streamspace-system".into(),
+            network: NetworkConfig::default(),
+            sessions_counted: false,
+        });
+        let (tenant, features) = (a_tenant(), Features::default());
+        let all = wishes.of(&tenant, features);
+        for kind in Kind::ALL {
+            let mut among = all.clone();
+            among.retain(|wish| wish.kind == kind);
+            assert_eq!(wishes.of_kind(&tenant, features, kind), among, "{kind}");
+        }
+        assert!(!wishes.of_kind(&tenant, features, Kind::NetworkPolicy).is_empty());
     }
 }

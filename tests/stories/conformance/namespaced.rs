@@ -18,7 +18,7 @@ use kube::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    apply, behaviours, get, gone, namespaces, next, refusal, send, unique, version, watch, within,
+    apply, behaviours, get, gone, namespaces, next, refusal, send, unique, watch, within,
 };
 
 behaviours![

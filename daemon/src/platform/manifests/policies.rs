@@ -166,6 +166,15 @@ impl Manifests {
                 ),
                 reason: forbidden(),
                 ..Default::default()
+            }, Validation {
+                // The right to make pods is for dry runs that prove isolation.
+                expression: "request.operation != 'CREATE' || request.resource.group != '' || \
+                             !(request.resource.resource in ['pods', 'services']) || \
+                             (has(request.dryRun) && request.dryRun)"
+                    .into(),
+                message: Some("the daemon makes pods and services in dry runs only".into()),
+                reason: forbidden(),
+                ..Default::default()
             }]),
             ..fail()
         };

@@ -73,7 +73,8 @@ impl Manifests {
             rule("events.k8s.io", &["events"], &["get", "list", "watch", "create", "patch"]),
         ]);
         rules.extend(given_to_tenants());
-        // Dry runs alone, which prove that admission refuses what a tenant must not have.
+        // For dry runs that prove that admission refuses what a tenant must not have; the
+        // policy of the term refuses all others.
         rules.push(rule("", &["pods", "services"], &["create"]));
         rules.extend(self.fence_rules());
         rules.push(definitions());

@@ -128,21 +128,24 @@ fn dying() -> Object {
 #[test]
 fn a_namespace_of_somebody_else_is_taken_over_only_when_told_so() {
     let tenant = a_tenant();
-    assert_eq!(way(&tenant, false, None), Way::Clear);
-    assert!(matches!(way(&tenant, false, Some(&foreign())), Way::Blocked(_)));
-    assert_eq!(way(&tenant, true, Some(&foreign())), Way::Clear);
-    let another = namespace(|it| {
+    assert_eq!(way(&tenant, None, None), Way::Clear);
+    assert!(matches!(way(&tenant, None, Some(&foreign())), Way::Blocked(_)));
+    assert_eq!(way(&tenant, Some("streamspace"), Some(&foreign())), Way::Clear);
+    let orphan = namespace(|it| {
         it["metadata"]["labels"][TENANT_UID_LABEL] = json!(uuid::Uuid::nil().to_string());
     });
-    assert!(matches!(way(&tenant, true, Some(&another)), Way::Blocked(_)));
+    assert!(matches!(way(&tenant, None, Some(&orphan)), Way::Blocked(_)));
+    let instance = orphan.label(INSTANCE_LABEL).unwrap();
+    assert_eq!(way(&tenant, Some(instance), Some(&orphan)), Way::Clear);
+    assert!(matches!(way(&tenant, Some("another"), Some(&orphan)), Way::Blocked(_)));
     // A hand took every label; what we wrote there tells.
     let bare = namespace(|it| it["metadata"]["labels"] = json!({}));
-    assert_eq!(way(&tenant, false, Some(&bare)), Way::Clear);
+    assert_eq!(way(&tenant, None, Some(&bare)), Way::Clear);
 }
 
 #[test]
 fn a_namespace_that_ends_is_waited_for_in_the_clusters_words() {
-    let Way::Wait(obstacle) = way(&a_tenant(), false, Some(&dying())) else { panic!("no wait") };
+    let Way::Wait(obstacle) = way(&a_tenant(), None, Some(&dying())) else { panic!("no wait") };
     assert_eq!(obstacle.reason, "NamespaceTerminating");
     assert_eq!(obstacle.message, "Some resources remain: pods.");
     let known = entries(&[(Kind::Namespace, dying(), Verdict::Unwished)]);

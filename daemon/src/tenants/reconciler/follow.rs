@@ -23,11 +23,11 @@ const CHANGE_BATCH: i64 = 500;
 /// The label that names a tenant to people.
 const TENANT_LABEL: &str = "control.stream.space/tenant";
 
-/// The wishes of the tenant that was looked at last: objects come in the order of their
-/// namespaces when they are listed.
+/// The wishes of one kind of the tenant that was looked at last: objects come in the
+/// order of their namespaces when they are listed.
 #[derive(Default)]
 pub(super) struct Recent {
-    of: Option<(TenantUid, i64)>,
+    of: Option<(TenantUid, i64, Kind)>,
     wishes: Vec<Wish>,
 }
 
@@ -145,9 +145,9 @@ impl Term {
         if !tenant.state.wants_objects() {
             return Verdict::Unwished;
         }
-        let key = Some((tenant.uid, tenant.generation));
+        let key = Some((tenant.uid, tenant.generation, kind));
         if recent.of != key {
-            recent.wishes = self.wishes.of(&tenant, self.features);
+            recent.wishes = self.wishes.of_kind(&tenant, self.features, kind);
             recent.of = key;
         }
         let mut wishes = recent.wishes.iter();

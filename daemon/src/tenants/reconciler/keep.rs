@@ -38,7 +38,8 @@ impl Term {
             way
         } else {
             let live = self.cluster.get(Kind::Namespace, "", &tenant.namespace).await?;
-            decide::way(tenant, tenant.adopt, live.as_ref())
+            let adopting = tenant.adopt.then_some(self.settings.instance.as_str());
+            decide::way(tenant, adopting, live.as_ref())
         };
         match way {
             Way::Clear => {}

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use streamspace_core::{
     conditions::{self, Condition, ConditionStatus},
-    tenant::{Event, advance},
+    tenant::{Event, TenantState, advance},
 };
 
 use crate::tenants::{TenantRecord, decide::Obstacle};
@@ -106,6 +106,11 @@ impl Seen {
             _ => true,
         });
         if let Some(Ok(state)) = event.map(|event| advance(current.state, event)) {
+            if current.state == TenantState::Provisioning {
+                // The permission was for the namespace that was found, and not for
+                // another that somebody makes later.
+                tenant.adopt = false;
+            }
             tenant.state = state;
             tenant.observed_generation = generation;
         }
@@ -164,7 +169,6 @@ fn list(sentences: &[String]) -> String {
 mod tests {
     use super::*;
     use crate::tenants::store::testing::a_tenant;
-    use streamspace_core::tenant::TenantState;
 
     fn later() -> Timestamp {
         Timestamp::from_second(1000).unwrap()
@@ -211,6 +215,14 @@ mod tests {
         let tenant = seen.apply_to(&a_tenant(), later());
         assert_eq!(tenant.state, TenantState::Provisioning);
         assert_eq!(well().apply_to(&tenant, later()).state, TenantState::Active);
+    }
+
+    #[test]
+    fn the_permission_to_adopt_ends_with_its_use() {
+        let tenant = TenantRecord { adopt: true, ..a_tenant() };
+        let seen = Seen::InTheWay(Obstacle::new("Forbidden", "no"));
+        assert!(seen.apply_to(&tenant, later()).adopt);
+        assert!(!well().apply_to(&tenant, later()).adopt);
     }
 
     #[test]
