@@ -12,8 +12,8 @@ use streamspace_proto::{
     },
 };
 use streamspace_tests::{
-    life,
     authority::{Authority, Wish},
+    life,
     region::Region,
     rpc::{self, Identity},
     runtime::story,

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use rustix::process::Signal;
 use serde_json::Value;
 use streamspace_tests::{
-    life,
     daemon::{Daemon, Log},
-    janitor,
+    janitor, life,
     region::shared_cluster,
     runtime::story,
     ssctl::Ssctl,

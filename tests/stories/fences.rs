@@ -57,7 +57,7 @@ async fn acting(region: &Region, term: Option<i64>) -> Client {
     Client::try_from(config).unwrap()
 }
 
-/// Somebody who may do all with network policies, namespaces and ConfigMaps, and whom no
+/// Somebody who may do all with network policies, namespaces and `ConfigMaps`, and whom no
 /// parameter names.
 async fn somebody(region: &Region) -> Client {
     let name = format!("{}-somebody", region.instance());

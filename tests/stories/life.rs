@@ -80,7 +80,7 @@ fn a_whole_life_with_two_people() {
         let delete = ["tenant", "delete", "whole", "--reason", "end", "--confirm", "whole"];
         ssctl.run(&delete).await.exits(12);
         let bare = ["tenant", "set", "whole", "--protected=false", "--reason", "end"];
-        approved(&region, ssctl, &other, &bare).await;
+        approved(ssctl, &other, &bare).await;
 
         // Archived, back, archived again.
         let archive = ["tenant", "archive", "whole", "--reason", "end", "--confirm", "whole"];
@@ -95,7 +95,7 @@ fn a_whole_life_with_two_people() {
         // Its plan keeps it for 90 days; before that, a second person again.
         ssctl.run(&delete).await.exits(12).says("--before-retention");
         let early = [&delete[..], &["--before-retention"]].concat();
-        approved(&region, ssctl, &other, &early).await;
+        approved(ssctl, &other, &early).await;
         until("nothing is left", async || {
             let live = region.namespaces().await.get_opt(&region.namespace("whole")).await;
             let gone = live.map_err(|e| e.to_string())?.is_none();
@@ -108,8 +108,7 @@ fn a_whole_life_with_two_people() {
 }
 
 /// Runs a command that waits for approval, gets it from the other, and runs it again.
-async fn approved(region: &Region, who: &Ssctl, other: &Ssctl, command: &[&str]) {
-    let _region: &Region = region;
+async fn approved(who: &Ssctl, other: &Ssctl, command: &[&str]) {
     who.run(command).await.exits(13);
     let pending = who.json(&["approval", "list", "--filter", "state = pending"]).await;
     let newest = pending[0]["name"].as_str().unwrap().replace("approvals/", "");

@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use streamspace_proto::v1::{DeleteTenantRequest, ListTenantsRequest};
 use streamspace_tests::{
-    life,
     database::Server,
-    http,
+    http, life,
     region::{Region, own_cluster, shared_cluster},
     rpc,
     runtime::story,

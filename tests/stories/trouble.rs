@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use k8s_openapi::api::{
-    admissionregistration::v1::ValidatingWebhookConfiguration, core::v1::ConfigMap,
+    admissionregistration::v1::ValidatingWebhookConfiguration,
+    core::v1::ConfigMap,
     rbac::v1::{Role, RoleBinding},
 };
 use kube::{
@@ -209,7 +210,7 @@ fn a_storm_of_429_passes_and_loses_nothing() {
         let all = std::sync::atomic::AtomicU32::new(0);
         door.fail(Fault::Status(429), move |_| {
             // Three of four requests.
-            all.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 4 != 0
+            !all.fetch_add(1, std::sync::atomic::Ordering::Relaxed).is_multiple_of(4)
         });
         for number in 0..10 {
             create(ssctl, &format!("storm-{number}"), &[]).await;

@@ -55,6 +55,7 @@ impl Sample {
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn samples() -> Vec<Sample> {
     let rules =
         |verbs: Value| json!([{ "apiGroups": [""], "resources": ["pods"], "verbs": verbs }]);
@@ -132,11 +133,11 @@ fn samples() -> Vec<Sample> {
             json!({ "data": { "a": null, "b": "Yg==" } }),
         ),
     ];
-    let rule = json!({ "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"] });
+    let creations = json!({ "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"] });
     samples.push(Sample::new(
         ("apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicies", "ValidatingAdmissionPolicy", false),
         json!({ "spec": {
-            "matchConstraints": { "resourceRules": [rule], "objectSelector": { "matchLabels": { "never": "there" } } },
+            "matchConstraints": { "resourceRules": [creations], "objectSelector": { "matchLabels": { "never": "there" } } },
             "matchConditions": [{ "name": "one", "expression": "true" }],
             "variables": [{ "name": "v", "expression": "1" }],
             "validations": [{ "expression": "true", "message": "no" }],
@@ -144,7 +145,7 @@ fn samples() -> Vec<Sample> {
         json!({ "spec": {
             "failurePolicy": "Ignore",
             "paramKind": { "apiVersion": "v1", "kind": "ConfigMap" },
-            "matchConstraints": { "resourceRules": [rule], "objectSelector": { "matchLabels": { "never": "there" } } },
+            "matchConstraints": { "resourceRules": [creations], "objectSelector": { "matchLabels": { "never": "there" } } },
             "matchConditions": [{ "name": "one", "expression": "false" }, { "name": "two", "expression": "true" }],
             "validations": [{ "expression": "1 == 1" }],
         } }),
@@ -162,6 +163,7 @@ fn samples() -> Vec<Sample> {
 type Request = (Method, String, &'static str, Value);
 
 /// The life's requests; `NAME` is the run's own name.
+#[allow(clippy::too_many_lines, reason = "a life is told in one piece")]
 fn life(sample: &Sample, name: &str) -> Vec<Request> {
     let collection = sample.collection(name);
     let absent = sample.collection(&format!("{name}-absent"));

@@ -427,13 +427,13 @@ async fn events_have_two_shapes(client: Client) {
     let made = events.create(&PostParams::default(), &event).await.unwrap();
     assert_eq!(made.note.as_deref(), Some("applied the quota"));
     let path = format!("/api/v1/namespaces/{namespace}/events");
-    let (code, core) = get(&client, &format!("{path}/e.1")).await;
+    let (code, legacy) = get(&client, &format!("{path}/e.1")).await;
     assert_eq!(code, 200);
-    assert_eq!(core["message"], "applied the quota");
-    assert_eq!(core["involvedObject"]["name"], namespace);
-    assert_eq!(core["reportingComponent"], "control.stream.space/streamspaced");
-    assert_eq!(core["eventTime"], "2026-01-02T03:04:05.678901Z");
-    assert!(core.get("note").is_none());
+    assert_eq!(legacy["message"], "applied the quota");
+    assert_eq!(legacy["involvedObject"]["name"], namespace);
+    assert_eq!(legacy["reportingComponent"], "control.stream.space/streamspaced");
+    assert_eq!(legacy["eventTime"], "2026-01-02T03:04:05.678901Z");
+    assert!(legacy.get("note").is_none());
     let query = format!(
         "involvedObject.kind%3DNamespace,involvedObject.name%3D{namespace},reason%3DApplied"
     );

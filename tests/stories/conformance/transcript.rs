@@ -382,7 +382,7 @@ fn differ(path: &str, simulated: &Value, wanted: &Value, found: &mut Vec<String>
                     (Some(left), Some(right)) => differ(&path, left, right, found),
                     (Some(left), None) => found.push(format!("  {path}: simulator alone: {left}")),
                     (None, right) => {
-                        found.push(format!("  {path}: real alone: {}", right.unwrap()))
+                        found.push(format!("  {path}: real alone: {}", right.unwrap()));
                     }
                 }
             }
