@@ -9,7 +9,7 @@ DEV := packaging/dev
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test lint bench format man needs needs-tests needs-cluster needs-lint
+.PHONY: help run cluster test lint soak bench format man needs needs-tests needs-cluster needs-lint
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,11 @@ test: needs-tests ## Run everything that CI tests, on a real PostgreSQL and a re
 
 lint: needs-lint ## Check format, lints, bans and the contract
 	$(DEV)/lint
+
+soak: needs-tests ## Run what is long at its whole length: 200 kills, many seeds
+	$(CARGO) build --workspace --bins
+	STREAMSPACE_KILLS=200 $(CARGO) test -p streamspace-tests --test end_to_end -- kills::
+	PROPTEST_CASES=100000 $(CARGO) test --release -p streamspace-core --lib
 
 bench: needs-tests ## Measure, as ratios within one run
 	$(CARGO) run --release -p streamspace-tests --example bench -- $(ARGS)

@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use crate::text;
 
-pub use observed::observed;
+pub use observed::{observed, same_amount};
 
 mod observed;
 #[cfg(test)]

@@ -122,6 +122,7 @@ pub async fn run(
 ) -> Result<(), RegionError> {
     let parts = Parts::build(&config, cluster).await?;
     let (db, calls) = (parts.db.clone(), parts.calls.clone());
+    let standings = Arc::clone(&parts.standings);
     let grpc = listen(config.listen.grpc).await?;
     let http = listen(config.listen.http).await?;
     let listening = Ready { grpc: grpc.local_addr()?, http: http.local_addr()? };
@@ -151,7 +152,7 @@ pub async fn run(
     let mut server = tokio::spawn(parts.serve(grpc, metrics.1, serving.clone()));
 
     let result = tokio::select! {
-        prepared = prepare(&db, &config) => match prepared {
+        prepared = prepare(&db, &config, &standings) => match prepared {
             Ok(()) => {
                 parts.start(&acting, &standing);
                 if let Some(ready) = ready {
@@ -389,14 +390,20 @@ impl Parts {
     }
 }
 
-/// Brings the schema up to date and checks that it keeps tenants apart. While the
-/// database is away it waits for it.
-async fn prepare(db: &Database, config: &Config) -> Result<(), RegionError> {
+/// Brings the schema up to date, checks that it keeps tenants apart, and reads who may do
+/// nothing any more. While the database is away it waits for it.
+async fn prepare(db: &Database, config: &Config, standings: &Standings) -> Result<(), RegionError> {
     loop {
         let unavailable = match migrate::run(&config.database.owner).await {
             Ok(()) => match catalogue::check(db.operator()).await {
                 Err(CatalogueError::Database(error)) if error.is_unavailable() => error,
-                checked => return Ok(checked?),
+                checked => {
+                    checked?;
+                    match standings.refresh(db).await {
+                        Err(error) if error.is_unavailable() => error,
+                        read => return Ok(read?),
+                    }
+                }
             },
             Err(MigrateError::Database(error)) if error.is_unavailable() => error,
             Err(error) => return Err(error.into()),

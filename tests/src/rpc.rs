@@ -68,6 +68,8 @@ pub async fn channel(
         let tls = tls.clone();
         async move {
             let stream = TcpStream::connect(address).await?;
+            // Waiting to fill a segment only adds delay.
+            stream.set_nodelay(true)?;
             let name = ServerName::IpAddress(address.ip().into());
             tls.connect(name, stream).await.map(TokioIo::new)
         }

@@ -30,7 +30,9 @@ use uuid::Uuid;
 
 /// How many kills; `make test` is content with 30.
 const KILLS_VARIABLE: &str = "STREAMSPACE_KILLS";
-const CLIENTS: usize = 3;
+const CLIENTS: usize = 10;
+/// So many tenants live at least, whatever the kills.
+const TENANTS: i64 = 100;
 const CONVERGENCE: Duration = Duration::from_mins(2);
 
 #[test]
@@ -80,6 +82,9 @@ fn after_any_kill_all_converges_and_nothing_is_double() {
         assert!(done >= kills, "only {done} calls were made between {kills} kills");
 
         let pool = region.pool();
+        let lived: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM tenants").fetch_one(&pool).await.unwrap();
+        assert!(lived >= TENANTS, "only {lived} tenants lived between {kills} kills");
         converges(&pool).await;
         nothing_is_double(&pool).await;
         the_audit_log_is_whole(&pool).await;

@@ -62,10 +62,21 @@ fn a_leader_that_slept_past_its_lease_changes_nothing_when_it_wakes() {
         for id in &ids {
             person.ok(&["tenant", "create", id, "--plan", "free", "--seats", "1"]).await;
         }
+        until_active(&region, &person, &ids).await;
+        // All of the work is laid up first, so that the leader has its hands full.
+        person.ok(&["region", "pause", "--for", "10m", "--reason", "story"]).await;
         for id in &ids {
             person.ok(&["tenant", "set", id, "--plan", "professional"]).await;
         }
+        person.ok(&["region", "unpause"]).await;
+        until("the leader is at it", async || {
+            let done = settled(&region).await?;
+            holds((1..60).contains(&done), || format!("{done} are done"))
+        })
+        .await;
         region.signal(Signal::STOP).await;
+        let done = settled(&region).await.unwrap();
+        assert!(done < 60, "all was done before it slept: the story tells nothing");
         let asleep = leader(&person).await;
         assert_eq!(asleep, (first.clone(), term), "it slept before it was replaced");
         until("the other leads", async || {
@@ -125,14 +136,18 @@ async fn known_leader(person: &Ssctl) -> (String, i64) {
 
 async fn until_active(region: &Region, person: &Ssctl, ids: &[String]) {
     until("all of them are as wished", async || {
-        let query = "SELECT count(*) FROM tenants WHERE state = 'active' AND \
-                     observed_generation = generation";
-        let settled: i64 =
-            sqlx::query_scalar(query).fetch_one(&region.pool()).await.map_err(|e| e.to_string())?;
+        let settled = settled(region).await?;
         holds(usize::try_from(settled) == Ok(ids.len()), || format!("{settled} are"))
     })
     .await;
     person.ok(&["tenant", "list"]).await;
+}
+
+/// How many tenants are active and as wished.
+async fn settled(region: &Region) -> Result<i64, String> {
+    let query = "SELECT count(*) FROM tenants WHERE state = 'active' AND \
+                 observed_generation = generation";
+    sqlx::query_scalar(query).fetch_one(&region.pool()).await.map_err(|e| e.to_string())
 }
 
 /// Resource versions of everything that the region keeps in the cluster: any write shows.

@@ -49,8 +49,8 @@ pub(crate) enum Command {
 pub(crate) struct SetArgs {
     /// The tenant
     tenant: String,
-    /// The amount of a resource, cpu=80 or memory=100Gi; with a sign relative to what
-    /// applies: cpu=+40, pods=-10
+    /// The amount of a resource, cpu=80 or memory=100Gi; with a plus added to what
+    /// applies: cpu=+40
     #[arg(required = true, value_name = "RESOURCE=AMOUNT", value_parser = parse_assignment)]
     changes: Vec<QuotaChange>,
     #[command(flatten)]

@@ -11,6 +11,20 @@ const POWER_MAXIMUM: i32 = 30;
 /// `12k`, `1e3`), in whole millicores, bytes or pieces. What is finer than the unit is
 /// rounded up: a use is never shown as less than it is.
 pub fn observed(unit: Unit, value: &str) -> Result<i64, QuantityError> {
+    let finest = if unit == Unit::Millicores { 3 } else { 0 };
+    i64::try_from(scaled(value, finest)?).map_err(|_| too_large(value))
+}
+
+/// Whether two quantities are the same amount, however they are written: `1` and `1000m`.
+/// What cannot be read is the same as nothing.
+pub fn same_amount(one: &str, other: &str) -> bool {
+    // No part of a quantity is finer than a billionth.
+    let billionths = |value: &str| scaled(value, 9).ok();
+    billionths(one).is_some_and(|amount| Some(amount) == billionths(other))
+}
+
+/// The amount in units of ten to the power of minus `finest`, rounded up.
+fn scaled(value: &str, finest: i32) -> Result<i128, QuantityError> {
     let wrong = || refuse(value, "is no quantity", "look at the object in the cluster".to_owned());
     if value.len() > LENGTH_MAXIMUM {
         return Err(wrong());
@@ -25,19 +39,18 @@ pub fn observed(unit: Unit, value: &str) -> Result<i64, QuantityError> {
     let digits: i128 = format!("{whole}{decimals}").parse().map_err(|_| wrong())?;
     let (power, shift) = scale(suffix).ok_or_else(wrong)?;
     let finer = i32::try_from(decimals.len()).map_err(|_| wrong())?;
-    let target = if unit == Unit::Millicores { 3 } else { 0 };
-    let power = power - finer + target;
-    let too_large =
-        || refuse(value, "is too large to count", "look at the object in the cluster".to_owned());
-    let shifted = digits.checked_mul(1_i128 << shift).ok_or_else(too_large)?;
-    let factor = 10_i128.checked_pow(power.unsigned_abs()).ok_or_else(too_large)?;
-    let amount = if power >= 0 {
-        shifted.checked_mul(factor).ok_or_else(too_large)?
-    } else {
-        // Up, also below nothing.
-        shifted.div_euclid(factor) + i128::from(shifted.rem_euclid(factor) != 0)
-    };
-    i64::try_from(amount).map_err(|_| too_large())
+    let power = power - finer + finest;
+    let shifted = digits.checked_mul(1_i128 << shift).ok_or_else(|| too_large(value))?;
+    let factor = 10_i128.checked_pow(power.unsigned_abs()).ok_or_else(|| too_large(value))?;
+    if power >= 0 {
+        return shifted.checked_mul(factor).ok_or_else(|| too_large(value));
+    }
+    // Up, also below nothing.
+    Ok(shifted.div_euclid(factor) + i128::from(shifted.rem_euclid(factor) != 0))
+}
+
+fn too_large(value: &str) -> QuantityError {
+    refuse(value, "is too large to count", "look at the object in the cluster".to_owned())
 }
 
 /// The power of ten and the power of two of a suffix.

@@ -238,3 +238,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn ways_to_write_an_amount_are_the_same() {
+    let same = [
+        ["1", "1000m", "1e0", "+1"],
+        ["1Gi", "1024Mi", "1073741824", "1048576Ki"],
+        ["1.5Gi", "1536Mi", "1610612736", "1536Mi"],
+        ["2k", "2e3", "2000", "2E3"],
+        ["-1", "-1000m", "-1.0", "-1e0"],
+        ["0", "0m", "0Gi", "-0"],
+    ];
+    for row in same {
+        assert!(row.windows(2).all(|pair| same_amount(pair[0], pair[1])), "{row:?}");
+    }
+    assert!(!same_amount("999", "20") && !same_amount("1n", "0"));
+    let nines = "9".repeat(60);
+    for text in ["", "-", ".", "Gi", "1 Gi", "1e999", "1.2.3", "\u{e9}", "1gi", "NaN", &nines] {
+        assert!(!same_amount(text, text), "{text} is no amount");
+    }
+}

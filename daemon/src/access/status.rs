@@ -5,7 +5,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{PoisonError, RwLock},
+    sync::{
+        PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -55,6 +58,8 @@ struct Known {
 #[derive(Debug)]
 pub struct Standings {
     known: RwLock<Known>,
+    /// Whether that was read at all.
+    was_read: AtomicBool,
     changes: watch::Sender<u64>,
     active_grants: watch::Sender<i64>,
     /// One reads at a time, so that what was read earlier never replaces what was read
@@ -67,6 +72,7 @@ impl Default for Standings {
     fn default() -> Self {
         Self {
             known: RwLock::default(),
+            was_read: AtomicBool::new(false),
             changes: watch::Sender::new(0),
             active_grants: watch::Sender::new(0),
             reading: Mutex::new(()),
@@ -100,6 +106,7 @@ impl Standings {
         let differs = *current != known;
         *current = known;
         drop(current);
+        self.was_read.store(true, Ordering::Release);
         if differs {
             self.changes.send_modify(|version| *version = version.wrapping_add(1));
         }
@@ -188,5 +195,9 @@ impl CertificateStatus for Standings {
 
     fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
+    }
+
+    fn is_known(&self) -> bool {
+        self.was_read.load(Ordering::Acquire)
     }
 }

@@ -11,7 +11,9 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::{Kind, Object, quantity::nanos};
+use streamspace_core::quantity::same_amount;
+
+use super::{Kind, Object};
 
 /// How many differences a sentence names.
 const NAMED: usize = 3;
@@ -222,7 +224,7 @@ impl Comparison {
         match (live, wish) {
             (Some(live), wish) if live == wish => true,
             (Some(Value::String(live)), Value::String(wish)) if self.quantities => {
-                nanos(live).is_some_and(|amount| Some(amount) == nanos(wish))
+                same_amount(live, wish)
             }
             _ => false,
         }

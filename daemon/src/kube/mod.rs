@@ -7,7 +7,6 @@ mod errors;
 pub mod index;
 mod kinds;
 mod object;
-mod quantity;
 pub mod queue;
 mod rate;
 mod watch;

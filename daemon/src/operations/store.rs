@@ -93,6 +93,7 @@ impl OperationRecord {
             actor: self.actor.clone(),
             create_time: timestamp(self.create_time),
             end_time: self.end_time.and_then(timestamp),
+            consequences: Vec::new(),
         }
     }
 

@@ -63,6 +63,14 @@ enum Hindrance {
     Manifest(#[from] serde_json::Error),
 }
 
+/// What came of a look.
+enum Looked {
+    /// All is as wished.
+    Kept,
+    /// A pause holds the daemon's writes back, so that a hand can repair something.
+    Paused,
+}
+
 impl PlatformReconciler {
     /// The loop for this cluster.
     pub fn new(db: Database, cluster: Cluster, config: &ClusterConfig) -> Self {
@@ -173,8 +181,9 @@ impl PlatformReconciler {
     async fn repair(&self, mut ready: Ready, changed: &Notify) -> Hindrance {
         let mut settled = Exactly::default();
         let mut resynced = Instant::now();
+        let mut owed = false;
         loop {
-            let told = tokio::select! {
+            owed |= tokio::select! {
                 () = changed.notified() => true,
                 () = tokio::time::sleep(LOOK) => false,
             };
@@ -187,11 +196,13 @@ impl PlatformReconciler {
                 Ok(_) => {}
                 Err(error) => tracing::debug!(%error, "the definitions cannot be read"),
             }
-            if !told && resynced.elapsed() < RESYNC {
+            if !owed && resynced.elapsed() < RESYNC {
                 continue;
             }
             match self.look_after(&ready, &mut settled).await {
-                Ok(()) => resynced = Instant::now(),
+                Ok(Looked::Kept) => (owed, resynced) = (false, Instant::now()),
+                // It is looked after once the pause is over.
+                Ok(Looked::Paused) => owed = true,
                 Err(hindrance @ Hindrance::Blocked(_)) => return hindrance,
                 Err(error) => {
                     tracing::warn!(%error, "the cluster's fences cannot be looked after");
@@ -202,13 +213,16 @@ impl PlatformReconciler {
         }
     }
 
-    async fn look_after(&self, ready: &Ready, settled: &mut Exactly) -> Result<(), Hindrance> {
+    async fn look_after(&self, ready: &Ready, settled: &mut Exactly) -> Result<Looked, Hindrance> {
         let acting = &ready.acting;
-        match pin::verify(&self.db, acting, &self.manifests).await? {
+        let pin = pin::verify(&self.db, acting, &self.manifests).await?;
+        let paused = store::is_paused(&self.db).await?;
+        match pin {
             Pin::Pinned => {}
             Pin::Mismatch(blocked) if blocked.reason != pin::MARK_MISSING => {
                 return Err(Hindrance::Blocked(blocked));
             }
+            Pin::Fresh | Pin::Mismatch(_) if paused => {}
             // It was here a moment ago, and it is the same cluster.
             Pin::Fresh | Pin::Mismatch(_) => {
                 self.keep_all(acting, ready.leader_term, ready.features, settled).await?;
@@ -216,7 +230,11 @@ impl PlatformReconciler {
                 pin::mark_again(&self.db, acting, &self.manifests).await?;
             }
         }
-        self.keep_all(acting, ready.leader_term, ready.features, settled).await
+        if paused {
+            return Ok(Looked::Paused);
+        }
+        self.keep_all(acting, ready.leader_term, ready.features, settled).await?;
+        Ok(Looked::Kept)
     }
 
     async fn keep_all(

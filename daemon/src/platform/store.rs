@@ -47,6 +47,15 @@ pub(super) async fn set_pin(
     Ok(())
 }
 
+/// Whether an operator paused the daemon's writes to the cluster.
+pub(super) async fn is_paused(db: &Database) -> Result<bool, DbError> {
+    let query = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM region_controls WHERE pause_time IS NOT NULL \
+                          AND (pause_until IS NULL OR pause_until > now()))",
+    );
+    Ok(query.fetch_one(db.operator()).await?)
+}
+
 /// The highest leader term so far.
 pub(super) async fn leader_term(db: &Database) -> Result<i64, DbError> {
     Ok(sqlx::query_scalar("SELECT leader_term FROM leader").fetch_one(db.operator()).await?)

@@ -14,7 +14,7 @@ use super::{
     health::{Health, HealthBoard, Part, Report},
 };
 use crate::{
-    db::{DbError, LeaderLease, Leadership},
+    db::{DbError, LeaderLease, Leadership, Scope},
     rpc::{
         Caller,
         errors::{RpcError, RpcResult},
@@ -149,6 +149,21 @@ impl Regions {
                 .collect(),
             paused_tenants: i32::try_from(controls.paused_tenants).unwrap_or(i32::MAX),
         }
+    }
+
+    /// The region as a caller may see it: what names or counts tenants is for those alone
+    /// who may see all of them.
+    fn shown_to(&self, caller: &Caller) -> v1::Region {
+        let mut region = self.show(&self.controls.latest());
+        if caller.scope != Scope::Region {
+            region.orphans.clear();
+            region.paused_tenants = 0;
+            if let Some(breaker) = &mut region.breaker {
+                breaker.message.clear();
+                breaker.deletions = 0;
+            }
+        }
+        region
     }
 
     fn require_own(&self, name: &str) -> RpcResult<()> {
@@ -392,14 +407,14 @@ impl RegionService for Regions {
         request: Request<v1::GetRegionRequest>,
     ) -> Result<Response<v1::Region>, Status> {
         self.require_own(&request.get_ref().name)?;
-        Ok(Response::new(self.show(&self.controls.latest())))
+        Ok(Response::new(self.shown_to(Caller::of(&request)?)))
     }
 
     async fn list_regions(
         &self,
-        _request: Request<v1::ListRegionsRequest>,
+        request: Request<v1::ListRegionsRequest>,
     ) -> Result<Response<v1::ListRegionsResponse>, Status> {
-        let regions = vec![self.show(&self.controls.latest())];
+        let regions = vec![self.shown_to(Caller::of(&request)?)];
         Ok(Response::new(v1::ListRegionsResponse { regions, ..Default::default() }))
     }
 }

@@ -50,7 +50,12 @@ impl Fixture {
     }
 
     async fn show(&self) -> v1::Region {
-        let request = Request::new(v1::GetRegionRequest { name: "regions/-".into() });
+        self.shown_to(self.kim.clone()).await
+    }
+
+    async fn shown_to(&self, caller: Caller) -> v1::Region {
+        let mut request = Request::new(v1::GetRegionRequest { name: "regions/-".into() });
+        request.extensions_mut().insert(caller);
         self.regions.get_region(request).await.unwrap().into_inner()
     }
 
@@ -172,4 +177,28 @@ async fn what_was_read_last_is_shown_while_the_database_is_away() {
     assert_eq!(f.show().await.cordon.unwrap().reason, "test");
     stop.cancel();
     task.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_caller_of_some_tenants_learns_nothing_of_others() {
+    let f = Fixture::start().await;
+    f.sql(
+        "INSERT INTO orphans (namespace, tenant_label, tenant_uid_label) \
+         VALUES ('tenant-acme', 'acme', 'x')",
+    )
+    .await;
+    f.sql("UPDATE breaker SET trip_time = now(), message = 'Role tenant-acme/r'").await;
+    f.sql(
+        "INSERT INTO breaker_deletions (kind, namespace, name) VALUES ('Role', 'tenant-acme', 'r')",
+    )
+    .await;
+    f.regions.controls.refresh().await.unwrap();
+    let all = f.show().await;
+    assert_eq!(all.orphans.len(), 1);
+    assert!(all.breaker.unwrap().message.contains("tenant-acme"));
+    let pat = caller("pat", Role::Admin, Scope::Tenants(vec![]));
+    let some = f.shown_to(pat).await;
+    assert!(some.breaker.as_ref().unwrap().tripped, "it holds their deletions too");
+    assert!(!format!("{some:?}").contains("acme"), "{some:?}");
+    assert_eq!(some.breaker.unwrap().deletions, 0);
 }

@@ -73,6 +73,9 @@ pub trait CertificateStatus: Send + Sync {
     /// Changes when an answer may have become another one for another reason than that
     /// time passed.
     fn changes(&self) -> watch::Receiver<u64>;
+    /// Whether it was read at all since the process began. Before that nobody is known to
+    /// be revoked or locked.
+    fn is_known(&self) -> bool;
 }
 
 /// Who a certificate names.
@@ -297,6 +300,11 @@ impl PeerJudge {
             return None;
         }
         self.status.break_glass(&identity.operator, now)
+    }
+
+    /// Whether it is known yet who was revoked or locked.
+    pub fn is_informed(&self) -> bool {
+        self.status.is_known()
     }
 
     /// Changes when an identity that was good may be no more.

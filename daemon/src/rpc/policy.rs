@@ -8,16 +8,13 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
-    pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use futures::{FutureExt as _, StreamExt as _, future::BoxFuture};
-use http::{HeaderMap, Request, Response};
-use http_body::Frame;
+use futures::{FutureExt as _, future::BoxFuture};
+use http::{Request, Response};
 use jiff::Timestamp;
 use streamspace_core::access::{
     Audience, CallerFacts, Decision, Role, Rule, ScopeKind, decide, rules,
@@ -26,8 +23,6 @@ use streamspace_proto::{
     policy::Method,
     v1::{self, MethodPolicy},
 };
-use tokio::time::{Sleep, sleep};
-use tokio_stream::wrappers::WatchStream;
 use tonic::{Code, Status, body::Body};
 use tonic_types::StatusExt as _;
 use tower::{Layer, Service};
@@ -43,6 +38,9 @@ use super::{
     status::{code_number, refuse, status, with_call_id},
 };
 use crate::db::Scope;
+use guarded::GuardedBody;
+
+mod guarded;
 
 /// The rule that a peer without a verified certificate meets, in the audit log and in
 /// answers.
@@ -261,6 +259,14 @@ impl Policy {
             return Err(deny(record(decision.rule), status));
         }
 
+        // What is in memory may be told, and enrolment asks the database itself.
+        let is_harmless = rule.scope == ScopeKind::Caller && !rule.mutates;
+        if rule.audience != Audience::Anonymous && !is_harmless && !self.judge.is_informed() {
+            let text = "the daemon began just now and does not know yet who was revoked or \
+                        locked, for which it needs the database: try again";
+            return Err(status(Code::Unavailable, "DATABASE_UNAVAILABLE", text, &[]));
+        }
+
         if rule.mutates
             && caller.is_none()
             && !self.of_anyone.count(peer_key(peer.addr.ip()), Instant::now())
@@ -330,13 +336,7 @@ impl Policy {
 
     /// Judges the caller of a stream for as long as it is open.
     fn guard(self: &Arc<Self>, response: Response<Body>, guard: Guard) -> Response<Body> {
-        let policy = Arc::clone(self);
-        let changes = WatchStream::from_changes(self.judge.changes());
-        // It goes off at once: the first look tells when to look again.
-        let alarm = Box::pin(sleep(Duration::ZERO));
-        response.map(|inner| {
-            Body::new(GuardedBody { inner: Some(inner), guard, policy, changes, alarm })
-        })
+        response.map(|inner| Body::new(GuardedBody::new(inner, guard, Arc::clone(self))))
     }
 }
 
@@ -445,64 +445,4 @@ fn denied(method: &Method, rule: &Rule, facts: &CallerFacts, decision: &Decision
         return Status::with_error_details(Code::InvalidArgument, bad.message(), details);
     }
     status(Code::PermissionDenied, reason, decision.message.clone(), &metadata)
-}
-
-/// An open stream is looked at this often if nothing else happens: clocks jump, and
-/// machines sleep.
-const LOOKED_AT: Duration = Duration::from_secs(30);
-/// The end of a certificate counts once it is over, not at the moment itself.
-const JUST_AFTER: Duration = Duration::from_millis(5);
-
-/// A stream that ends when its caller is no longer who it was, or may no longer what it
-/// does.
-struct GuardedBody {
-    inner: Option<Body>,
-    guard: Guard,
-    policy: Arc<Policy>,
-    changes: WatchStream<u64>,
-    alarm: Pin<Box<Sleep>>,
-}
-
-impl GuardedBody {
-    /// Judges the caller now, and sets the alarm for when time alone may change that.
-    fn judge(&mut self, context: &mut Context<'_>) -> Result<(), Status> {
-        while let Poll::Ready(Some(_)) = self.changes.poll_next_unpin(context) {}
-        let now = (self.policy.clock)();
-        let holds_until = self.policy.still_admitted(&self.guard, now)?;
-        while self.alarm.as_mut().poll(context).is_ready() {
-            let left = Duration::try_from(now.duration_until(holds_until)).unwrap_or_default();
-            let next = left.saturating_add(JUST_AFTER).min(LOOKED_AT);
-            self.alarm.as_mut().reset(tokio::time::Instant::now() + next);
-        }
-        Ok(())
-    }
-}
-
-impl http_body::Body for GuardedBody {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let this = self.get_mut();
-        if this.inner.is_none() {
-            return Poll::Ready(None);
-        }
-        if let Err(refusal) = this.judge(context) {
-            // The stream's own source ends with it.
-            this.inner = None;
-            let mut trailers = HeaderMap::new();
-            let frame = refusal.add_header(&mut trailers).map(|()| Frame::trailers(trailers));
-            return Poll::Ready(Some(frame));
-        }
-        let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
-        let frame = ready!(Pin::new(inner).poll_frame(context));
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().is_none_or(http_body::Body::is_end_stream)
-    }
 }

@@ -101,7 +101,7 @@ pub(super) fn cordoned(until: Option<Timestamp>) -> v1::Consequence {
 
 /// A suspension.
 pub(super) fn suspended() -> v1::Consequence {
-    let message = "every session is hibernated, and nothing starts until the tenant is resumed";
+    let message = "nothing starts until the tenant is resumed";
     told("NOTHING_NEW_STARTS", message.into())
 }
 
@@ -111,7 +111,7 @@ pub(super) fn archived(tenant: &TenantRecord, days: i32) -> [v1::Consequence; 2]
     [
         told(
             "NOTHING_NEW_STARTS",
-            "all that runs ends, and nothing starts until the tenant is restored".into(),
+            "nothing starts until the tenant is restored".into(),
         ),
         told(
             "DATA_LOSS",

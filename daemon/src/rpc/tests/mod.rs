@@ -120,6 +120,7 @@ struct KnownStatus {
     locked: Mutex<HashMap<String, Standing>>,
     grants: Mutex<HashMap<String, BreakGlass>>,
     changes: watch::Sender<u64>,
+    is_unread: AtomicBool,
 }
 
 impl Default for KnownStatus {
@@ -129,6 +130,7 @@ impl Default for KnownStatus {
             locked: Mutex::default(),
             grants: Mutex::default(),
             changes: watch::Sender::new(0),
+            is_unread: AtomicBool::new(false),
         }
     }
 }
@@ -175,6 +177,10 @@ impl CertificateStatus for KnownStatus {
 
     fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
+    }
+
+    fn is_known(&self) -> bool {
+        !self.is_unread.load(Ordering::SeqCst)
     }
 }
 

@@ -6,7 +6,7 @@ use prost_reflect::{DynamicMessage, Value};
 use streamspace_core::access::Audience;
 use streamspace_proto::{
     policy::{Method, methods},
-    v1::{DeleteTenantRequest, EnrolRequest},
+    v1::{self, DeleteTenantRequest, EnrolRequest},
 };
 use tonic::Code;
 use tonic_types::StatusExt as _;
@@ -159,6 +159,33 @@ fn body_of(path: &str) -> Body {
     let mut message = DynamicMessage::new(input.clone());
     message.set_field_by_name("reason", Value::String("the contract ended".into()));
     framed(&message)
+}
+
+#[tokio::test]
+async fn before_it_is_known_who_was_revoked_only_what_is_in_memory_is_told() {
+    let world = World::new();
+    world.status.is_unread.store(true, Ordering::SeqCst);
+    let peers = [("admin", world.peer("admin")), ("device", world.peer("device"))];
+    for (path, allowed) in TABLE {
+        for (role, peer) in &peers {
+            let anyone = *allowed == "anyone";
+            if !anyone && !allowed.split(' ').any(|a| a == *role) {
+                continue;
+            }
+            let policy = &methods().into_iter().find(|m| m.path == *path).unwrap().policy;
+            let in_memory = policy.scope() == v1::Scope::Self_ && !policy.mutates;
+            let (response, seen) = world.call(request(path, peer, body_of(path))).await;
+            assert_eq!(seen.is_some(), anyone || in_memory, "{path} by {role}");
+            if seen.is_none() {
+                let (status, _) = read(response).await;
+                let reason = status.get_error_details().error_info().unwrap().reason.clone();
+                assert_eq!(
+                    (status.code(), reason.as_str()),
+                    (Code::Unavailable, "DATABASE_UNAVAILABLE")
+                );
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -133,6 +133,7 @@ fn a_namespace_of_somebody_else_is_taken_over_only_when_told_so() {
     assert_eq!(way(&tenant, Some("streamspace"), Some(&foreign())), Way::Clear);
     let orphan = namespace(|it| {
         it["metadata"]["labels"][TENANT_UID_LABEL] = json!(uuid::Uuid::nil().to_string());
+        it["metadata"]["labels"][INSTANCE_LABEL] = json!("streamspace");
     });
     assert!(matches!(way(&tenant, None, Some(&orphan)), Way::Blocked(_)));
     let instance = orphan.label(INSTANCE_LABEL).unwrap();

@@ -42,7 +42,7 @@ impl Term {
                     for row in rows {
                         after = row.revision;
                         if row.kind == ChangeKind::Tenant && !self.is_own_note(&row) {
-                            self.ledger.unsettle(row.tenant_uid);
+                            self.ledger.tell(row.tenant_uid);
                             self.queue.add(row.tenant_uid);
                         }
                     }

@@ -1,6 +1,6 @@
 //! Keeps the objects of a tenant as they are wished.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use super::{
     Hold, LOOK_AGAIN, Next, Read, StepError, Term,
@@ -21,6 +21,9 @@ use crate::{
 
 /// How long the cluster may take to count before a condition tells of it.
 const COUNTING_PATIENCE: Duration = Duration::from_secs(3);
+/// What was read is no longer what holds: soon, and not at once, for another look is at
+/// the database first.
+const ANEW: Duration = Duration::from_millis(200);
 /// An obstacle that only a person can remove need not be looked at often.
 const BLOCKED_AGAIN: Duration = Duration::from_secs(15);
 
@@ -102,6 +105,9 @@ impl Term {
         let mut refused = Vec::new();
         let mut repaired = Vec::new();
         for deviation in &todo.apply {
+            if self.is_outdated(read) {
+                return Ok(Next::LookAgain(ANEW));
+            }
             match self.apply(&tenant.namespace, deviation.wish).await {
                 Ok(()) => {
                     if settled && deviation.why != Why::Changed {
@@ -123,6 +129,9 @@ impl Term {
             }
         }
         for entry in &todo.prune {
+            if self.is_outdated(read) {
+                return Ok(Next::LookAgain(ANEW));
+            }
             if let Some(obstacle) = self.prune(read, entry).await? {
                 refused.push(obstacle);
             }
@@ -132,6 +141,12 @@ impl Term {
             self.events.emit(tenant, Tone::Normal, "DriftRepaired", words);
         }
         self.conclude(read, refused, wished).await
+    }
+
+    /// Whether what was read is no longer what holds: an operator may have paused the
+    /// tenant or the region since, and the writes of a slow cluster take their time.
+    fn is_outdated(&self, read: &Read) -> bool {
+        self.paused.load(Ordering::Relaxed) || self.ledger.told(read.tenant.uid) != read.told
     }
 
     /// Notes how it is after all that could be written was.

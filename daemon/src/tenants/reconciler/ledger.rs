@@ -35,6 +35,8 @@ struct Known {
     settled: Option<Digest>,
     /// Since when the cluster is waited for to count against the quota.
     waiting: Option<Instant>,
+    /// How many changes by others the log told of.
+    told: u64,
 }
 
 /// The labels of a managed namespace that no row wishes.
@@ -75,6 +77,7 @@ impl Ledger {
             record: Arc::clone(&record),
             settled: None,
             waiting: None,
+            told: 0,
         });
         known.record = Arc::clone(&record);
         if state.strays.remove(record.namespace.as_str()).is_some() {
@@ -118,6 +121,19 @@ impl Ledger {
             known.settled = Some(sum);
             known.waiting = None;
         }
+    }
+
+    /// Notes a change of the row that somebody else made.
+    pub(super) fn tell(&self, uid: TenantUid) {
+        if let Some(known) = self.lock().known.get_mut(&uid) {
+            known.settled = None;
+            known.told = known.told.wrapping_add(1);
+        }
+    }
+
+    /// Another number than before once a change by somebody else was noted.
+    pub(super) fn told(&self, uid: TenantUid) -> u64 {
+        self.lock().known.get(&uid).map_or(0, |known| known.told)
     }
 
     /// Notes that the cluster may not have all of the wish.
@@ -209,6 +225,23 @@ mod tests {
         ledger.put(later);
         assert!(ledger.is_settled(tenant.uid, now), "reading is not a change");
         ledger.unsettle(tenant.uid);
+        assert!(!ledger.is_settled(tenant.uid, now));
+    }
+
+    #[test]
+    fn a_change_by_somebody_else_is_told_and_a_read_is_none() {
+        let ledger = Ledger::default();
+        let tenant = a_tenant();
+        let now = sum_of(&tenant, Features::default());
+        ledger.put(tenant.clone());
+        ledger.settle(tenant.uid, now);
+        let before = ledger.told(tenant.uid);
+        ledger.put(tenant.clone());
+        ledger.unsettle(tenant.uid);
+        assert_eq!(ledger.told(tenant.uid), before, "a drift is no change of the row");
+        ledger.settle(tenant.uid, now);
+        ledger.tell(tenant.uid);
+        assert_ne!(ledger.told(tenant.uid), before);
         assert!(!ledger.is_settled(tenant.uid, now));
     }
 

@@ -1,7 +1,10 @@
 //! The looks that nothing in particular asks for: at every tenant now and then, and
 //! each second at what holds the region's writes.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use sqlx::FromRow;
 use streamspace_core::{ids::TenantUid, tenant::TenantState};
@@ -142,6 +145,7 @@ impl Term {
         )
         .fetch_one(self.db.operator())
         .await?;
+        self.paused.store(paused, Ordering::Relaxed);
         if std::mem::replace(held, paused || open) && !*held {
             tracing::info!("nothing holds the writes back any more");
             for uid in self.ledger.unsettled() {

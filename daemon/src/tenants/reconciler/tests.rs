@@ -12,6 +12,9 @@ use crate::{
     kube::{DeleteOptions, Object, TENANT_UID_LABEL},
 };
 
+#[path = "tests/pauses.rs"]
+mod pauses;
+
 const LIMIT: Duration = Duration::from_secs(20);
 const INSTANCE: &str = "streamspace";
 
@@ -288,50 +291,6 @@ async fn drift_on_every_object_is_repaired() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pause_leaves_drift_alone_and_shows_it() {
-    let world = World::start().await;
-    let uid = world.create("acme").await;
-    world.active(uid).await;
-    world
-        .change(uid, "pause_until = now() + interval '1 hour', pause_reason = 'surgery', pause_actor = 'kim'")
-        .await;
-    world.until(uid, "paused", |it| message(it, "Paused").contains("surgery")).await;
-    let hard = |pods: &str| json!({"spec": {"hard": {"pods": pods}}});
-    world.patch(Kind::ResourceQuota, "acme", "limits", hard("999")).await;
-    let words = "ResourceQuota limits: spec.hard.pods is \"999\", wished \"20\"";
-    world.until(uid, "drifted", |it| message(it, "Drifted") == words).await;
-    assert_eq!(
-        pods(world.object(Kind::ResourceQuota, "acme", "limits").await.as_ref()),
-        Some("999")
-    );
-    // It ends by itself, and what waited is done.
-    world.change(uid, "pause_until = now() + interval '1 second'").await;
-    world.until_object(Kind::ResourceQuota, "acme", "limits", |it| pods(it) == Some("20")).await;
-    let tenant = world.until(uid, "well", |it| message(it, "Drifted").is_empty()).await;
-    assert_eq!(message(&tenant, "Paused"), "");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pause_of_the_region_holds_everything_until_it_ends() {
-    let world = World::start().await;
-    let uid = world.create("acme").await;
-    world.active(uid).await;
-    world.sql("UPDATE region_controls SET pause_time = now(), pause_reason = 'storm'").await;
-    world
-        .patch(Kind::ResourceQuota, "acme", "limits", json!({"spec": {"hard": {"pods": "1"}}}))
-        .await;
-    let new = world.create("new").await;
-    world.until(uid, "shown", |it| message(it, "Drifted").contains("limits")).await;
-    world.until(new, "shown", |it| message(it, "Paused").contains("storm")).await;
-    assert!(world.object(Kind::Namespace, "new", "tenant-new").await.is_none());
-    // Held until the tick saw it too.
-    tokio::time::sleep(Duration::from_millis(1500)).await;
-    world.sql("UPDATE region_controls SET pause_time = NULL").await;
-    world.active(new).await;
-    world.until_object(Kind::ResourceQuota, "acme", "limits", |it| pods(it) == Some("20")).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_cluster_refuses_of_one_object_stops_no_other() {
     let world = World::start().await;
     let quota = ObjectRef::namespaced("resourcequotas", "tenant-bad", "limits");
@@ -500,6 +459,13 @@ async fn a_replica_that_was_replaced_writes_nothing() {
     let world = World::start().await;
     let uid = world.create("acme").await;
     world.active(uid).await;
+    // Three objects, and the event on its state that comes a little later.
+    let all_written = async {
+        while world.simulator.writes() < 4 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), all_written).await.unwrap();
     // The lease went to another, and this replica has not heard of it.
     world.sql("UPDATE leader SET leader_term = 9, replica = 'b'").await;
     let writes = world.simulator.writes();

@@ -12,7 +12,9 @@ use streamspace_proto::v1;
 use uuid::Uuid;
 
 use super::{
-    Tenants, being_deleted, require_etag,
+    Tenants, being_deleted,
+    life::checked_reason,
+    require_etag,
     step::{Method, Question, agreed},
     tenant_id,
 };
@@ -98,6 +100,7 @@ impl Tenants {
         let wish =
             request.tenant.as_ref().ok_or_else(|| RpcError::field("tenant", "is required"))?;
         let id = tenant_id("tenant.name", &wish.name)?;
+        checked_reason(&request.reason)?;
         let fields = request.update_mask.as_ref().map_or(&[][..], |mask| mask.paths.as_slice());
         let names_plan = fields.iter().any(|field| field == "plan");
         // What is used is read before any row is locked: a cluster that hangs must hold
@@ -170,6 +173,7 @@ impl Tenants {
         request: &v1::DeleteTenantRequest,
     ) -> RpcResult<v1::Operation> {
         let id = tenant_id("name", &request.name)?;
+        checked_reason(&request.reason)?;
         let mut tx = self.db.begin(&caller.scope).await?;
         let once = Once::of(caller, "DeleteTenant", &request.request_id, request)?;
         if let Some(first) = once.reply(&mut tx).await? {
@@ -202,7 +206,14 @@ impl Tenants {
             _ => RpcError::from(refusal),
         })?;
         let mut told = vec![consequences::deleted(&current)];
-        if let Some(why) = needs_second_person(current.life(), event, current.spec.protected) {
+        // What was there before the tenant is lost as well, though it was never active. The
+        // permission ends once it is.
+        let adopted = current.state == TenantState::Provisioning && current.adopt;
+        let adopted = adopted.then_some(
+            "the tenant may have taken over a namespace that existed before, with what is in it",
+        );
+        let second_person = needs_second_person(current.life(), event, current.spec.protected);
+        if let Some(why) = second_person.or(adopted) {
             let question = Question {
                 method: Method { name: "DeleteTenant", least_role: Role::Admin },
                 tenant: &current,
@@ -223,14 +234,14 @@ impl Tenants {
             actor: caller.operator.clone(),
         };
         if request.validate_only {
-            let words: Vec<String> = told.into_iter().map(|told| told.message).collect();
-            return Ok(v1::Operation { progress: words.join("; "), ..operation.preview() });
+            return Ok(v1::Operation { consequences: told, ..operation.preview() });
         }
         // Nothing is paid for any more.
         store::subscribe(&mut tx, &tenant, 0, &caller.operator).await?;
         let change = convert::change(&tenant, ChangeType::Updated, &caller.operator);
         changes::record(&mut tx, &change).await?;
-        let reply = operations::begin(&mut tx, &operation).await?;
+        let begun = operations::begin(&mut tx, &operation).await?;
+        let reply = v1::Operation { consequences: told, ..begun };
         once.remember(&mut tx, &reply).await?;
         tx.commit().await.map_err(DbError::from)?;
         Ok(reply)

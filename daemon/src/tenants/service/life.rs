@@ -204,8 +204,13 @@ fn paused(current: &TenantRecord, pause: Option<Pause>) -> Step {
 }
 
 fn reason(request: &impl LifeRequest) -> RpcResult<String> {
-    let reason = request.reason().trim();
+    checked_reason(request.reason()).map(str::to_owned)
+}
+
+/// A reason without the white space around it. It reaches the terminals of others.
+pub(super) fn checked_reason(reason: &str) -> RpcResult<&str> {
+    let reason = reason.trim();
     text::check(reason, REASON_MAXIMUM)
         .map_err(|error| RpcError::field("reason", error.to_string()))?;
-    Ok(reason.to_owned())
+    Ok(reason)
 }

@@ -7,7 +7,7 @@ use sqlx::{Postgres, Transaction};
 use streamspace_core::access::Role;
 use streamspace_proto::v1;
 
-use super::{Tenants, require_etag, tenant_id};
+use super::{Tenants, life::checked_reason, require_etag, tenant_id};
 use crate::{
     approvals::{self, Ask, Outcome},
     db::{
@@ -96,6 +96,7 @@ impl Tenants {
         decide: impl FnOnce(&TenantRecord, Timestamp) -> RpcResult<Step> + Send,
     ) -> RpcResult<v1::Tenant> {
         let id = tenant_id("name", request.tenant())?;
+        checked_reason(request.reason())?;
         let mut tx = self.db.begin(&caller.scope).await?;
         let once = Once::of(caller, method.name, request.request_id(), request)?;
         if let Some(first) = once.reply(&mut tx).await? {
@@ -164,7 +165,7 @@ pub(super) async fn agreed<M: Name>(
         target: &target,
         summary: &summary,
         least_role: method.least_role,
-        reason,
+        reason: checked_reason(reason)?,
     };
     if preview {
         consequences.push(approvals::consequence(&mut tx, caller, &ask).await?);

@@ -221,8 +221,17 @@ async fn bad_input_names_its_field_and_changes_nothing() {
     }
     for bad in ["a\u{1b}[2J".to_owned(), "x".repeat(65_536)] {
         let request = request!(PauseTenantRequest, &name);
-        let request = &v1::PauseTenantRequest { reason: bad, ..request.clone() };
+        let request = &v1::PauseTenantRequest { reason: bad.clone(), ..request.clone() };
         assert_eq!(field(tenants.pause(kim, request).await), "reason");
+        let request = request!(SuspendTenantRequest, &name);
+        let request = &v1::SuspendTenantRequest { reason: bad.clone(), ..request.clone() };
+        assert_eq!(field(tenants.suspend(kim, request).await), "reason");
+        let request = request!(DeleteTenantRequest, &name);
+        let request = &v1::DeleteTenantRequest { reason: bad.clone(), ..request.clone() };
+        assert_eq!(field(tenants.delete(kim, request).await), "reason");
+        let request = update(&name, &["seats"], v1::Tenant { seats: 11, ..Default::default() });
+        let request = &v1::UpdateTenantRequest { reason: bad, ..request };
+        assert_eq!(field(tenants.update(kim, request).await), "reason");
     }
     for bad in ["", "acme", "tenants/", "tenants/../x", "tenants/Ä"] {
         assert_eq!(field(tenants.cordon(kim, request!(CordonTenantRequest, bad)).await), "name");
@@ -264,7 +273,8 @@ async fn only_an_archived_tenant_past_its_retention_is_deleted() {
     assert_eq!(reason(tenants.delete(kim, delete).await), "RETENTION_NOT_OVER");
     world.sql("UPDATE tenants SET purge_after = now() - interval '1 second'").await;
     let preview = request!(DeleteTenantRequest, &name, validate_only: true);
-    assert!(tenants.delete(kim, preview).await.unwrap().progress.contains("lost for ever"));
+    let told = tenants.delete(kim, preview).await.unwrap().consequences;
+    assert!(told.iter().any(|told| told.message.contains("lost for ever")), "{told:?}");
     let operation = tenants.delete(kim, delete).await.unwrap();
     assert_eq!(operation.target, name);
     assert_eq!(world.get(&name).await.state(), v1::TenantState::Purging);
@@ -282,6 +292,11 @@ async fn only_an_archived_tenant_past_its_retention_is_deleted() {
     let name = world.tenant("new-one", "provisioning", "").await;
     tenants.delete(kim, request!(DeleteTenantRequest, &name)).await.unwrap();
     assert_eq!(world.get(&name).await.state(), v1::TenantState::Purging);
+    // Unless it took over what somebody else made.
+    let name = world.tenant("adopted", "provisioning", ", adopt = true").await;
+    let deleted = tenants.delete(kim, request!(DeleteTenantRequest, &name)).await;
+    assert_eq!(reason(deleted), "APPROVAL_REQUIRED");
+    assert_eq!(world.get(&name).await.state(), v1::TenantState::Provisioning);
 }
 
 #[tokio::test]
@@ -292,8 +307,8 @@ async fn a_second_person_agrees_to_a_deletion_before_the_retention_is_over() {
     tenants.archive(kim, request!(ArchiveTenantRequest, &name)).await.unwrap();
     let delete = request!(DeleteTenantRequest, &name, before_retention: true);
     let preview = request!(DeleteTenantRequest, &name, before_retention: true, validate_only: true);
-    let progress = tenants.delete(kim, preview).await.unwrap().progress;
-    assert!(progress.contains("second person"), "{progress}");
+    let told = tenants.delete(kim, preview).await.unwrap().consequences;
+    assert!(told.iter().any(|told| told.code == "NEEDS_APPROVAL"), "{told:?}");
     assert_eq!(world.count("SELECT count(*) FROM approvals").await, 0, "a preview asks nobody");
 
     let before = world.get(&name).await;
