@@ -14,6 +14,9 @@ use crate::access::Role;
 pub const WAITS: SignedDuration = SignedDuration::from_hours(24);
 /// How long the request may be repeated once it is approved.
 pub const GOOD_FOR: SignedDuration = SignedDuration::from_hours(1);
+/// So long before the request, and ever after, nobody whom the requester let in counts as
+/// a second person: else one person could make two names.
+pub const ENROLLED_LATELY: SignedDuration = SignedDuration::from_hours(24);
 
 /// Where an approval is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -118,6 +121,9 @@ pub struct Decider<'a> {
     pub operator: &'a str,
     /// Their role; `None` for one that this version does not know.
     pub role: Option<Role>,
+    /// Whether who asked made the token that the decider was enrolled with, so lately
+    /// that both may be one person ([`ENROLLED_LATELY`]).
+    pub enrolled_by_requester: bool,
 }
 
 /// Why a decision does not count.
@@ -129,6 +135,8 @@ pub enum Refusal {
     OwnRequest,
     /// The decider's role is too low.
     RoleTooLow(Role),
+    /// Who asked lately made the decider's enrolment token: they may be one person.
+    EnrolledByRequester,
 }
 
 /// Whether somebody may decide about an approval at `now`.
@@ -156,6 +164,9 @@ pub fn decide(
     match (own, verdict) {
         (true, Verdict::Rejected) => Ok(()),
         (true, Verdict::Approved) => Err(Refusal::OwnRequest),
+        (false, Verdict::Approved) if decider.enrolled_by_requester => {
+            Err(Refusal::EnrolledByRequester)
+        }
         (false, _) if decider.role.is_some_and(|role| role.includes(facts.least_role)) => Ok(()),
         (false, _) => Err(Refusal::RoleTooLow(facts.least_role)),
     }
@@ -181,8 +192,10 @@ mod tests {
         }
     }
 
-    const GRACE: Decider<'static> = Decider { operator: "grace", role: Some(Role::Admin) };
-    const ADA: Decider<'static> = Decider { operator: "ada", role: Some(Role::Admin) };
+    const GRACE: Decider<'static> =
+        Decider { operator: "grace", role: Some(Role::Admin), enrolled_by_requester: false };
+    const ADA: Decider<'static> =
+        Decider { operator: "ada", role: Some(Role::Admin), enrolled_by_requester: false };
 
     #[test]
     fn another_person_with_the_role_decides() {
@@ -193,6 +206,14 @@ mod tests {
                 assert_eq!(decided, Err(Refusal::RoleTooLow(Role::Admin)), "{role:?}");
             }
         }
+    }
+
+    #[test]
+    fn whom_the_requester_let_in_lately_may_refuse_and_not_agree() {
+        let let_in = Decider { enrolled_by_requester: true, ..GRACE };
+        let agreed = decide(&asked(), &let_in, Verdict::Approved, at(1));
+        assert_eq!(agreed, Err(Refusal::EnrolledByRequester));
+        assert_eq!(decide(&asked(), &let_in, Verdict::Rejected, at(1)), Ok(()));
     }
 
     #[test]

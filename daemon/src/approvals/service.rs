@@ -88,6 +88,8 @@ impl Approvals {
         text::check(reason, LONGEST_REASON)
             .map_err(|error| RpcError::field("reason", error.to_string()))?;
         let once = once(wish.method)?;
+        // The tokens are the region's, whatever the caller reaches.
+        let let_in = store::who_let_in(self.db.operator(), &caller.operator).await?;
         let mut tx = self.db.begin(&caller.scope).await?;
         if let Some(first) = once.reply(&mut tx).await? {
             return Ok(first);
@@ -96,7 +98,12 @@ impl Approvals {
             .await?
             .ok_or_else(|| RpcError::NotFound(id.to_name()))?;
         let now = store::now(&mut tx).await?;
-        let decider = Decider { operator: &caller.operator, role: caller.role };
+        let decider = Decider {
+            operator: &caller.operator,
+            // That of the certificate: a grant of an emergency is for who acts.
+            role: caller.facts().role,
+            enrolled_by_requester: before.is_of_who_let_in(&let_in),
+        };
         approval::decide(&before.facts, &decider, wish.verdict, now)
             .map_err(|why| refusal(id, &before, why))?;
         let after = store::decide(&mut tx, id, &caller.operator, wish.verdict, reason).await?;
@@ -123,6 +130,14 @@ fn refusal(id: ApprovalId, record: &ApprovalRecord, why: Refusal) -> RpcError {
             message: format!(
                 "{name} is your own request, and another person must agree to it; \
                  `ssctl approval reject` withdraws it"
+            ),
+        },
+        Refusal::EnrolledByRequester => RpcError::Denied {
+            reason: "APPROVER_NOT_INDEPENDENT",
+            message: format!(
+                "{name} was asked for by {}, who lately made the token that you were enrolled \
+                 with: somebody else must agree to it",
+                record.facts.requester
             ),
         },
         Refusal::RoleTooLow(least) => RpcError::Denied {

@@ -1,10 +1,10 @@
 //! Approvals in the database.
 
 use jiff::Timestamp;
-use sqlx::{FromRow, PgConnection, Row, postgres::PgRow};
+use sqlx::{FromRow, PgConnection, PgPool, Row, postgres::PgRow};
 use streamspace_core::{
     access::Role,
-    approval::{ApprovalState, Facts, Verdict, WAITS},
+    approval::{ApprovalState, ENROLLED_LATELY, Facts, Verdict, WAITS},
     filter::{FieldValue, Record},
     ids::{ApprovalId, TenantUid},
 };
@@ -89,7 +89,28 @@ impl FromRow<'_, PgRow> for ApprovalRecord {
     }
 }
 
+/// Who made a token that somebody was enrolled with, and when that was used last.
+pub(super) async fn who_let_in(
+    pool: &PgPool,
+    operator: &str,
+) -> Result<Vec<(String, Timestamp)>, DbError> {
+    let rows: Vec<(String, jiff_sqlx::Timestamp)> = sqlx::query_as(
+        "SELECT created_by, max(use_time) FROM enrolment_tokens \
+         WHERE operator = $1 AND use_time IS NOT NULL GROUP BY created_by",
+    )
+    .bind(operator)
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(|(who, time)| (who, time.to_jiff())).collect())
+}
+
 impl ApprovalRecord {
+    /// Whether who asked is among those who let somebody in, and lately.
+    pub(super) fn is_of_who_let_in(&self, let_in: &[(String, Timestamp)]) -> bool {
+        let since = self.create_time.saturating_sub(ENROLLED_LATELY).unwrap_or(Timestamp::MIN);
+        let_in.iter().any(|(who, time)| *who == self.facts.requester && *time > since)
+    }
+
     /// The key of the approval in a list.
     pub(super) fn key(&self) -> String {
         self.id.0.to_string()

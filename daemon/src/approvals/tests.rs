@@ -122,6 +122,24 @@ fn why(status: &Status) -> String {
 }
 
 #[tokio::test]
+async fn one_person_with_two_names_is_no_second_person() {
+    let world = World::new().await;
+    let (ada, grace) = (admin("ada"), admin("grace"));
+    let pool = world.test.superuser().await;
+    // Ada made a token for "grace", and somebody was enrolled with it.
+    let token = "INSERT INTO enrolment_tokens (secret_sha256, operator, role, tenant_uids, \
+                 created_by, expire_time, use_time) \
+                 VALUES ('\\x01', 'grace', 'admin', '{}', 'ada', now(), now())";
+    sqlx::query(token).execute(&pool).await.unwrap();
+    let id = world.pending(&ada, &delete()).await;
+    assert_eq!(why(&world.approve(&grace, id).await.unwrap_err()), "APPROVER_NOT_INDEPENDENT");
+    // A colleague of long standing is one, whoever let them in.
+    let earlier = "UPDATE enrolment_tokens SET use_time = now() - interval '2 days'";
+    sqlx::query(earlier).execute(&pool).await.unwrap();
+    assert_eq!(world.approve(&grace, id).await.unwrap().state(), v1::ApprovalState::Approved);
+}
+
+#[tokio::test]
 async fn a_request_waits_for_another_person_and_is_then_good_once() {
     let world = World::new().await;
     let (ada, grace) = (admin("ada"), admin("grace"));

@@ -109,10 +109,7 @@ pub(super) fn suspended() -> v1::Consequence {
 pub(super) fn archived(tenant: &TenantRecord, days: i32) -> [v1::Consequence; 2] {
     let end = tenant.purge_after.map_or_else(|| "now on".to_owned(), seconds);
     [
-        told(
-            "NOTHING_NEW_STARTS",
-            "nothing starts until the tenant is restored".into(),
-        ),
+        told("NOTHING_NEW_STARTS", "nothing starts until the tenant is restored".into()),
         told(
             "DATA_LOSS",
             format!(

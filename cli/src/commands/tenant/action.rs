@@ -96,7 +96,9 @@ impl Verb {
     fn loss(self) -> &'static str {
         match self {
             Self::Suspend => "nothing starts until it is resumed",
-            Self::Archive => "nothing starts until it is restored, and its data is kept for a time only",
+            Self::Archive => {
+                "nothing starts until it is restored, and its data is kept for a time only"
+            }
             _ => "",
         }
     }
