@@ -13,6 +13,11 @@ use super::{log::AuditLog, store};
 
 /// Entries of other replicas are found this late.
 const POLL: Duration = Duration::from_secs(1);
+/// Entries that follow each other closely get their positions together: each look goes
+/// back an hour, and must not be in the way of the calls that write them.
+const GATHER: Duration = Duration::from_millis(25);
+/// So many entries get a position at once.
+const FULL: u64 = 1000;
 /// How often the whole log is looked at, in case the database's clock was set back.
 const WHOLE: Duration = Duration::from_hours(1);
 
@@ -26,7 +31,7 @@ pub async fn run(log: Arc<AuditLog>, stop: CancellationToken) {
         match store::sequence(log.database.operator(), whole).await {
             Ok(count) => {
                 failing = false;
-                if count > 0 {
+                if count >= FULL {
                     // There may be more than one statement takes.
                     continue;
                 }
@@ -41,6 +46,9 @@ pub async fn run(log: Arc<AuditLog>, stop: CancellationToken) {
                 let _ = stop.run_until_cancelled(tokio::time::sleep(POLL)).await;
             }
         }
-        let _ = stop.run_until_cancelled(timeout(POLL, log.written.notified())).await;
+        let written = stop.run_until_cancelled(timeout(POLL, log.written.notified())).await;
+        if matches!(written, Some(Ok(()))) {
+            let _ = stop.run_until_cancelled(tokio::time::sleep(GATHER)).await;
+        }
     }
 }

@@ -259,14 +259,7 @@ impl Policy {
             return Err(deny(record(decision.rule), status));
         }
 
-        // What is in memory may be told, and enrolment asks the database itself.
-        let is_harmless = rule.scope == ScopeKind::Caller && !rule.mutates;
-        if rule.audience != Audience::Anonymous && !is_harmless && !self.judge.is_informed() {
-            let text = "the daemon began just now and does not know yet who was revoked or \
-                        locked, for which it needs the database: try again";
-            return Err(status(Code::Unavailable, "DATABASE_UNAVAILABLE", text, &[]));
-        }
-
+        self.require_informed(rule)?;
         if rule.mutates
             && caller.is_none()
             && !self.of_anyone.count(peer_key(peer.addr.ip()), Instant::now())
@@ -317,6 +310,18 @@ impl Policy {
         let guard = identity.filter(|_| method.streams);
         let guard = guard.map(|identity| Guard { identity, ruled: Arc::clone(ruled) });
         Ok(Admitted { request, guard })
+    }
+
+    /// Refuses until it is known who was revoked or locked. What is in memory may be told
+    /// before, and enrolment asks the database itself.
+    fn require_informed(&self, rule: &Rule) -> Result<(), Status> {
+        let is_harmless = rule.scope == ScopeKind::Caller && !rule.mutates;
+        if rule.audience == Audience::Anonymous || is_harmless || self.judge.is_informed() {
+            return Ok(());
+        }
+        let text = "the daemon began just now and does not know yet who was revoked or locked, \
+                    for which it needs the database: try again";
+        Err(status(Code::Unavailable, "DATABASE_UNAVAILABLE", text, &[]))
     }
 
     /// Whether a stream that is open may stay so at `now`, and until when that holds if

@@ -121,6 +121,10 @@ enum StepError {
     NotLeader,
 }
 
+/// What stands above every tenant: whether this replica leads, why the region is paused,
+/// why the breaker is open, and what time it is.
+type Above = (bool, Option<String>, Option<String>, jiff_sqlx::Timestamp);
+
 /// What a worker does with a key after a step.
 enum Next {
     Done,
@@ -302,7 +306,6 @@ impl Term {
         let told = self.ledger.told(uid);
         let mut connection = self.db.operator().acquire().await.map_err(DbError::from)?;
         // Ends are judged by the clock that all replicas share.
-        type Above = (bool, Option<String>, Option<String>, jiff_sqlx::Timestamp);
         let (leads, region_pause, breaker, now): Above = sqlx::query_as(
             "SELECT EXISTS (SELECT FROM leader WHERE leader_term = $1 AND replica = $2), \
                         (SELECT pause_reason FROM region_controls \
