@@ -19,6 +19,7 @@ mod isolation;
 mod kills;
 mod leaders;
 mod life;
+mod node_pools;
 mod outages;
 mod readme;
 mod scope;

@@ -47,8 +47,8 @@ async fn says(ssctl: &Ssctl, id: &str, words: &str) {
 /// Others come to be, change and are repaired as if nothing were.
 async fn others_are_well(region: &Region, id: &str) {
     let ssctl = region.admin();
-    create(ssctl, id, &["--wait", "--timeout", "40s"]).await;
-    ssctl.ok(&["tenant", "set", id, "--plan", "professional", "--wait", "--timeout", "40s"]).await;
+    create(ssctl, id, &["--wait", "--timeout", "90s"]).await;
+    ssctl.ok(&["tenant", "set", id, "--plan", "professional", "--wait", "--timeout", "90s"]).await;
 }
 
 #[test]
