@@ -20,7 +20,10 @@ use streamspace_core::{
 use streamspace_proto::v1;
 
 use self::store::{NewApproval, Request};
-use crate::rpc::{Caller, RpcResult, canonical};
+use crate::{
+    db::DbError,
+    rpc::{Caller, RpcResult, canonical},
+};
 
 /// What the digest of a request leaves out: a retry has its own id, and a preview is of
 /// the same request.
@@ -90,6 +93,12 @@ pub async fn require<M: Message + Name>(
         reason: ask.reason,
     };
     Ok(Outcome::Pending(store::insert(tx, &request, &new).await?))
+}
+
+/// Takes back what a person agreed to and was not used yet, since they may do nothing any
+/// more. In a transaction of the region's scope.
+pub async fn withdraw_of(tx: &mut PgConnection, approver: &str) -> Result<(), DbError> {
+    store::take_back(tx, approver, "who agreed was locked").await
 }
 
 /// What a preview says of the approval that the request itself will need. Nothing is

@@ -89,6 +89,20 @@ impl FromRow<'_, PgRow> for ApprovalRecord {
     }
 }
 
+/// Takes back what somebody agreed to and was not used yet.
+pub(super) async fn take_back(
+    tx: &mut PgConnection,
+    approver: &str,
+    why: &str,
+) -> Result<(), DbError> {
+    let query = sqlx::query(
+        "UPDATE approvals SET decision = 'rejected', decision_reason = $2, decide_time = now() \
+         WHERE approver = $1 AND decision = 'approved' AND use_time IS NULL",
+    );
+    query.bind(approver).bind(why).execute(tx).await?;
+    Ok(())
+}
+
 /// Who made a token that somebody was enrolled with, and when that was used last.
 pub(super) async fn who_let_in(
     pool: &PgPool,

@@ -140,6 +140,18 @@ async fn one_person_with_two_names_is_no_second_person() {
 }
 
 #[tokio::test]
+async fn what_somebody_agreed_to_ends_with_their_lock() {
+    let world = World::new().await;
+    let (ada, grace) = (admin("ada"), admin("grace"));
+    let id = world.pending(&ada, &delete()).await;
+    world.approve(&grace, id).await.unwrap();
+    let mut tx = world.test.database().begin(&Scope::Region).await.unwrap();
+    withdraw_of(&mut tx, "grace").await.unwrap();
+    tx.commit().await.unwrap();
+    assert_ne!(world.pending(&ada, &delete()).await, id, "it is asked for anew");
+}
+
+#[tokio::test]
 async fn a_request_waits_for_another_person_and_is_then_good_once() {
     let world = World::new().await;
     let (ada, grace) = (admin("ada"), admin("grace"));

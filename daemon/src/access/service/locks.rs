@@ -8,6 +8,7 @@ use streamspace_proto::v1;
 use super::{Access, commit, sentence};
 use crate::{
     access::{grants, locks, status},
+    approvals,
     db::Scope,
     rpc::{
         Caller,
@@ -55,6 +56,7 @@ impl Access {
         let lock = locks::lock(&mut tx, operator, reason, &caller.operator, seconds).await?;
         // Or it would be in force again when the lock ends.
         grants::end_all(&mut tx, operator).await?;
+        approvals::withdraw_of(&mut tx, operator).await?;
         let reply = lock.to_proto();
         if request.validate_only {
             return Ok(reply);
