@@ -272,6 +272,16 @@ fn what_the_fences_read_is_changed_by_those_who_may_change_the_fences() {
         let term = highest_term(&region).await;
         let patch = PatchParams::default();
         let mallory = control(&region, somebody(&region).await);
+        // The API server takes a policy up a moment after it was made.
+        let dry = PatchParams { dry_run: true, ..PatchParams::default() };
+        until("the API server knows the policy", async || {
+            let nothing = Patch::Merge(json!({"data": {"users": ""}}));
+            match mallory.patch("fence", &dry, &nothing).await {
+                Err(Error::Api(_)) => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
         for name in ["fence", "leader", "instance"] {
             let emptied = Patch::Merge(json!({"data": {"users": "", "term": "0", "uid": ""}}));
             refused(mallory.patch(name, &patch, &emptied).await, "who may update the policy");
