@@ -93,6 +93,15 @@ impl Access {
         Self { parts, guesses: RateLimit::new(GUESSES, GUESSES_WITHIN) }
     }
 
+    /// Commits a change of who may do what, and makes it count at once: here before the
+    /// reply, on the other replicas as soon as they are told.
+    async fn enforce(&self, mut tx: sqlx::Transaction<'static, sqlx::Postgres>) -> RpcResult<()> {
+        super::status::notify(&mut tx).await?;
+        commit(tx).await?;
+        self.parts.standings.refresh_at_once(&self.parts.database).await;
+        Ok(())
+    }
+
     async fn enrol_device(&self, request: &EnrolRequest) -> Result<(Grant, Credential), Status> {
         let device_key = key(&request.device_csr, "device_csr")?;
         let client_key = key(&request.client_csr, "client_csr")?;
@@ -135,10 +144,8 @@ impl Access {
             }
             Renewal::Revoked => return Err(gone("CERTIFICATE_REVOKED", "this device was revoked")),
             Renewal::Reused(device) => {
-                super::status::notify(&mut tx).await.map_err(RpcError::from)?;
-                commit(tx).await?;
+                self.enforce(tx).await?;
                 tracing::warn!(operator = %device.grant.operator, %serial, "{}", renewal::REUSED);
-                self.parts.standings.refresh_at_once(&self.parts.database).await;
                 return Err(gone(
                     "CREDENTIAL_REUSED",
                     "this device certificate was renewed before, and its successor is in use: two \

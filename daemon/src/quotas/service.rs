@@ -155,15 +155,10 @@ impl Quotas {
         for entry in &new {
             tenants::overrides::insert(&mut tx, tenant.uid, entry).await?;
         }
-        tenants::update(&mut tx, &tenant).await?;
         let reply = v1::Quota { consequences: told, ..show(&tenant, &observed)? };
-        if request.validate_only {
-            return Ok(reply);
+        if !request.validate_only {
+            keep(tx, caller, &once, &tenant, &reply).await?;
         }
-        let change = tenants::change(&tenant, ChangeType::Updated, &caller.operator);
-        changes::record(&mut tx, &change).await?;
-        once.remember(&mut tx, &reply).await?;
-        tx.commit().await.map_err(DbError::from)?;
         Ok(reply)
     }
 
@@ -198,17 +193,28 @@ impl Quotas {
         let now = tenants::now(&mut tx).await?;
         changed(&mut tenant, now);
         tenants::overrides::end(&mut tx, tenant.uid, &over).await?;
-        tenants::update(&mut tx, &tenant).await?;
         let reply = v1::Quota { consequences: told, ..show(&tenant, &observed)? };
-        if request.validate_only {
-            return Ok(reply);
+        if !request.validate_only {
+            keep(tx, caller, &once, &tenant, &reply).await?;
         }
-        let change = tenants::change(&tenant, ChangeType::Updated, &caller.operator);
-        changes::record(&mut tx, &change).await?;
-        once.remember(&mut tx, &reply).await?;
-        tx.commit().await.map_err(DbError::from)?;
         Ok(reply)
     }
+}
+
+/// Writes the tenant with its new quota, and commits.
+async fn keep(
+    mut tx: sqlx::Transaction<'static, sqlx::Postgres>,
+    caller: &Caller,
+    once: &Once,
+    tenant: &TenantRecord,
+    reply: &v1::Quota,
+) -> RpcResult<()> {
+    tenants::update(&mut tx, tenant).await?;
+    let change = tenants::change(tenant, ChangeType::Updated, &caller.operator);
+    changes::record(&mut tx, &change).await?;
+    once.remember(&mut tx, reply).await?;
+    tx.commit().await.map_err(DbError::from)?;
+    Ok(())
 }
 
 fn tenant_id(name: &str) -> RpcResult<TenantId> {

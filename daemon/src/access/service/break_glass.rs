@@ -11,7 +11,7 @@ use streamspace_proto::v1;
 
 use super::{Access, commit, sentence};
 use crate::{
-    access::{grants, status},
+    access::grants,
     db::Scope,
     rpc::{
         Caller,
@@ -68,13 +68,11 @@ impl Access {
             return Ok(reply);
         }
         once.remember(&mut tx, &reply).await?;
-        status::notify(&mut tx).await?;
-        commit(tx).await?;
+        self.enforce(tx).await?;
         tracing::error!(
             %operator, grant = %grant.id, until = %grant.expire_time, peer = %caller.peer, reason,
             "BREAK-GLASS: an operator has role admin for a time"
         );
-        self.parts.standings.refresh_at_once(&self.parts.database).await;
         Ok(reply)
     }
 
@@ -116,13 +114,11 @@ impl Access {
             return Ok(reply);
         }
         once.remember(&mut tx, &reply).await?;
-        status::notify(&mut tx).await?;
-        commit(tx).await?;
+        self.enforce(tx).await?;
         tracing::warn!(
             operator = %grant.operator, grant = %grant.id, by = %caller.operator,
             "a break-glass grant ended; it waits for a review"
         );
-        self.parts.standings.refresh_at_once(&self.parts.database).await;
         Ok(reply)
     }
 

@@ -6,12 +6,12 @@ use jiff::SignedDuration;
 use streamspace_core::{filter::Filter, page::Query};
 use streamspace_proto::v1;
 
-use super::{Access, commit, sentence};
+use super::{Access, sentence};
 use crate::{
     access::{
         ca::Kind,
         certificates::{self, At, CertificateRecord},
-        status, store,
+        store,
     },
     db::Scope,
     rpc::{
@@ -114,9 +114,7 @@ impl Access {
             return Ok(reply);
         }
         once.remember(&mut tx, &reply).await?;
-        status::notify(&mut tx).await?;
-        commit(tx).await?;
-        self.parts.standings.refresh_at_once(&self.parts.database).await;
+        self.enforce(tx).await?;
         Ok(reply)
     }
 }

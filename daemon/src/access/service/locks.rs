@@ -5,9 +5,9 @@ use std::time::Duration;
 use streamspace_core::page::Query;
 use streamspace_proto::v1;
 
-use super::{Access, commit, sentence};
+use super::{Access, sentence};
 use crate::{
-    access::{grants, locks, status},
+    access::{grants, locks},
     approvals,
     db::Scope,
     rpc::{
@@ -62,9 +62,7 @@ impl Access {
             return Ok(reply);
         }
         once.remember(&mut tx, &reply).await?;
-        status::notify(&mut tx).await?;
-        commit(tx).await?;
-        self.parts.standings.refresh_at_once(&self.parts.database).await;
+        self.enforce(tx).await?;
         Ok(reply)
     }
 
@@ -87,9 +85,7 @@ impl Access {
             return Ok(reply);
         }
         once.remember(&mut tx, &reply).await?;
-        status::notify(&mut tx).await?;
-        commit(tx).await?;
-        self.parts.standings.refresh_at_once(&self.parts.database).await;
+        self.enforce(tx).await?;
         Ok(reply)
     }
 
