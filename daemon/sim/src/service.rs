@@ -4,7 +4,7 @@ use std::{
     collections::HashSet,
     io,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
@@ -24,20 +24,19 @@ use crate::{
     faults::{Faults, Strike},
     kinds::{EXTENSIONS, Kinds},
     merging::{merge, merge_body},
-    namespaces,
     objects::{self, Manner, Outcome, Place},
     options::{Continuation, ListRequest, Query, delete_options, patch_options},
     reply::{Reply, ResponseBody, groups, json_response, plain, resources, version, whole},
-    schema::{Object, metadata_text},
+    schema::metadata_text,
     status::Failure,
     store::Store,
     watch,
 };
 
+mod reactions;
+
 /// How long a read waits for a version that is not there yet.
 const FUTURE_VERSION_WAIT: Duration = Duration::from_secs(3);
-/// How long the controllers take to see a change.
-const REACTION: Duration = Duration::from_millis(20);
 
 /// The service; clones share the cluster.
 #[derive(Clone, Debug)]
@@ -99,76 +98,6 @@ impl Service {
         }
         for quota in self.store.all("resourcequotas/") {
             self.count_quotas(&quota.namespace);
-        }
-    }
-
-    /// Ends a terminating namespace after a while, as the namespace controller does.
-    fn terminate(&self, object: &Object) {
-        let service = self.clone();
-        let (name, uid) =
-            (metadata_text(object, "name").to_owned(), metadata_text(object, "uid").to_owned());
-        tokio::spawn(async move {
-            loop {
-                service.faults.settle(service.termination).await;
-                let (store, kinds) = (Arc::clone(&service.store), Arc::clone(&service.kinds));
-                let (name, uid) = (name.clone(), uid.clone());
-                match service.run(move || namespaces::end(&store, &kinds, &name, &uid)).await {
-                    Ok(true) => {}
-                    Ok(false) => return,
-                    Err(failure) => {
-                        tracing::warn!(failure = %failure.message, "a simulated namespace could not be ended");
-                        return;
-                    }
-                }
-            }
-        });
-    }
-
-    /// Counts a namespace's quotas after a while; what comes meanwhile is counted too.
-    fn count_quotas(&self, namespace: &str) {
-        let mut waiting = self.counting.lock().unwrap_or_else(PoisonError::into_inner);
-        if !waiting.insert(namespace.to_owned()) {
-            return;
-        }
-        drop(waiting);
-        let (service, namespace) = (self.clone(), namespace.to_owned());
-        tokio::spawn(async move {
-            service.faults.settle(REACTION).await;
-            service.counting.lock().unwrap_or_else(PoisonError::into_inner).remove(&namespace);
-            let (store, kinds) = (Arc::clone(&service.store), Arc::clone(&service.kinds));
-            let count = move || controllers::count_quotas(&store, &kinds, &namespace);
-            if let Err(failure) = service.run(count).await {
-                tracing::warn!(failure = %failure.message, "simulated quotas could not be counted");
-            }
-        });
-    }
-
-    /// Establishes a definition after a while.
-    fn establish(&self, name: &str) {
-        let (service, name) = (self.clone(), name.to_owned());
-        tokio::spawn(async move {
-            service.faults.settle(REACTION).await;
-            let (store, kinds) = (Arc::clone(&service.store), Arc::clone(&service.kinds));
-            let establish = move || controllers::establish(&store, &kinds, &name);
-            if let Err(failure) = service.run(establish).await {
-                tracing::warn!(failure = %failure.message, "a simulated definition could not be established");
-            }
-            // Quotas may count what is known only now.
-            for quota in service.store.all("resourcequotas/") {
-                service.count_quotas(&quota.namespace);
-            }
-        });
-    }
-
-    /// Lets the controllers see a write.
-    fn written(&self, place: &Place, object: &Object) {
-        if place.resource.is(EXTENSIONS, "customresourcedefinitions") {
-            self.establish(metadata_text(object, "name"));
-        }
-        let counts_here =
-            || !self.store.all(&format!("resourcequotas/{}/", place.namespace)).is_empty();
-        if place.resource.namespaced && counts_here() {
-            self.count_quotas(&place.namespace);
         }
     }
 
