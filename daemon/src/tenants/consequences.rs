@@ -135,7 +135,7 @@ pub(super) fn adopts(tenant: &TenantRecord) -> v1::Consequence {
     told("ADOPTS", message)
 }
 
-fn seconds(time: Timestamp) -> String {
+pub(super) fn seconds(time: Timestamp) -> String {
     Timestamp::from_second(time.as_second()).unwrap_or(time).to_string()
 }
 

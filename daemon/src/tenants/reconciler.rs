@@ -23,7 +23,7 @@ use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{TenantRecord, breaker::BreakerConfig, decide::Wish, store};
+use super::{TenantRecord, breaker::BreakerConfig, consequences, decide::Wish, store};
 use crate::{
     db::{ChangeLog, Database, DbError, Leadership, Scope},
     kube::{
@@ -335,7 +335,9 @@ impl Term {
             Some(pause) => Some(Hold {
                 words: format!(
                     "{} paused the tenant until {}: {}",
-                    pause.actor, pause.until, pause.reason
+                    pause.actor,
+                    consequences::seconds(pause.until),
+                    pause.reason
                 ),
                 of_tenant: true,
                 remaining: pause.until.duration_since(now).try_into().ok(),
