@@ -9,10 +9,10 @@ DEV := packaging/dev
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test lint soak bench format man needs needs-tests needs-cluster needs-lint
+.PHONY: help run cluster test lint soak bench format man docs reference needs needs-tests needs-cluster needs-lint
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: needs ## Build, and start a development region with sample tenants
 	$(CARGO) build -p streamspaced -p ssctl
@@ -37,6 +37,14 @@ soak: needs-tests ## Run what is long at its whole length: 200 kills, many seeds
 
 bench: needs-tests ## Measure, as ratios within one run
 	$(CARGO) run --release -p streamspace-tests --example bench -- $(ARGS)
+
+reference: ## Write the reference in docs/reference anew
+	$(CARGO) build --workspace --bins
+	UPDATE_DOCS=1 $(CARGO) test -q -p streamspace-tests --test documentation -- reference::
+
+docs: needs-tests ## Write into the pages what their commands show
+	$(CARGO) build --workspace --bins
+	UPDATE_DOCS=1 $(CARGO) test -p streamspace-tests --test documentation -- --nocapture pages::
 
 man: ## Write the manual pages anew
 	$(CARGO) run -q -p ssctl -- man man

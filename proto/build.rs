@@ -5,8 +5,19 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost_reflect::{DescriptorPool, Value};
 
-const SERVICES: [&str; 9] =
-    ["access", "approval", "audit", "operation", "plan", "quota", "region", "tenant", "watch"];
+const SERVICES: [&str; 11] = [
+    "access",
+    "approval",
+    "audit",
+    "bulk",
+    "operation",
+    "plan",
+    "quota",
+    "region",
+    "simulator",
+    "tenant",
+    "watch",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let files: Vec<String> =

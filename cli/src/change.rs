@@ -6,10 +6,10 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use clap::Args;
+use clap::{ArgMatches, Args};
 use prost::{Message, Name};
 use serde_json::Value;
-use streamspace_client::{ClientError, text::escape};
+use streamspace_client::{ClientError, Incident, text::escape};
 use streamspace_proto::{
     json::to_value,
     policy::methods,
@@ -35,13 +35,29 @@ pub(crate) struct ChangeArgs {
     /// Why, for the audit log
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
+    /// The incident that it belongs to, as in INC-7; the reason where none is given
+    #[arg(long, value_name = "NAME")]
+    pub(crate) incident: Option<Incident>,
 }
 
 impl ChangeArgs {
-    /// The reason, or none as the contract writes it.
-    pub(crate) fn reason(&self) -> String {
-        self.reason.clone().unwrap_or_default()
+    /// The reason that was given, or the incident.
+    pub(crate) fn given_reason(&self) -> Option<String> {
+        let incident = || self.incident.as_ref().map(|incident| incident.name().to_owned());
+        self.reason.clone().or_else(incident)
     }
+
+    /// The same, or none as the contract writes it.
+    pub(crate) fn reason(&self) -> String {
+        self.given_reason().unwrap_or_default()
+    }
+}
+
+/// The incident of a command, wherever in it [`ChangeArgs`] are: each of its calls
+/// carries it, also those that are made before the change.
+pub(crate) fn incident(matches: &ArgMatches) -> Option<Incident> {
+    let own = matches.try_get_one::<Incident>("incident").ok().flatten().cloned();
+    own.or_else(|| incident(matches.subcommand()?.1))
 }
 
 /// The flag of a change that can end by itself.
@@ -168,7 +184,7 @@ pub(crate) async fn act<R: Reply>(
         let name = before.get("name").and_then(Value::as_str).unwrap_or(&action.name);
         return Err(show(shell, name, &before, &after, action.effect, &reply)?);
     }
-    given.reason = reason(shell, action.method, change.reason.clone()).await?;
+    given.reason = reason(shell, action.method, change.given_reason()).await?;
     if let Some(Loss { args, question }) = &action.loss {
         let mut what = question.what.to_owned();
         if asks(shell, args, question) {
@@ -189,7 +205,7 @@ pub(crate) async fn act<R: Reply>(
 }
 
 /// Says who can approve what waits for a second person.
-fn approvable(mut error: ClientError, method: &str) -> ClientError {
+pub(crate) fn approvable(mut error: ClientError, method: &str) -> ClientError {
     if let ClientError::Refused(refusal) = &mut error
         && refusal.reason.as_deref() == Some("APPROVAL_REQUIRED")
     {
@@ -265,7 +281,7 @@ pub(crate) async fn reason(shell: &Shell, method: &str, given: Option<String>) -
     if given.is_empty() {
         return Err(Failure::Usage {
             message: "a reason is needed".into(),
-            next: "say why with --reason TEXT; it goes to the audit log".into(),
+            next: "say why with --reason TEXT or --incident NAME; it goes to the audit log".into(),
         });
     }
     Ok(given)
@@ -275,7 +291,68 @@ pub(crate) async fn reason(shell: &Shell, method: &str, given: Option<String>) -
 mod tests {
     use streamspace_proto::v1::AuditClass;
 
+    use clap::CommandFactory as _;
+
     use super::*;
+    use crate::commands::Cli;
+
+    /// The last word of commands that change nothing in a region.
+    const READS: [&str; 21] = [
+        "list",
+        "show",
+        "find",
+        "watch",
+        "check",
+        "why",
+        "wait",
+        "items",
+        "whoami",
+        "status",
+        "changes",
+        "diff",
+        "ui",
+        "explain",
+        "doctor",
+        "completion",
+        "version",
+        "man",
+        "login",
+        // Of a context: of this machine alone.
+        "use",
+        "context delete",
+    ];
+
+    fn changes(command: &clap::Command, path: &str, found: &mut Vec<(String, [bool; 3])>) {
+        let has = |id: &str| command.get_arguments().any(|argument| argument.get_id() == id);
+        for inner in command.get_subcommands() {
+            changes(inner, format!("{path} {}", inner.get_name()).trim(), found);
+        }
+        let reads = READS.iter().any(|words| path.ends_with(words));
+        if !reads && (!command.has_subcommands() || has("reason")) {
+            found.push((path.to_owned(), ["dry_run", "reason", "incident"].map(has)));
+        }
+    }
+
+    #[test]
+    fn every_change_has_its_preview_its_reason_and_its_incident() {
+        let mut found = Vec::new();
+        changes(&Cli::command(), "", &mut found);
+        assert!(found.iter().any(|(path, _)| path == "tenant cordon"), "{found:?}");
+        let missing: Vec<_> = found.iter().filter(|(_, has)| *has != [true; 3]).collect();
+        assert!(missing.is_empty(), "without --dry-run, --reason or --incident: {missing:?}");
+    }
+
+    #[test]
+    fn the_incident_is_found_where_it_stands() {
+        let incident = |line: &str| {
+            let matches = Cli::command().try_get_matches_from(line.split_whitespace()).unwrap();
+            incident(&matches).map(|incident| incident.name().to_owned())
+        };
+        assert_eq!(incident("ssctl tenant cordon a --incident INC-7").as_deref(), Some("INC-7"));
+        assert_eq!(incident("ssctl break-glass --incident INC-8").as_deref(), Some("INC-8"));
+        assert_eq!(incident("ssctl tenant cordon a"), None);
+        assert_eq!(incident("ssctl tenant show a"), None);
+    }
 
     #[test]
     fn the_contract_says_what_needs_a_reason() {

@@ -14,16 +14,22 @@ mod approval;
 mod audit;
 mod break_glass;
 mod cert;
+mod changes;
 mod completion;
 mod context;
+mod diff;
+mod doctor;
+pub(crate) mod explain;
 mod login;
 mod man;
-mod operation;
+pub(crate) mod operation;
 mod operator;
 mod plan;
 mod quota;
 mod region;
-mod tenant;
+mod simulator;
+mod status;
+pub(crate) mod tenant;
 mod token;
 mod ui;
 pub(crate) mod version;
@@ -59,8 +65,21 @@ pub(crate) enum Command {
     Operation(operation::Command),
     /// The live dashboard
     Ui(ui::Args),
-    /// Make tenants as files describe them
+    /// Make plans, tenants and quotas as files describe them
     Apply(apply::Args),
+    /// Show what applying files would change; ends with 3 where something would
+    Diff(diff::Args),
+    /// How the regions are, on one screen: what needs a person, first
+    ///
+    /// Ends with 0 where all is well, with 11 where something needs a person, and with
+    /// 10 where a region was not read. --all-contexts asks every region at once.
+    Status,
+    /// Who changed what: the last 24 hours where no time is given, newest first
+    ///
+    /// It is the audit log for people: one line a change, also what the daemon ended
+    /// by itself. Renewals of certificates, which clients make by themselves, are left
+    /// out; `ssctl audit list` has everything.
+    Changes(changes::Args),
     /// The log of who did what
     #[command(subcommand)]
     Audit(audit::Command),
@@ -90,6 +109,18 @@ pub(crate) enum Command {
     /// The regions that this machine is logged in to
     #[command(subcommand, visible_alias = "contexts")]
     Context(context::Command),
+    /// Find what is wrong between here and the daemon, step by step
+    ///
+    /// Of this machine: the context file, variables, the terminal, completion. Of each
+    /// context: keys, certificates, name, connection, TLS, the daemon's answer, versions,
+    /// clocks, the time of an answer, the region's parts. It goes on as far as it can, and
+    /// ends with 11 where a check failed; each tells what to do.
+    Doctor,
+    /// Explain a resource, a field or a method in the contract's own words
+    Explain(explain::Args),
+    /// The simulated cluster of a development region, which fails on demand
+    #[command(subcommand)]
+    Simulator(simulator::Command),
     /// Print a completion script for a shell
     Completion(completion::Args),
     /// Print the version of this program
@@ -105,6 +136,7 @@ pub(crate) fn run(shell: &Shell, command: Command) -> Outcome {
         Command::Version => Ok(()),
         Command::Completion(args) => completion::run(shell, &args),
         Command::Man(args) => man::run(&args),
+        Command::Explain(args) => explain::run(shell, &args),
         Command::Context(command) => context::run(shell, command),
         // The dashboard listens to signals itself, and draws while it waits.
         Command::Ui(args) => {
@@ -124,7 +156,11 @@ async fn run_online(shell: &Shell, command: Command) -> Outcome {
         Command::Region(command) => region::run(shell, command).await,
         Command::Operation(command) => operation::run(shell, command).await,
         Command::Apply(args) => apply::run(shell, args).await,
+        Command::Diff(args) => diff::run(shell, args).await,
+        Command::Status => status::run(shell).await,
+        Command::Changes(args) => changes::run(shell, args).await,
         Command::Audit(command) => audit::run(shell, command).await,
+        Command::Doctor => doctor::run(shell).await,
         Command::Login(args) => login::run(shell, args).await,
         Command::Whoami => whoami::run(shell).await,
         Command::Access(command) => access::run(shell, command).await,
@@ -134,10 +170,12 @@ async fn run_online(shell: &Shell, command: Command) -> Outcome {
         Command::Operator(command) => operator::run(shell, command).await,
         Command::Cert(command) => cert::run(shell, command).await,
         Command::Token(command) => token::run(shell, command).await,
+        Command::Simulator(command) => simulator::run(shell, command).await,
         // They need no daemon and never come here.
         Command::Version
         | Command::Completion(_)
         | Command::Man(_)
+        | Command::Explain(_)
         | Command::Context(_)
         | Command::Ui(_) => Ok(()),
     }

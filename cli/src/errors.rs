@@ -71,6 +71,13 @@ pub(crate) enum Failure {
     },
     /// All of several things failed; each was told.
     AllFailed(Exit),
+    /// Some of several regions were not read; each was told.
+    Unread {
+        /// How many were not read.
+        unread: usize,
+        /// How many were asked.
+        asked: usize,
+    },
     /// Stopped by the user.
     Interrupted,
     /// Nobody reads the output any more: no failure of ours.
@@ -140,6 +147,7 @@ impl Failure {
             Self::Operation { code, .. } => exit::of_status(*code, None),
             Self::PartlyDone { .. } => Exit::PartlyDone,
             Self::AllFailed(exit) => *exit,
+            Self::Unread { .. } => Exit::SomeUnread,
             Self::Interrupted => Exit::Interrupted,
             Self::ReaderGone | Self::NothingToDo => Exit::Done,
             Self::CheckFailed { .. } => Exit::CheckFailed,
@@ -148,7 +156,12 @@ impl Failure {
 
     /// What stderr shows; nothing where the output said it already.
     pub(crate) fn report(&self, colour: bool) -> String {
-        let mut report = Report::new(colour);
+        self.report_from("", colour)
+    }
+
+    /// As [`Failure::report`], with whose failure it is before what happened.
+    pub(crate) fn report_from(&self, whose: &str, colour: bool) -> String {
+        let mut report = Report::new(whose, colour);
         match self {
             Self::Changes | Self::NothingToDo | Self::ReaderGone | Self::AllFailed(_) => {
                 return String::new();
@@ -169,6 +182,11 @@ impl Failure {
             Self::PartlyDone { done, failed } => {
                 report.headline(&format!("{done} done, {failed} not; see above"));
             }
+            Self::Unread { unread, asked } => {
+                let were = if *unread == 1 { "is" } else { "are" };
+                report.headline(&format!("{unread} of {asked} regions {were} not read; see above"));
+                report.line("next", "the rest is printed; --context NAME,NAME asks fewer regions");
+            }
             Self::Interrupted => {
                 return "interrupted; what the daemon accepted goes on
 "
@@ -179,7 +197,39 @@ impl Failure {
     }
 }
 
-fn client_report(report: &mut Report, doing: Option<&str>, error: &ClientError) {
+impl Failure {
+    /// What happened, in one sentence: for a cell of a table.
+    pub(crate) fn brief(&self) -> String {
+        match self {
+            Self::Client { error, .. } => error.to_string(),
+            Self::Usage { message, .. }
+            | Self::Local { message, .. }
+            | Self::CheckFailed { message, .. }
+            | Self::Waited { message, .. }
+            | Self::Operation { message, .. } => message.clone(),
+            Self::PartlyDone { done, failed } => format!("{done} done, {failed} not"),
+            Self::Unread { unread, asked } => format!("{unread} of {asked} regions are not read"),
+            Self::AllFailed(_) => "all of it failed".into(),
+            Self::Changes => "something would change".into(),
+            Self::Interrupted => "interrupted".into(),
+            Self::NothingToDo | Self::ReaderGone => String::new(),
+        }
+    }
+
+    /// What to do about it, where that is known.
+    pub(crate) fn next_step(&self) -> Option<String> {
+        match self {
+            Self::Client { error, .. } => error.next_step(),
+            Self::Usage { next, .. }
+            | Self::Local { next, .. }
+            | Self::CheckFailed { next, .. }
+            | Self::Waited { next, .. } => Some(next.clone()),
+            _ => None,
+        }
+    }
+}
+
+fn client_report(report: &mut Report<'_>, doing: Option<&str>, error: &ClientError) {
     let message = error.to_string();
     match doing {
         Some(doing) => {
@@ -214,14 +264,15 @@ fn client_report(report: &mut Report, doing: Option<&str>, error: &ClientError) 
 /// The longest headline, in characters.
 const HEADLINE_MAXIMUM: usize = 300;
 
-struct Report {
+struct Report<'a> {
     text: String,
+    whose: &'a str,
     colour: bool,
 }
 
-impl Report {
-    fn new(colour: bool) -> Self {
-        Self { text: String::new(), colour }
+impl<'a> Report<'a> {
+    fn new(whose: &'a str, colour: bool) -> Self {
+        Self { text: String::new(), whose, colour }
     }
 
     fn headline(&mut self, message: &str) {
@@ -229,7 +280,8 @@ impl Report {
         // It can repeat what was typed, and that can be a whole file.
         let shown: String = message.chars().take(HEADLINE_MAXIMUM).collect();
         let dots = if shown.len() < message.len() { "…" } else { "" };
-        self.push(label, &format!("{shown}{dots}"));
+        let whose = if self.whose.is_empty() { "" } else { &format!("{}: ", self.whose) };
+        self.push(label, &format!("{whose}{shown}{dots}"));
     }
 
     fn line(&mut self, label: &str, message: &str) {

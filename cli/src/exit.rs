@@ -31,6 +31,8 @@ pub(crate) enum Exit {
     Unavailable = 8,
     /// It took too long.
     TimedOut = 9,
+    /// Some of the regions that were asked are not read.
+    SomeUnread = 10,
     /// A check failed.
     CheckFailed = 11,
     /// The state forbids it.
@@ -55,14 +57,15 @@ Exit codes:
   0    done
   1    local failure
   2    usage
-  3    changes pending (--dry-run)
+  3    changes pending (--dry-run, diff)
   4    not logged in
   5    denied
   6    not found
   7    conflict
   8    unavailable
   9    timed out
-  11   a check failed (tenant check, quota check)
+  10   some regions unread
+  11   a check failed (status, tenant check, quota check)
   12   refused by state (protected, breaker)
   13   awaits approval
   14   partly done
@@ -85,8 +88,10 @@ impl From<&ClientError> for Exit {
             | ClientError::Credential(_)
             | ClientError::DeviceOver { .. } => Self::NotLoggedIn,
             ClientError::Token(_) => Self::Usage,
+            // Whoever is there and says nothing may be busy: it is not known to be away.
+            ClientError::Connect { fault: ConnectFault::TimedOut(_), .. }
+            | ClientError::TimedOut(_) => Self::TimedOut,
             ClientError::Connect { .. } | ClientError::Broken(_) => Self::Unavailable,
-            ClientError::TimedOut(_) => Self::TimedOut,
             ClientError::Refused(refusal) => of_status(refusal.code, refusal.reason.as_deref()),
         }
     }
@@ -140,6 +145,7 @@ mod tests {
         let none = ContextError::NoneChosen { known: Vec::new() };
         for (error, exit) in [
             (connect(ConnectFault::Refused), 8),
+            (connect(ConnectFault::TimedOut(std::time::Duration::from_secs(5))), 9),
             (connect(ConnectFault::Untrusted("other".into())), 4),
             (over, 4),
             (none.into(), 4),
@@ -164,6 +170,7 @@ mod tests {
             Exit::Conflict,
             Exit::Unavailable,
             Exit::TimedOut,
+            Exit::SomeUnread,
             Exit::CheckFailed,
             Exit::Refused,
             Exit::AwaitsApproval,

@@ -2,14 +2,21 @@
 
 mod csv;
 mod diff;
+mod format;
+mod jsonpath;
+mod merged;
 mod table;
 
-use clap::ValueEnum;
-use serde_json::Value;
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+use streamspace_client::text::{escape, misleads};
 use streamspace_proto::json::to_value;
 
 pub(crate) use csv::{csv_line, csv_titles};
 pub(crate) use diff::preview;
+pub(crate) use format::{Format, Output, OutputParser};
+pub(crate) use jsonpath::Template;
 pub(crate) use table::{Cell, Column, Layout, Tone, details, line, titles};
 
 use crate::{
@@ -17,51 +24,41 @@ use crate::{
     resource::Noun,
     shell::Shell,
 };
+use merged::Rows;
 
-/// How data is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// A table for people
-    Table,
-    /// A table with more columns
-    Wide,
-    /// JSON as the contract defines it
-    Json,
-    /// The same as YAML
-    Yaml,
-    /// The same, one object a line
-    Jsonl,
-    /// The table's columns, separated by commas
-    Csv,
-    /// Names alone, one a line
-    Name,
+/// How the rows of a list are printed, of a noun or of something else.
+#[derive(Debug)]
+pub(crate) struct Listing<T> {
+    /// As in "no tenants".
+    pub(crate) plural: &'static str,
+    /// What a table shows.
+    pub(crate) columns: Vec<Column<T>>,
+    /// What `-o name` shows.
+    pub(crate) name: fn(&T) -> String,
+    /// What JSON has of it.
+    pub(crate) value: fn(&T) -> Outcome<Value>,
+}
+
+impl<N: Noun> Listing<N> {
+    /// As the noun describes itself.
+    pub(crate) fn of_noun() -> Self {
+        Self {
+            plural: N::PLURAL,
+            columns: N::columns(),
+            name: |one| one.resource_name().to_owned(),
+            value: |one| Ok(to_value(one)?),
+        }
+    }
 }
 
 /// Prints several of a noun.
 pub(crate) fn print_all<N: Noun>(shell: &Shell, all: &[N]) -> Outcome {
-    let text = match shell.format() {
-        Format::Json => pretty(&Value::Array(values(all)?))?,
-        Format::Yaml => yaml(&values(all)?)?,
-        Format::Jsonl => values(all)?
-            .iter()
-            .map(|value| {
-                value.to_string()
-                    + "
-"
-            })
-            .collect(),
-        Format::Name => names(all),
-        Format::Csv => csv::encode(&N::columns(), all, shell.now),
-        format => {
-            if all.is_empty() {
-                shell.talk(&format!("no {}", N::PLURAL));
-                return Ok(());
-            }
-            let layout = Layout::new(shell.terminal, format == Format::Wide);
-            table::table(&N::columns(), all, layout, shell.now)
-        }
-    };
-    shell.print(&text)
+    print_rows(shell, &Listing::of_noun(), all)
+}
+
+/// Prints rows.
+pub(crate) fn print_rows<T>(shell: &Shell, listing: &Listing<T>, rows: &[T]) -> Outcome {
+    Rows { several: false, groups: vec![("", rows)], unread: &[] }.print(shell, listing)
 }
 
 /// Prints one of a noun, as a page of details where people read it.
@@ -71,20 +68,20 @@ pub(crate) fn print_one<N: Noun>(shell: &Shell, one: &N) -> Outcome {
             let layout = Layout::new(shell.terminal, shell.format() == Format::Wide);
             shell.print(&details(&one.details(shell.now), layout))
         }
-        Format::Json | Format::Yaml | Format::Jsonl => print_value(shell, &to_value(one)?),
         Format::Csv | Format::Name => print_all(shell, std::slice::from_ref(one)),
+        _ => print_value(shell, &to_value(one)?),
     }
 }
 
 /// Prints an answer that is no resource: details for people, else its value.
 pub(crate) fn print_answer(shell: &Shell, pairs: &[(&str, Cell)], value: &Value) -> Outcome {
     match shell.format() {
-        Format::Json | Format::Yaml | Format::Jsonl => print_value(shell, value),
         Format::Name => Err(no_name()),
         Format::Csv => shell.print(&csv::pairs(pairs)),
         Format::Table | Format::Wide => {
             shell.print(&details(pairs, Layout::new(shell.terminal, false)))
         }
+        _ => print_value(shell, value),
     }
 }
 
@@ -92,25 +89,54 @@ pub(crate) fn print_answer(shell: &Shell, pairs: &[(&str, Cell)], value: &Value)
 fn no_name() -> Failure {
     Failure::Usage {
         message: "this answer has no name to print".into(),
-        next: "use -o json or -o yaml".into(),
+        next: "use -o json, -o yaml or -o jsonpath=TEMPLATE".into(),
     }
 }
 
-/// Prints values that are not of the contract.
+/// Prints a list of values that are not of the contract.
 pub(crate) fn print_values(shell: &Shell, values: &[Value]) -> Outcome {
     let text = match shell.format() {
-        Format::Yaml => yaml(&values)?,
-        Format::Jsonl => values
-            .iter()
-            .map(|value| {
-                value.to_string()
-                    + "
-"
-            })
-            .collect(),
-        _ => pretty(&Value::Array(values.to_vec()))?,
+        Format::Jsonl => lines(values),
+        Format::JsonPath => filled(shell, &json!({ "items": values })),
+        _ => return print_value(shell, &Value::Array(values.to_vec())),
     };
     shell.print(&text)
+}
+
+/// Prints one value.
+pub(crate) fn print_value(shell: &Shell, value: &Value) -> Outcome {
+    let text = match shell.format() {
+        Format::Yaml => yaml(value)?,
+        Format::Jsonl => lines(std::slice::from_ref(value)),
+        Format::JsonPath => filled(shell, value),
+        _ => pretty(value)?,
+    };
+    shell.print(&text)
+}
+
+/// One event of a stream in the formats of values: a line, or a YAML document.
+pub(crate) fn data_line(shell: &Shell, value: &Value) -> Outcome<String> {
+    Ok(match shell.format() {
+        Format::Yaml => format!("---\n{}", yaml(value)?),
+        Format::JsonPath => shell
+            .template()
+            .map(|template| template.fill(value, shell.terminal.output.terminal))
+            .unwrap_or_default(),
+        _ => lines(std::slice::from_ref(value)),
+    })
+}
+
+/// Fills the template of `-o jsonpath=…`. Where it takes out nothing, a slip in a
+/// name is told.
+fn filled(shell: &Shell, value: &Value) -> String {
+    let Some(template) = shell.template() else { return String::new() };
+    let text = template.fill(value, shell.terminal.output.terminal);
+    if text.trim().is_empty()
+        && let Some(hint) = template.hint(value)
+    {
+        shell.talk(&format!("jsonpath: {hint}"));
+    }
+    text
 }
 
 /// Rows that are not of the contract, as a table or CSV.
@@ -121,39 +147,56 @@ pub(crate) fn plain_table<T>(
     layout: Layout,
     now: jiff::Timestamp,
 ) -> String {
-    match format {
-        Format::Csv => csv::encode(columns, rows, now),
-        _ => table::table(columns, rows, layout, now),
+    if format == Format::Csv {
+        let rows = rows.iter().map(|row| csv_line(columns, row, now));
+        return csv_titles(columns) + &rows.collect::<String>();
     }
+    let wide = format == Format::Wide;
+    let mut grid = table::Grid::new(columns, wide);
+    for row in rows {
+        grid.push(None, columns, wide, row, now);
+    }
+    grid.draw(layout).text
 }
 
-fn print_value(shell: &Shell, value: &Value) -> Outcome {
-    let text = match shell.format() {
-        Format::Yaml => yaml(value)?,
-        Format::Jsonl => format!("{value}\n"),
-        _ => pretty(value)?,
-    };
-    shell.print(&text)
+fn lines(values: &[Value]) -> String {
+    let mut text = String::new();
+    for value in values {
+        text.push_str(&plain_json(value.to_string()));
+        text.push('\n');
+    }
+    text
 }
 
-fn values<N: Noun>(all: &[N]) -> Outcome<Vec<Value>> {
-    Ok(all.iter().map(to_value).collect::<Result<_, _>>()?)
+/// JSON in which nothing acts on a terminal, and which says the same: what the
+/// format leaves as it is although it would, stands as `\uXXXX`.
+fn plain_json(json: String) -> String {
+    let acts = |c: char| c != '\n' && misleads(c);
+    if !json.chars().any(acts) {
+        return json;
+    }
+    let mut plain = String::with_capacity(json.len() + 16);
+    for character in json.chars() {
+        if acts(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                // Writing to a string does not fail.
+                let _ = write!(plain, "\\u{unit:04x}");
+            }
+        } else {
+            plain.push(character);
+        }
+    }
+    plain
 }
 
-fn names<N: Noun>(all: &[N]) -> String {
-    let name = |one: &N| streamspace_client::text::escape(one.resource_name()).into_owned();
-    all.iter()
-        .map(|one| {
-            name(one)
-                + "
-"
-        })
-        .collect()
+/// A name on a line of its own.
+fn name_line(name: &str) -> String {
+    format!("{}\n", escape(name))
 }
 
 fn pretty(value: &Value) -> Outcome<String> {
     let text = serde_json::to_string_pretty(value).map_err(|error| broken(&error))?;
-    Ok(text + "\n")
+    Ok(plain_json(text) + "\n")
 }
 
 /// A value as YAML.

@@ -48,13 +48,21 @@ pub(crate) fn word(prefix: &str, value: &str) -> String {
     word.to_ascii_lowercase().replace('_', "-")
 }
 
+/// The flag of a list that has no others.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct LimitArgs {
+    /// At most so many; of each region where several are asked
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) limit: Option<usize>,
+}
+
 /// Flags of every list.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ListArgs {
     /// Which ones, for example 'plan = "business" AND seats > 10'
     #[arg(long, default_value = "", hide_default_value = true, value_name = "EXPRESSION")]
     pub(crate) filter: String,
-    /// At most so many
+    /// At most so many; of each region where several are asked
     #[arg(long, value_name = "NUMBER")]
     pub(crate) limit: Option<usize>,
 }

@@ -299,6 +299,93 @@ fn quotas_and_their_overrides() {
     );
 }
 
+const OPERATION: &str = "operations/0190a3b4-0000-7000-8000-000000000001";
+
+/// A change of three tenants, of which one is refused.
+fn several(method: &str, request: &Value) -> Answer {
+    let refused = json!({
+        "code": 9, "reason": "APPROVAL_REQUIRED",
+        "message": "a second person must agree to this"
+    });
+    let item = |id: &str, state: &str| {
+        let target = format!("tenants/{id}");
+        json!({ "target": target, "state": format!("OPERATION_ITEM_STATE_{state}") })
+    };
+    let items = json!([
+        item("acme", "CHANGED"),
+        item("beta", "UNCHANGED"),
+        with(item("\u{1b}[2Jcharlie", "FAILED"), json!({ "error": refused })),
+    ]);
+    let counts = json!({ "total": "3", "changed": "1", "unchanged": "1", "failed": "1" });
+    let operation = json!({
+        "name": OPERATION, "kind": "tenant.suspend", "target": "tenants/-", "actor": "ada",
+        "reason": "leak", "counts": { "total": "3", "pending": "3" }, "progress": "0 of 3",
+        "consequences": [{ "code": "TOUCHES", "message": "it touches 3 tenants with 37 seats" }]
+    });
+    let done = json!({
+        "done": true, "counts": counts.clone(), "progress": "3 of 3, 1 failed", "consequences": []
+    });
+    match method {
+        "BulkService.ChangeTenants" if request["validateOnly"] == true => {
+            let operation = with(operation, json!({ "name": "", "counts": counts }));
+            Answer::Is(json!({ "operation": operation, "items": items }))
+        }
+        "BulkService.ChangeTenants" => Answer::Is(json!({ "operation": operation })),
+        "OperationService.ListOperationItems" if request["filter"] == "state = failed" => {
+            Answer::Is(json!({ "items": [items[2]] }))
+        }
+        "OperationService.ListOperationItems" => Answer::Is(json!({ "items": items })),
+        "OperationService.CancelOperation" => {
+            let code = Code::FailedPrecondition;
+            Answer::No(code, "it is done: there is nothing to cancel", "OPERATION_DONE", vec![])
+        }
+        "OperationService.ResumeOperation" => Answer::Is(operation),
+        "OperationService.WaitOperation" | "OperationService.GetOperation" => {
+            Answer::Is(with(operation, done))
+        }
+        "OperationService.ListOperations" => {
+            Answer::Is(json!({ "operations": [with(operation, done)] }))
+        }
+        other => panic!("not expected: {other}"),
+    }
+}
+
+#[test]
+fn a_change_of_several_tenants() {
+    plays(
+        "bulk-actions.txt",
+        several,
+        &[
+            ("tenant suspend --filter 'seats > 1' --dry-run", 3),
+            ("tenant suspend acme beta charlie --dry-run -o csv", 3),
+            ("tenant suspend -l tier=gold", 2),
+            ("tenant suspend -l tier=gold --reason leak", 2),
+            ("tenant suspend -l tier=gold --reason leak --confirm 4", 2),
+            ("tenant suspend -l tier=gold --reason leak --confirm 3 -o name", 0),
+            ("tenant suspend acme beta charlie --reason leak --confirm 3 --wait", 14),
+            ("tenant set --all --label tier=gold --plan free --reason sale --confirm 3 -o name", 0),
+            ("quota set acme beta cpu=+40 --for 8h --reason launch --confirm 3 -o name", 0),
+            ("quota reset --all --reason over --confirm 3 -o name", 0),
+            ("tenant cordon", 2),
+            ("tenant cordon --filter '' --reason x --yes", 2),
+            ("tenant cordon acme --all", 2),
+            ("tenant cordon --all --filter x", 2),
+            ("tenant cordon --all --if-match 1 --reason x", 2),
+            ("operation list -o wide", 0),
+            ("operation show 0190a3b4-0000-7000-8000-000000000001", 0),
+            ("operation items 0190a3b4-0000-7000-8000-000000000001", 0),
+            (
+                "operation items 0190a3b4-0000-7000-8000-000000000001 --filter 'state = failed' -o name",
+                0,
+            ),
+            ("operation wait 0190a3b4-0000-7000-8000-000000000001 -o name", 14),
+            ("operation cancel 0190a3b4-0000-7000-8000-000000000001", 12),
+            ("operation resume 0190a3b4-0000-7000-8000-000000000001 --dry-run", 3),
+            ("operation resume 0190a3b4-0000-7000-8000-000000000001 --wait -o name", 14),
+        ],
+    );
+}
+
 fn regions(method: &str, request: &Value) -> Answer {
     let region = json!({
         "name": "regions/dev", "health": "HEALTH_OK", "replica": "one", "pausedTenants": 2,
@@ -342,6 +429,61 @@ fn a_region_and_what_stops_it() {
             ("region breaker show", 0),
             ("region breaker release --dry-run", 3),
             ("region breaker release --reason 'it was me' -o name", 0),
+        ],
+    );
+}
+
+fn simulator(method: &str, request: &Value) -> Answer {
+    let made = json!({ "name": "faults/2", "percent": 100 });
+    let spent = json!({
+        "name": "faults/1", "kind": "FAULT_KIND_TOO_MANY_REQUESTS", "percent": 30,
+        "verbs": ["patch", "create"], "resource": "roles", "namespace": "tenant-\u{1b}[2J",
+        "retryAfter": "90s", "limit": "5", "hits": "5"
+    });
+    let late = with(made.clone(), json!({ "kind": "FAULT_KIND_LATENCY", "latency": "1.500s" }));
+    match method {
+        "SimulatorService.CreateFault" if request["fault"]["resource"] == "real" => {
+            let message = "this region manages a real cluster, https://10.0.0.1: practise on a \
+                           development region, which `streamspaced dev` starts with a simulated one";
+            Answer::No(Code::FailedPrecondition, message, "NO_SIMULATOR", vec![])
+        }
+        "SimulatorService.CreateFault" => Answer::Is(with(request["fault"].clone(), made)),
+        "SimulatorService.ListFaults" => Answer::Is(json!({ "faults": [late, spent] })),
+        "SimulatorService.DeleteFault" if request["name"] == "faults/-" => {
+            Answer::Is(json!({ "faults": [late, spent] }))
+        }
+        "SimulatorService.DeleteFault" => Answer::Is(json!({ "faults": [spent] })),
+        other => panic!("not expected: {other}"),
+    }
+}
+
+#[test]
+fn a_simulated_cluster_and_its_faults() {
+    plays(
+        "simulator-actions.txt",
+        simulator,
+        &[
+            ("simulator fault list", 0),
+            ("simulator fault list -o csv", 0),
+            (
+                "simulator fault create --kind latency --latency 1500ms --verb get --verb list \
+                 --resource namespaces --namespace a --object b --percent 20 --limit 9 --seed 7 \
+                 --for 10m --reason practice",
+                0,
+            ),
+            ("simulator fault create --kind gone --dry-run", 3),
+            ("simulator fault create --kind too-many-requests --retry-after 5s -o name", 0),
+            ("simulator fault create", 2),
+            ("simulator fault create --kind latency", 2),
+            ("simulator fault create --kind gone --percent 101", 2),
+            ("simulator fault create --kind gone --verb read", 2),
+            ("simulator fault create --kind gone --resource real", 12),
+            ("simulator fault delete 1", 0),
+            ("simulator fault delete faults/1 --dry-run", 3),
+            ("simulator fault delete --all -o name", 0),
+            ("simulator fault delete --all --dry-run", 3),
+            ("simulator fault delete", 2),
+            ("simulator fault delete 1 --all", 2),
         ],
     );
 }

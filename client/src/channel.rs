@@ -127,14 +127,14 @@ impl Connector {
     }
 }
 
-fn tcp_fault(error: &io::Error) -> ConnectFault {
+pub(crate) fn tcp_fault(error: &io::Error) -> ConnectFault {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => ConnectFault::Refused,
         _ => ConnectFault::Network(error.to_string()),
     }
 }
 
-fn tls_fault(error: &io::Error, host: &str) -> ConnectFault {
+pub(crate) fn tls_fault(error: &io::Error, host: &str) -> ConnectFault {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match inner {
         Some(rustls::Error::InvalidCertificate(certificate)) => {
@@ -150,7 +150,8 @@ fn tls_fault(error: &io::Error, host: &str) -> ConnectFault {
 
 fn certificate_fault(error: &CertificateError, host: &str) -> String {
     match error {
-        CertificateError::UnknownIssuer => {
+        // A region that was set up anew has an authority of the same name with another key.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "an authority that this context does not trust signed its certificate".into()
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {

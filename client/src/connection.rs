@@ -5,14 +5,16 @@ use std::{sync::Arc, time::Duration};
 use streamspace_proto::v1::{
     WatchRequest, access_service_client::AccessServiceClient,
     approval_service_client::ApprovalServiceClient, audit_service_client::AuditServiceClient,
-    operation_service_client::OperationServiceClient, plan_service_client::PlanServiceClient,
-    quota_service_client::QuotaServiceClient, region_service_client::RegionServiceClient,
+    bulk_service_client::BulkServiceClient, operation_service_client::OperationServiceClient,
+    plan_service_client::PlanServiceClient, quota_service_client::QuotaServiceClient,
+    region_service_client::RegionServiceClient, simulator_service_client::SimulatorServiceClient,
     tenant_service_client::TenantServiceClient, watch_service_client::WatchServiceClient,
 };
-use tonic::{Response, Status, transport::Channel};
+use tonic::{Response, Status};
 
 use crate::{
     ClientError, Context, Environment, Watch,
+    carrier::{Carrier, Incident},
     channel::{self, Proof},
     renew::Renewer,
     retry,
@@ -32,6 +34,12 @@ pub struct Options {
     pub user_agent: String,
     /// Where the lock for renewals is.
     pub environment: Environment,
+    /// The incident that every call belongs to, for the audit log.
+    pub incident: Option<Incident>,
+    /// Whether a certificate that is due is renewed first. It is by default. Who may be
+    /// cut off in the middle of a call, as completion is, must not begin with it: the
+    /// answer of a renewal that is not kept is lost.
+    pub renews: bool,
 }
 
 impl Options {
@@ -42,6 +50,8 @@ impl Options {
             connect_timeout: Duration::from_secs(5),
             user_agent: concat!("streamspace-client/", env!("CARGO_PKG_VERSION")).into(),
             environment,
+            incident: None,
+            renews: true,
         }
     }
 }
@@ -53,7 +63,7 @@ pub struct Connection {
     context: Context,
     options: Options,
     proof: Proof,
-    channel: Channel,
+    carrier: Carrier,
 }
 
 impl Connection {
@@ -66,7 +76,8 @@ impl Connection {
         let renewer = Renewer::new(context.clone(), &options.environment, options.clone());
         let proof = Proof::Renewing(Arc::new(renewer));
         let channel = channel::lazy(&context.endpoint, proof.clone(), options)?;
-        Ok(Self { context: context.clone(), options: options.clone(), proof, channel })
+        let carrier = Carrier::new(channel, options.incident.as_ref());
+        Ok(Self { context: context.clone(), options: options.clone(), proof, carrier })
     }
 
     /// The context that it speaks to.
@@ -81,53 +92,69 @@ impl Connection {
 
     /// A channel of its own, for a stream that outlives the connection cap and
     /// must not wait behind others.
-    pub(crate) fn another_channel(&self) -> Result<Channel, ClientError> {
-        channel::lazy(&self.context.endpoint, self.proof.clone(), &self.options)
+    pub(crate) fn another_carrier(&self) -> Result<Carrier, ClientError> {
+        let channel = channel::lazy(&self.context.endpoint, self.proof.clone(), &self.options)?;
+        Ok(self.carrier.over(channel))
+    }
+
+    /// The version of the daemon, once it has answered and where it tells.
+    pub fn daemon_version(&self) -> Option<&str> {
+        self.carrier.version()
     }
 
     /// Tenants.
-    pub fn tenants(&self) -> TenantServiceClient<Channel> {
-        TenantServiceClient::new(self.channel.clone())
+    pub fn tenants(&self) -> TenantServiceClient<Carrier> {
+        TenantServiceClient::new(self.carrier.clone())
     }
 
     /// Plans.
-    pub fn plans(&self) -> PlanServiceClient<Channel> {
-        PlanServiceClient::new(self.channel.clone())
+    pub fn plans(&self) -> PlanServiceClient<Carrier> {
+        PlanServiceClient::new(self.carrier.clone())
     }
 
     /// How much tenants may use.
-    pub fn quotas(&self) -> QuotaServiceClient<Channel> {
-        QuotaServiceClient::new(self.channel.clone())
+    pub fn quotas(&self) -> QuotaServiceClient<Carrier> {
+        QuotaServiceClient::new(self.carrier.clone())
     }
 
     /// Requests that wait for a second person.
-    pub fn approvals(&self) -> ApprovalServiceClient<Channel> {
-        ApprovalServiceClient::new(self.channel.clone())
+    pub fn approvals(&self) -> ApprovalServiceClient<Carrier> {
+        ApprovalServiceClient::new(self.carrier.clone())
+    }
+
+    /// One change of many resources.
+    pub fn bulk(&self) -> BulkServiceClient<Carrier> {
+        BulkServiceClient::new(self.carrier.clone())
+    }
+
+    /// Faults of a development region's simulated cluster.
+    pub fn simulator(&self) -> SimulatorServiceClient<Carrier> {
+        SimulatorServiceClient::new(self.carrier.clone())
     }
 
     /// The region and its health.
-    pub fn regions(&self) -> RegionServiceClient<Channel> {
-        RegionServiceClient::new(self.channel.clone())
+    pub fn regions(&self) -> RegionServiceClient<Carrier> {
+        RegionServiceClient::new(self.carrier.clone())
     }
 
     /// Who may do what.
-    pub fn access(&self) -> AccessServiceClient<Channel> {
-        AccessServiceClient::new(self.channel.clone())
+    pub fn access(&self) -> AccessServiceClient<Carrier> {
+        AccessServiceClient::new(self.carrier.clone())
     }
 
     /// The audit log.
-    pub fn audit(&self) -> AuditServiceClient<Channel> {
-        AuditServiceClient::new(self.channel.clone())
+    pub fn audit(&self) -> AuditServiceClient<Carrier> {
+        AuditServiceClient::new(self.carrier.clone())
     }
 
     /// Operations.
-    pub fn operations(&self) -> OperationServiceClient<Channel> {
-        OperationServiceClient::new(self.channel.clone())
+    pub fn operations(&self) -> OperationServiceClient<Carrier> {
+        OperationServiceClient::new(self.carrier.clone())
     }
 
     /// The raw stream of changes; [`Connection::watch`] is the one that resumes.
-    pub fn watches(&self) -> WatchServiceClient<Channel> {
-        WatchServiceClient::new(self.channel.clone())
+    pub fn watches(&self) -> WatchServiceClient<Carrier> {
+        WatchServiceClient::new(self.carrier.clone())
     }
 
     /// A watch that survives losses of the connection.

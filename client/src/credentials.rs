@@ -162,7 +162,7 @@ impl fmt::Debug for Identity {
     }
 }
 
-fn validity(certificate: &CertificateDer<'_>) -> Result<Validity, String> {
+pub(crate) fn validity(certificate: &CertificateDer<'_>) -> Result<Validity, String> {
     let (_, parsed) = X509Certificate::from_der(certificate)
         .map_err(|error| format!("the certificate cannot be read: {error}"))?;
     let instant = |time: x509_parser::time::ASN1Time| {

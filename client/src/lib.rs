@@ -4,6 +4,7 @@
 //! [`Connection`] is the door: it opens a [`Context`] and hands out the clients
 //! of the contract's services. Certificates renew behind it.
 
+mod carrier;
 mod channel;
 mod connection;
 mod pem;
@@ -16,9 +17,12 @@ pub mod credentials;
 pub mod enrol;
 pub mod errors;
 pub mod files;
+pub mod probe;
+pub mod regions;
 pub mod text;
 pub mod watch;
 
+pub use carrier::{Carrier, INCIDENT_HEADER, Incident, IncidentError, VERSION_HEADER};
 pub use channel::ConnectFault;
 pub use connection::{Connection, Options};
 pub use context::{Address, Context, Contexts, Environment};

@@ -80,7 +80,7 @@ impl Renewer {
     async fn fresh(&self, held: Credential, now: Timestamp) -> Result<Credential, ClientError> {
         // Plain files have no device certificate: whoever made them renews them,
         // and the daemon says so when they are over.
-        if !is_due(&held, now) || held.device.is_none() {
+        if !self.options.renews || !is_due(&held, now) || held.device.is_none() {
             return Ok(held);
         }
         let is_over = held.client.validity().is_over(now);

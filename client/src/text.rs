@@ -35,7 +35,7 @@ fn escape_unless(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
 
 /// Whether a character does something to the terminal or to the reading order
 /// instead of standing for itself.
-fn misleads(c: char) -> bool {
+pub fn misleads(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{061C}' // Arabic letter mark

@@ -15,7 +15,7 @@ use rustls::{
 
 use crate::credentials::Identity;
 
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
@@ -27,7 +27,7 @@ fn roots(authorities: &[CertificateDer<'static>]) -> Result<Arc<RootCertStore>, 
     Ok(Arc::new(roots))
 }
 
-fn verifier(
+pub(crate) fn verifier(
     authorities: &[CertificateDer<'static>],
 ) -> Result<Arc<WebPkiServerVerifier>, rustls::Error> {
     WebPkiServerVerifier::builder_with_provider(roots(authorities)?, provider())
@@ -58,7 +58,7 @@ pub(crate) fn pinned(fingerprint: [u8; 32]) -> Result<Arc<ClientConfig>, rustls:
     Ok(finish(config))
 }
 
-fn finish(mut config: ClientConfig) -> Arc<ClientConfig> {
+pub(crate) fn finish(mut config: ClientConfig) -> Arc<ClientConfig> {
     config.alpn_protocols = vec![b"h2".to_vec()];
     // A resumed session would skip the check of the chain.
     config.resumption = Resumption::disabled();

@@ -180,7 +180,7 @@ impl Watcher {
     async fn open(&self) -> Result<Streaming<WatchResponse>, ClientError> {
         // A connection of its own each time, so that each begins with a
         // certificate of that moment.
-        let mut client = WatchServiceClient::new(self.connection.another_channel()?);
+        let mut client = WatchServiceClient::new(self.connection.another_carrier()?);
         let request = WatchRequest { after_revision: self.revision, ..self.request.clone() };
         Ok(client.watch(request).await?.into_inner())
     }

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::Deserialize;
 use streamspace_core::ids::RegionId;
 use thiserror::Error;
@@ -16,31 +17,35 @@ use crate::{
     tenants::{breaker::BreakerConfig, manifests::NetworkConfig},
 };
 
-/// What `streamspaced run` reads from its TOML file.
-#[derive(Clone, Debug, Deserialize)]
+/// What `streamspaced run` reads from its TOML file. The comments of this type and of its
+/// parts are the reference in `docs/reference/configuration.md`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The region that this daemon serves, for example `us-east-1`.
+    /// The region that this daemon serves, for example `us-east-1`: a DNS label of 3 to 40
+    /// characters that begins with a letter.
+    #[schemars(with = "String")]
     pub region: RegionId,
-    /// The name of this replica, unique in the region. The host's name where it is
-    /// absent.
+    /// The name of this replica, unique in the region.
     #[serde(default = "host_name")]
+    #[schemars(extend("x-default" = "the host's name"))]
     pub replica: String,
     /// Where it listens.
     #[serde(default)]
     pub listen: ListenConfig,
-    /// The five logins of the database.
+    /// One PostgreSQL URL for each login: `postgres://LOGIN:PASSWORD@HOST:5432/DATABASE`, or
+    /// `postgres://LOGIN@localhost/DATABASE?host=/FOLDER` for a Unix socket.
     pub database: DatabaseConfig,
     /// The cluster that it manages.
     #[serde(default)]
     pub cluster: ClusterConfig,
-    /// Certificates.
+    /// The region's authority, and the daemon's own certificate.
     #[serde(default)]
     pub access: AccessConfig,
     /// What becomes of tenants in the cluster.
     #[serde(default)]
     pub tenants: TenantConfig,
-    /// Logs.
+    /// Logs go to standard error.
     #[serde(default)]
     pub log: LogConfig,
 }
@@ -54,12 +59,12 @@ pub fn host_name() -> String {
 }
 
 /// Where the daemon listens.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ListenConfig {
     /// gRPC over mutual TLS.
     pub grpc: SocketAddr,
-    /// Metrics and health over plain HTTP; keep it on a private address.
+    /// `/metrics`, `/livez` and `/readyz` over plain HTTP. Keep it on a private address.
     pub http: SocketAddr,
 }
 
@@ -73,12 +78,14 @@ impl Default for ListenConfig {
 }
 
 /// Certificates.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AccessConfig {
-    /// The folder that `streamspaced init` filled.
+    /// The folder of the authority, which `streamspaced init` fills: `ca.pem`, `ca.key`,
+    /// `trust.pem`. All replicas share the same content.
     pub directory: PathBuf,
-    /// Host names and addresses that clients reach the daemon by.
+    /// Host names and addresses that clients reach the daemon by. They go into its
+    /// certificate.
     pub names: Vec<String>,
 }
 
@@ -92,17 +99,19 @@ impl Default for AccessConfig {
 }
 
 /// What becomes of tenants in the cluster.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TenantConfig {
-    /// The namespace of tenant `acme` is this and `acme`.
+    /// The namespace of tenant `acme` is this and `acme`. 1 to 23 lower-case letters, digits
+    /// and hyphens, a letter first. A tenant keeps the namespace that it was created with.
     pub namespace_prefix: String,
-    /// How many tenants the leader works on at once.
+    /// How many tenants the leader works on at once, 1 to 256.
     pub workers: usize,
-    /// How often the leader looks at all tenants, in seconds, beside the looks that a
-    /// change asks for.
+    /// How often the leader looks at all tenants, 1 to 86400 and up to a fifth more, beside
+    /// what changes and the cluster's watches tell. Such a look is one query and no call to
+    /// the cluster.
     pub resync_seconds: u32,
-    /// When the breaker on deletions that nobody asked for trips.
+    /// The breaker on deletions that nobody asked for. All replicas need the same.
     pub breaker: BreakerConfig,
     /// What the cluster's network is like, and what tenants reach of it.
     pub network: NetworkConfig,
@@ -141,15 +150,33 @@ pub enum ConfigError {
     },
 }
 
+/// What the configuration of a region that manages a real cluster cannot have.
+const NO_SIMULATOR: &str = "simulator: a region that is run for good manages a real cluster, which \
+                            nobody makes fail; leave the section out here, and give it to \
+                            `streamspaced dev --config`";
+
 impl Config {
     /// Reads and checks a configuration file.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Unreadable { path: path.into(), source })?;
         let invalid = |message: String| ConfigError::Invalid { path: path.into(), message };
-        let config: Self = toml::from_str(&text).map_err(|error| invalid(error.to_string()))?;
+        let config: Self = toml::from_str(&text).map_err(|error| {
+            let table = text.parse::<toml::Table>().ok();
+            if table.is_some_and(|table| table.contains_key("simulator")) {
+                return invalid(NO_SIMULATOR.into());
+            }
+            invalid(error.to_string())
+        })?;
         config.check().map_err(invalid)?;
         Ok(config)
+    }
+
+    /// Every key with its default and what it is, for the reference: a JSON schema, its
+    /// parts written out.
+    pub fn schema() -> serde_json::Value {
+        let settings = SchemaSettings::default().with(|settings| settings.inline_subschemas = true);
+        settings.into_generator().into_root_schema_for::<Self>().to_value()
     }
 
     fn check(&self) -> Result<(), String> {
@@ -233,6 +260,7 @@ mod tests {
                 &format!("{WHOLE}\n[tenants.network]\ncluster_ranges = [\"10.1.0.0/8\"]"),
                 "10.0.0.0/8",
             ),
+            (&format!("{WHOLE}\n[[simulator.faults]]\nkind = \"gone\""), "streamspaced dev"),
             ("", "region"),
         ] {
             let error = read(text).unwrap_err().to_string();

@@ -8,6 +8,7 @@
 pub mod access;
 pub mod approvals;
 pub mod audit;
+pub mod bulk;
 pub mod config;
 pub mod db;
 pub mod dev;
@@ -21,6 +22,7 @@ pub mod regions;
 pub mod rpc;
 pub mod sessions;
 pub mod setup;
+pub mod simulator;
 pub mod telemetry;
 pub mod tenants;
 pub mod watch;

@@ -15,6 +15,7 @@ use streamspaced::{
     },
     region,
     setup::{self, InitOptions, TokenOptions},
+    simulator::config::{DevConfig, FaultConfig},
     telemetry::logs,
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -137,15 +138,17 @@ enum ClusterCommand {
 
 #[derive(Args)]
 struct DevArguments {
-    /// Where everything is kept. [default: below the user's data folder]
+    /// Where everything is kept. [default: a folder for each region below the user's data
+    /// folder]
     #[arg(long, env = "STREAMSPACED_DEV_DIR")]
     data_dir: Option<PathBuf>,
-    /// Where to listen for clients. Port 0 takes any free one.
-    #[arg(long, default_value = "127.0.0.1:7443")]
-    listen: SocketAddr,
-    /// Where metrics and health are.
-    #[arg(long, default_value = "127.0.0.1:7480")]
-    http: SocketAddr,
+    /// Where to listen for clients. Port 0 takes any free one. [default: where it did before,
+    /// else the first free port of 127.0.0.1 from 7443 on]
+    #[arg(long)]
+    listen: Option<SocketAddr>,
+    /// Where metrics and health are. [default: likewise, from 7480 on]
+    #[arg(long)]
+    http: Option<SocketAddr>,
     /// The cluster to manage. Without it, a built-in simulator.
     #[arg(long)]
     kubeconfig: Option<PathBuf>,
@@ -155,9 +158,20 @@ struct DevArguments {
     /// The name of the region.
     #[arg(long, default_value = "dev")]
     region: RegionId,
-    /// The context that is made for ssctl.
-    #[arg(long, default_value = "dev")]
-    context: String,
+    /// The context that is made for ssctl. [default: the name of the region]
+    #[arg(long)]
+    context: Option<String>,
+    /// A TOML file whose section [simulator] says how the simulator fails.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One way in which the simulator fails from the start on; repeat it. For example
+    /// too-many-requests,verb=patch,resource=namespaces,percent=20,for=10m, with the keys verb,
+    /// resource, namespace, object, percent, limit, latency, retry-after, seed and for.
+    #[arg(long = "fault", value_name = "KIND[,KEY=VALUE]...", conflicts_with = "kubeconfig")]
+    faults: Vec<FaultConfig>,
+    /// Forget all that is in the data folder, and begin anew.
+    #[arg(long)]
+    fresh: bool,
     /// Make no sample tenants.
     #[arg(long)]
     no_samples: bool,
@@ -195,7 +209,8 @@ async fn execute(command: Command) -> anyhow::Result<()> {
             let config = Config::read(&config)?;
             logs::start(&config.log).map_err(anyhow::Error::msg)?;
             let cluster = Cluster::open(&config.cluster).await?;
-            region::run(config, cluster, None, stop_on_signals()?).await?;
+            region::run(config, cluster, region::Brought::default(), None, stop_on_signals()?)
+                .await?;
             Ok(())
         }
         Command::Init(arguments) => init(arguments).await,
@@ -208,24 +223,39 @@ async fn execute(command: Command) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Cluster(command) => cluster(command).await,
-        Command::Dev(arguments) => {
-            let options = DevOptions {
-                data_dir: arguments.data_dir.map_or_else(default_dev_dir, Ok)?,
-                listen: arguments.listen,
-                http: arguments.http,
-                cluster: ClusterConfig {
-                    kubeconfig: arguments.kubeconfig,
-                    context: arguments.kube_context,
-                    ..ClusterConfig::default()
-                },
-                region: arguments.region,
-                context: arguments.context,
-                samples: !arguments.no_samples,
-                log_filter: arguments.log,
-            };
-            mode::run(options, stop_on_signals()?).await
-        }
+        Command::Dev(arguments) => mode::run(dev_options(arguments)?, stop_on_signals()?).await,
     }
+}
+
+fn dev_options(arguments: DevArguments) -> anyhow::Result<DevOptions> {
+    let mut faults = match &arguments.config {
+        Some(path) => DevConfig::read(path)?.simulator.faults,
+        None => Vec::new(),
+    };
+    if !faults.is_empty() && arguments.kubeconfig.is_some() {
+        anyhow::bail!(
+            "simulator.faults: --kubeconfig names a real cluster, which nobody makes fail; leave \
+             one of both out"
+        );
+    }
+    faults.extend(arguments.faults);
+    let region = arguments.region;
+    Ok(DevOptions {
+        data_dir: arguments.data_dir.map_or_else(|| default_dev_dir(&region), Ok)?,
+        listen: arguments.listen,
+        http: arguments.http,
+        cluster: ClusterConfig {
+            kubeconfig: arguments.kubeconfig,
+            context: arguments.kube_context,
+            ..ClusterConfig::default()
+        },
+        context: arguments.context.unwrap_or_else(|| region.to_string()),
+        faults,
+        region,
+        samples: !arguments.no_samples,
+        fresh: arguments.fresh,
+        log_filter: arguments.log,
+    })
 }
 
 async fn cluster(command: ClusterCommand) -> anyhow::Result<()> {
@@ -283,17 +313,21 @@ fn print(text: &str) {
 }
 
 /// Root's own folder is closed to the unprivileged user that PostgreSQL runs as.
-fn default_dev_dir() -> anyhow::Result<PathBuf> {
+fn default_dev_dir(region: &RegionId) -> anyhow::Result<PathBuf> {
+    let name = match region.as_str() {
+        "dev" => "streamspace-dev".to_owned(),
+        other => format!("streamspace-dev-{other}"),
+    };
     let home = std::env::var_os("HOME").map(PathBuf::from);
     let data = std::env::var_os("XDG_DATA_HOME")
         .map(PathBuf::from)
         .or_else(|| home.as_ref().map(|home| home.join(".local/share")));
     let is_root = home.as_deref() == Some(std::path::Path::new("/root"));
     if is_root {
-        return Ok(PathBuf::from("/var/lib/streamspace-dev"));
+        return Ok(PathBuf::from("/var/lib").join(name));
     }
     let data = data.context("neither HOME nor XDG_DATA_HOME is set; give --data-dir")?;
-    Ok(data.join("streamspace-dev"))
+    Ok(data.join(name))
 }
 
 /// SIGTERM and SIGINT stop in order; a second one ends at once.

@@ -10,10 +10,11 @@ use streamspace_proto::{
     policy,
     v1::{
         access_service_server::AccessServiceServer, approval_service_server::ApprovalServiceServer,
-        audit_service_server::AuditServiceServer, operation_service_server::OperationServiceServer,
-        plan_service_server::PlanServiceServer, quota_service_server::QuotaServiceServer,
-        region_service_server::RegionServiceServer, tenant_service_server::TenantServiceServer,
-        watch_service_server::WatchServiceServer,
+        audit_service_server::AuditServiceServer, bulk_service_server::BulkServiceServer,
+        operation_service_server::OperationServiceServer, plan_service_server::PlanServiceServer,
+        quota_service_server::QuotaServiceServer, region_service_server::RegionServiceServer,
+        simulator_service_server::SimulatorServiceServer,
+        tenant_service_server::TenantServiceServer, watch_service_server::WatchServiceServer,
     },
 };
 use thiserror::Error;
@@ -26,11 +27,16 @@ use tonic::service::Routes;
 
 use crate::{
     access::{
-        Access, AccessParts, Authority, AuthorityError, AuthorityFiles, Serving, Standings,
+        self, Access, AccessParts, Authority, AuthorityError, AuthorityFiles, Serving, Standings,
         serving::ServingError, trust::TrustFollower,
     },
     approvals::service::Approvals,
     audit::{self, Audit, AuditLog},
+    bulk::{
+        change::Work,
+        runner::{self, Parts as RunnerParts},
+        service::Bulk,
+    },
     config::Config,
     db::{
         ChangeLog, Database, DbError, LeaderLease, Leadership,
@@ -44,6 +50,7 @@ use crate::{
     platform::reconciler::PlatformReconciler,
     quotas::service::Quotas,
     regions::{
+        self,
         controls::{BreakerTerms, ControlsFollower},
         health::HealthBoard,
         probes,
@@ -51,9 +58,11 @@ use crate::{
     },
     rpc::{
         self,
+        ends::EndLog,
         peer::{CertificateStatus, PeerError, PeerJudge},
         server::{self, Layers},
     },
+    simulator::{FaultBoard, service::Simulations},
     telemetry::{
         http,
         metrics::{Metrics, RegionCollector},
@@ -112,19 +121,30 @@ pub enum RegionError {
     Server(#[from] std::io::Error),
 }
 
-/// Runs the daemon until `stop`. `ready` is told once it serves and its database is
-/// there.
+/// What a development region brings along. A region that is run for good brings nothing.
+#[derive(Debug, Default)]
+pub struct Brought {
+    /// How its simulated cluster fails.
+    pub faults: Option<FaultBoard>,
+    /// Where it listens, for clients and for metrics and health, where it does so already.
+    pub sockets: Option<(std::net::TcpListener, std::net::TcpListener)>,
+}
+
+/// Runs the daemon until `stop`. `ready` is told once it serves and its database is there.
 pub async fn run(
     config: Config,
     cluster: Cluster,
+    brought: Brought,
     ready: Option<oneshot::Sender<Ready>>,
     stop: CancellationToken,
 ) -> Result<(), RegionError> {
-    let parts = Parts::build(&config, cluster).await?;
+    let parts = Parts::build(&config, cluster, brought.faults).await?;
     let (db, calls) = (parts.db.clone(), parts.calls.clone());
     let standings = Arc::clone(&parts.standings);
-    let grpc = listen(config.listen.grpc).await?;
-    let http = listen(config.listen.http).await?;
+    let (grpc, http) = match brought.sockets {
+        Some((grpc, http)) => (TcpListener::from_std(grpc)?, TcpListener::from_std(http)?),
+        None => (listen(config.listen.grpc).await?, listen(config.listen.http).await?),
+    };
     let listening = Ready { grpc: grpc.local_addr()?, http: http.local_addr()? };
     tracing::info!(
         region = %config.region, replica = config.replica,
@@ -215,6 +235,7 @@ struct Parts {
     leadership: watch::Receiver<Leadership>,
     audit: Arc<AuditLog>,
     cluster: Cluster,
+    faults: Option<FaultBoard>,
     platform: PlatformReconciler,
     surroundings: Surroundings,
     settings: ReconcilerSettings,
@@ -224,7 +245,11 @@ struct Parts {
 }
 
 impl Parts {
-    async fn build(config: &Config, cluster: Cluster) -> Result<Self, RegionError> {
+    async fn build(
+        config: &Config,
+        cluster: Cluster,
+        faults: Option<FaultBoard>,
+    ) -> Result<Self, RegionError> {
         let files = AuthorityFiles::in_folder(&config.access.directory);
         let authority = Arc::new(Authority::open(&files)?);
         let names = config.access.names.clone();
@@ -262,6 +287,7 @@ impl Parts {
             ),
             db,
             cluster,
+            faults,
             surroundings: Surroundings {
                 instance: config.cluster.instance.clone(),
                 control_namespace: format!("{}-system", config.cluster.instance),
@@ -334,8 +360,31 @@ impl Parts {
             db: db(),
             controls: self.controls.clone(),
         };
+        let Work { tenants, quotas } = self.work();
+        let operations = Operations::new(db(), self.changes.clone());
+        let simulations = Simulations::new(self.faults.clone(), self.cluster.endpoint());
+        let watches = Watches::new(db(), self.changes.clone(), stop.clone());
+        let mut services = Routes::builder();
+        services
+            .add_service(AccessServiceServer::new(access))
+            .add_service(ApprovalServiceServer::new(Approvals::new(db())))
+            .add_service(AuditServiceServer::new(Audit::new(db())))
+            .add_service(BulkServiceServer::new(Bulk { db: db(), work: self.work() }))
+            .add_service(OperationServiceServer::new(operations))
+            .add_service(PlanServiceServer::new(Plans::new(db())))
+            .add_service(QuotaServiceServer::new(quotas))
+            .add_service(RegionServiceServer::new(regions))
+            .add_service(SimulatorServiceServer::new(simulations))
+            .add_service(TenantServiceServer::new(tenants))
+            .add_service(WatchServiceServer::new(watches));
+        server::add_health_and_reflection(&mut services);
+        services.routes()
+    }
+
+    /// The services that change one tenant.
+    fn work(&self) -> Work {
         let tenants = Tenants {
-            db: db(),
+            db: self.db.clone(),
             region: self.region.clone(),
             namespace_prefix: self.namespace_prefix.clone(),
             cluster: self.cluster.clone(),
@@ -343,25 +392,20 @@ impl Parts {
             wishes: Arc::new(ManifestWishes::new(self.surroundings.clone())),
             leadership: self.leadership.clone(),
         };
-        let operations = Operations::new(db(), self.changes.clone());
-        let watches = Watches::new(db(), self.changes.clone(), stop.clone());
-        let mut services = Routes::builder();
-        services
-            .add_service(AccessServiceServer::new(access))
-            .add_service(ApprovalServiceServer::new(Approvals::new(db())))
-            .add_service(AuditServiceServer::new(Audit::new(db())))
-            .add_service(OperationServiceServer::new(operations))
-            .add_service(PlanServiceServer::new(Plans::new(db())))
-            .add_service(QuotaServiceServer::new(Quotas::new(db(), self.cluster.clone())))
-            .add_service(RegionServiceServer::new(regions))
-            .add_service(TenantServiceServer::new(tenants))
-            .add_service(WatchServiceServer::new(watches));
-        server::add_health_and_reflection(&mut services);
-        services.routes()
+        Work { tenants, quotas: Quotas::new(self.db.clone(), self.cluster.clone()) }
     }
 
     /// Starts every loop.
     fn start(self, acting: &Stage, standing: &Stage) {
+        let work = RunnerParts {
+            db: self.db.clone(),
+            changes: self.changes.clone(),
+            work: self.work(),
+            status: Arc::clone(&self.standings) as _,
+            sink: Arc::clone(&self.audit) as _,
+            clock: rpc::system_clock(),
+        };
+        acting.spawn(runner::run(work, self.leadership.clone(), acting.stop.clone()));
         let Self { db, changes, cluster, leadership, audit, standings, .. } = self;
         let ends = leadership.clone();
         // Told before it runs, so that no standing is missed.
@@ -370,7 +414,12 @@ impl Parts {
         let wishes = Arc::new(ManifestWishes::new(self.surroundings));
         let reconciler =
             TenantReconciler::new(db.clone(), cluster, changes.clone(), wishes, self.settings);
-        acting.spawn(expiry::run(db.clone(), ends, acting.stop.clone()));
+        let log = EndLog::new(Arc::clone(&audit) as _);
+        acting.spawn(expiry::run(db.clone(), log.clone(), ends.clone(), acting.stop.clone()));
+        let stopped = acting.stop.clone();
+        acting.spawn(access::ends::run(db.clone(), log.clone(), ends.clone(), stopped));
+        let stopped = acting.stop.clone();
+        acting.spawn(regions::ends::run(db.clone(), log, self.region, ends, stopped));
         acting.spawn(reconciler.run(may_write, acting.stop.clone()));
 
         let stop = || standing.stop.clone();

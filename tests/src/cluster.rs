@@ -7,7 +7,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     process::Stdio,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use k8s_openapi::{
@@ -29,6 +29,8 @@ use tokio::{
     process::{Child, ChildStdin, ChildStdout, Command},
     sync::Mutex,
 };
+
+use crate::go_program;
 
 /// Names a kubeconfig whose cluster the tests use instead of one of their own.
 pub const KUBECONFIG_VARIABLE: &str = "STREAMSPACE_TEST_KUBECONFIG";
@@ -128,7 +130,7 @@ impl Cluster {
         {
             return Ok(Self { kubeconfig: PathBuf::from(kubeconfig), ours: None });
         }
-        let binary = build().await?;
+        let binary = go_program::build("cluster", ".").await?;
         let folder =
             TempDir::with_prefix("streamspace-cluster-").map_err(failed("a temporary folder"))?;
         let log =
@@ -164,6 +166,11 @@ impl Cluster {
     /// Whether the API server can be stopped and started.
     pub fn is_ours(&self) -> bool {
         self.ours.is_some()
+    }
+
+    /// The real `kubectl` of the cluster's release, built if need be.
+    pub async fn kubectl() -> Result<PathBuf, ClusterError> {
+        go_program::build("kubectl", "k8s.io/kubernetes/cmd/kubectl").await
     }
 
     /// A client as the administrator, which retries nothing by itself.
@@ -333,7 +340,7 @@ fn write_record(event: &serde_json::Value) -> WriteRecord {
     }
 }
 
-fn failed(what: impl Into<String>) -> impl FnOnce(io::Error) -> ClusterError {
+pub(crate) fn failed(what: impl Into<String>) -> impl FnOnce(io::Error) -> ClusterError {
     move |error| ClusterError::Io(what.into(), error)
 }
 
@@ -347,59 +354,4 @@ fn protocol(said: String, expected: &'static str, folder: &Path) -> ClusterError
         .map(|name| format!("\n--- {name}\n{}", tail(name)))
         .concat();
     ClusterError::Protocol { said, expected, logs }
-}
-
-/// The program, built into `target/cluster/` when a source is newer. Test
-/// processes that run at once take turns.
-/// What the release's own build would set; without it the server tells no version.
-const VERSION_FLAG: &str = "-X k8s.io/component-base/version.gitVersion=v1.36.3";
-
-async fn build() -> Result<PathBuf, ClusterError> {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster");
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from)
-        .join("cluster");
-    fs::create_dir_all(&target).map_err(failed(target.display().to_string()))?;
-    let target = target.canonicalize().map_err(failed(target.display().to_string()))?;
-    let lock = File::create(target.join("lock")).map_err(failed("the build's lock"))?;
-    let (lock, locked) = tokio::task::spawn_blocking(move || {
-        let locked = lock.lock();
-        (lock, locked)
-    })
-    .await
-    .map_err(|error| failed("the build's lock")(io::Error::other(error)))?;
-    locked.map_err(failed("the build's lock"))?;
-    let binary = target.join("cluster");
-    if is_stale(&binary, &sources).map_err(failed(sources.display().to_string()))? {
-        // A running program keeps its file: the new one takes the name at once and whole.
-        let new = target.join("cluster.new");
-        let output = Command::new("go")
-            .args(["build", "-trimpath", "-ldflags", VERSION_FLAG, "-o"])
-            .arg(&new)
-            .arg(".")
-            .current_dir(&sources)
-            .output()
-            .await
-            .map_err(failed("go build"))?;
-        if !output.status.success() {
-            return Err(ClusterError::Build(String::from_utf8_lossy(&output.stderr).into_owned()));
-        }
-        fs::rename(&new, &binary).map_err(failed(binary.display().to_string()))?;
-    }
-    drop(lock);
-    Ok(binary)
-}
-
-fn is_stale(binary: &Path, sources: &Path) -> io::Result<bool> {
-    let Ok(built) = fs::metadata(binary).and_then(|metadata| metadata.modified()) else {
-        return Ok(true);
-    };
-    let mut newest = SystemTime::UNIX_EPOCH;
-    for entry in fs::read_dir(sources)? {
-        let entry = entry?;
-        if entry.file_type()?.is_file() {
-            newest = newest.max(entry.metadata()?.modified()?);
-        }
-    }
-    Ok(newest > built)
 }

@@ -10,6 +10,8 @@ pub mod authority;
 pub mod cluster;
 pub mod daemon;
 pub mod database;
+pub mod development;
+mod go_program;
 pub mod http;
 pub mod janitor;
 pub mod life;

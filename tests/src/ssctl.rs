@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use streamspace_client::{Connection, Contexts, Environment, Options};
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines},
     process::{Child, ChildStdout, Command},
     time::timeout,
 };
@@ -123,7 +123,8 @@ impl Ssctl {
         &self.home
     }
 
-    fn all_variables(&self) -> Vec<(String, String)> {
+    /// The whole environment of their commands.
+    pub fn all_variables(&self) -> Vec<(String, String)> {
         let home = self.home.display().to_string();
         let mut all = vec![
             ("HOME".to_owned(), home.clone()),
@@ -159,6 +160,30 @@ impl Ssctl {
         let output = timeout(LIMIT, self.command(arguments).output()).await;
         let Ok(output) = output else { panic!("{command} took more than {} s", LIMIT.as_secs()) };
         let output = output.unwrap_or_else(|error| panic!("{command}: {error}"));
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ran {
+            command,
+            code: output.status.code().unwrap_or(-1),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        }
+    }
+
+    /// Runs a command with text on its standard input.
+    pub async fn feed(&self, arguments: &[&str], input: &str) -> Ran {
+        let command = format!("ssctl {}", arguments.join(" "));
+        let mut child =
+            self.command(arguments).stdin(Stdio::piped()).spawn().expect("ssctl starts");
+        let mut stdin = child.stdin.take().expect("its input is a pipe");
+        let input = input.to_owned();
+        // It may end without having read all of it.
+        let writing = tokio::spawn(async move {
+            let _sent = stdin.write_all(input.as_bytes()).await;
+        });
+        let output = timeout(LIMIT, child.wait_with_output()).await;
+        let Ok(output) = output else { panic!("{command} took more than {} s", LIMIT.as_secs()) };
+        let output = output.unwrap_or_else(|error| panic!("{command}: {error}"));
+        writing.abort();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ran {
             command,

@@ -12,8 +12,15 @@
 )]
 
 mod access;
+mod apply;
+mod bulk;
+mod changes;
+mod completion;
 mod dev;
+mod doctor;
 mod drift;
+mod exit_codes;
+mod faults;
 mod fences;
 mod isolation;
 mod kills;
@@ -21,8 +28,9 @@ mod leaders;
 mod life;
 mod node_pools;
 mod outages;
-mod readme;
+mod regions;
 mod scope;
+mod status;
 mod tenant;
 mod trouble;
 mod unchanged;

@@ -3,12 +3,12 @@
 use clap::Subcommand;
 use streamspace_proto::{
     json::to_value,
-    v1::{AuditClass, ExplainAccessRequest, MethodPolicy, Role, Scope},
+    v1::{AuditClass, ExplainAccessRequest, ExplainAccessResponse, MethodPolicy, Role, Scope},
 };
 
 use crate::{
     errors::{Doing as _, Outcome},
-    output::{Cell, Tone, print_answer},
+    output::{Cell, Tone},
     resource::{call, word},
     shell::Shell,
 };
@@ -24,14 +24,18 @@ pub(crate) enum Command {
 
 pub(crate) async fn run(shell: &Shell, command: Command) -> Outcome {
     let Command::Why { method } = command;
-    let connection = shell.connect()?;
-    let request = ExplainAccessRequest { method: method.clone() };
-    let answer =
-        call!(&connection, access.explain_access(request)).doing(|| format!("explain {method}"))?;
+    let answer = shell.read(async |connection| {
+        let request = ExplainAccessRequest { method: method.clone() };
+        call!(connection, access.explain_access(request)).doing(|| format!("explain {method}"))
+    });
+    answer.await?.print_answer(shell, pairs, |answer| Ok(to_value(answer)?))
+}
+
+fn pairs(answer: &ExplainAccessResponse) -> Vec<(&'static str, Cell)> {
     let verdict =
         if answer.allowed { Cell::toned("yes", Tone::Good) } else { Cell::toned("no", Tone::Bad) };
     let policy = answer.policy.clone().unwrap_or_default();
-    let pairs: [(&str, Cell); 8] = [
+    vec![
         ("Method", answer.method.clone().into()),
         ("Allowed", verdict),
         ("Rule", answer.rule.clone().into()),
@@ -40,11 +44,10 @@ pub(crate) async fn run(shell: &Shell, command: Command) -> Outcome {
         ("Scope", scope(policy.scope()).into()),
         ("Needs", needs(&policy).into()),
         ("Audited", audited(policy.audit_class()).into()),
-    ];
-    print_answer(shell, &pairs, &to_value(&answer)?)
+    ]
 }
 
-fn roles(policy: &MethodPolicy) -> String {
+pub(super) fn roles(policy: &MethodPolicy) -> String {
     let mut roles = Vec::new();
     if policy.least_role() != Role::Unspecified {
         roles.push(format!("{} and above", word("ROLE_", policy.least_role().as_str_name())));
@@ -53,7 +56,7 @@ fn roles(policy: &MethodPolicy) -> String {
     roles.join(", ")
 }
 
-fn scope(scope: Scope) -> &'static str {
+pub(super) fn scope(scope: Scope) -> &'static str {
     match scope {
         Scope::Unspecified => "",
         Scope::Region => "the whole region: a certificate for named tenants is not enough",
@@ -62,7 +65,7 @@ fn scope(scope: Scope) -> &'static str {
     }
 }
 
-fn needs(policy: &MethodPolicy) -> String {
+pub(super) fn needs(policy: &MethodPolicy) -> String {
     let mut needs = Vec::new();
     if policy.needs_reason {
         needs.push("a reason");
@@ -73,7 +76,7 @@ fn needs(policy: &MethodPolicy) -> String {
     needs.join(", ")
 }
 
-fn audited(class: AuditClass) -> String {
+pub(super) fn audited(class: AuditClass) -> String {
     match class {
         AuditClass::Read => "only when it is denied".into(),
         other => format!("always, as {}", word("AUDIT_CLASS_", other.as_str_name())),

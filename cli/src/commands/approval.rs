@@ -11,7 +11,7 @@ use streamspace_proto::{
 use crate::{
     change::{Action, ChangeArgs, Given, Reply, act, send},
     errors::{Doing as _, Outcome},
-    output::{Cell, Column, Tone, print_all, print_one},
+    output::{Cell, Column, Tone, print_one},
     resource::{ListArgs, Noun, call, full_name, list, short, word},
     shell::Shell,
     time::{age, local, remaining, until},
@@ -48,20 +48,24 @@ pub(crate) struct DecideArgs {
 }
 
 pub(crate) async fn run(shell: &Shell, command: Command) -> Outcome {
-    let connection = shell.connect()?;
     match command {
         Command::List { list: args, pending } => {
             let filter = filter(&args.filter, pending);
-            let approvals = list!(&connection, args.limit, approvals.list_approvals,
-                ListApprovalsRequest { filter: filter.clone() } => approvals);
-            print_all(shell, &approvals?)
+            let approvals = shell.read(async |connection| {
+                list!(connection, args.limit, approvals.list_approvals,
+                    ListApprovalsRequest { filter: filter.clone() } => approvals)
+            });
+            approvals.await?.print_all(shell)
         }
         Command::Show { name } => {
             let name = full_name::<Approval>(&name);
-            print_one(shell, &get(&connection, &name).await.doing(|| format!("show {name}"))?)
+            let approval = shell.read(async |connection| {
+                get(connection, &name).await.doing(|| format!("show {name}"))
+            });
+            approval.await?.print_one(shell)
         }
-        Command::Approve(args) => decide(shell, &connection, &args, true).await,
-        Command::Reject(args) => decide(shell, &connection, &args, false).await,
+        Command::Approve(args) => decide(shell, &shell.connect()?, &args, true).await,
+        Command::Reject(args) => decide(shell, &shell.connect()?, &args, false).await,
     }
 }
 

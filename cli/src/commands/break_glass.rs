@@ -13,8 +13,8 @@ use streamspace_proto::v1::{
 use crate::{
     change::{Action, ChangeArgs, Given, Reply, act, send},
     errors::{Failure, Outcome},
-    output::{Cell, Column, Tone, print_all, print_one},
-    resource::{Noun, call, full_name, list, short},
+    output::{Cell, Column, Tone, print_one},
+    resource::{LimitArgs, Noun, call, full_name, list, short},
     shell::Shell,
     time::{instant, local, parse_duration, until},
 };
@@ -56,9 +56,8 @@ enum Command {
         /// Only those that nobody has reviewed
         #[arg(long)]
         unreviewed: bool,
-        /// At most so many
-        #[arg(long, value_name = "NUMBER")]
-        limit: Option<usize>,
+        #[command(flatten)]
+        limit: LimitArgs,
     },
     /// Record that you looked at what was done under somebody else's grant
     Review {
@@ -73,19 +72,20 @@ enum Command {
 }
 
 pub(crate) async fn run(shell: &Shell, args: Args) -> Outcome {
-    let connection = shell.connect()?;
     match args.command {
-        None => start(shell, &connection, &args.start).await,
+        None => start(shell, &shell.connect()?, &args.start).await,
         Some(Command::End { name, change }) => {
-            end(shell, &connection, name.as_deref(), &change).await
+            end(shell, &shell.connect()?, name.as_deref(), &change).await
         }
-        Some(Command::List { unreviewed, limit }) => {
-            let grants = list!(&connection, limit, access.list_break_glass_grants,
-                ListBreakGlassGrantsRequest { unreviewed: unreviewed } => grants);
-            print_all(shell, &grants?)
+        Some(Command::List { unreviewed, limit: LimitArgs { limit } }) => {
+            let grants = shell.read(async |connection| {
+                list!(connection, limit, access.list_break_glass_grants,
+                    ListBreakGlassGrantsRequest { unreviewed: unreviewed } => grants)
+            });
+            grants.await?.print_all(shell)
         }
         Some(Command::Review { name, review, change }) => {
-            self::review(shell, &connection, &name, &review, &change).await
+            self::review(shell, &shell.connect()?, &name, &review, &change).await
         }
     }
 }

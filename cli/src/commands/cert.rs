@@ -18,7 +18,7 @@ use crate::{
     change::{Action, ChangeArgs, Given, Loss, Reply, act},
     confirm::{ConfirmArgs, Question},
     errors::{Doing as _, Failure, Outcome},
-    output::{Cell, Column, Tone, print_all, print_one},
+    output::{Cell, Column, Tone, print_one},
     resource::{ListArgs, Noun, call, list, short, word},
     shell::Shell,
     time::{local, parse_duration, proto_duration, until},
@@ -58,22 +58,24 @@ pub(crate) struct RevokeArgs {
 }
 
 pub(crate) async fn run(shell: &Shell, command: Command) -> Outcome {
-    let connection = shell.connect()?;
     match command {
         Command::List { list: args, expiring } => {
             let within = proto_duration(expiring)?;
-            let certificates = list!(&connection, args.limit, access.list_certificates,
-                ListCertificatesRequest {
-                    filter: args.filter.clone(),
-                    expiring_within: within
-                } => certificates);
-            print_all(shell, &certificates?)
+            let certificates = shell.read(async |connection| {
+                list!(connection, args.limit, access.list_certificates,
+                    ListCertificatesRequest {
+                        filter: args.filter.clone(),
+                        expiring_within: within
+                    } => certificates)
+            });
+            certificates.await?.print_all(shell)
         }
         Command::Show { serial } => {
             let name = full_name(&serial);
-            print_one(shell, &find(&connection, &name, "show").await?)
+            let found = shell.read(async |connection| find(connection, &name, "show").await);
+            found.await?.print_one(shell)
         }
-        Command::Revoke(args) => revoke(shell, &connection, &args).await,
+        Command::Revoke(args) => revoke(shell, &shell.connect()?, &args).await,
     }
 }
 

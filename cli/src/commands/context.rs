@@ -6,7 +6,7 @@ use streamspace_client::{ClientError, Context, Contexts, credentials::Credential
 
 use crate::{
     errors::Outcome,
-    output::{Cell, Column, Format, Layout, Tone, plain_table, print_answer, print_values},
+    output::{Cell, Column, Listing, Tone, print_answer, print_rows},
     shell::Shell,
     time,
 };
@@ -53,7 +53,8 @@ struct Row {
 
 fn list(shell: &Shell) -> Outcome {
     let contexts = load(shell)?;
-    let named = shell.global.context.as_deref();
+    // Several named ones are no mistake here: they only mark what is in use.
+    let named = shell.named_context().ok().flatten();
     let in_use = contexts.resolve(named, &shell.environment).ok().map(|context| context.name);
     let rows: Vec<Row> = contexts
         .iter()
@@ -62,29 +63,18 @@ fn list(shell: &Shell) -> Outcome {
             context: context.clone(),
         })
         .collect();
-    match shell.format() {
-        Format::Json | Format::Yaml | Format::Jsonl => {
-            let values: Vec<_> = rows.iter().map(|row| value(&row.context, row.in_use)).collect();
-            print_values(shell, &values)
-        }
-        Format::Name => shell.print(
-            &rows
-                .iter()
-                .map(|row| {
-                    row.context.name.clone()
-                        + "
-"
-                })
-                .collect::<String>(),
-        ),
-        format => {
-            if rows.is_empty() {
-                shell.talk("no contexts; `ssctl login HOST --token TOKEN` makes one");
-                return Ok(());
-            }
-            let layout = Layout::new(shell.terminal, format == Format::Wide);
-            shell.print(&plain_table(format, &columns(), &rows, layout, shell.now))
-        }
+    if rows.is_empty() && !shell.format().is_data() {
+        shell.talk("`ssctl login HOST --token TOKEN` makes one");
+    }
+    print_rows(shell, &listing(), &rows)
+}
+
+fn listing() -> Listing<Row> {
+    Listing {
+        plural: "contexts",
+        columns: columns(),
+        name: |row| row.context.name.clone(),
+        value: |row| Ok(value(&row.context, row.in_use)),
     }
 }
 
@@ -122,7 +112,10 @@ fn choose(shell: &Shell, name: &str) -> Outcome {
 
 fn show(shell: &Shell, name: Option<&str>) -> Outcome {
     let contexts = load(shell)?;
-    let named = name.or(shell.global.context.as_deref());
+    let named = match name {
+        Some(name) => Some(name),
+        None => shell.named_context()?,
+    };
     let context = contexts.resolve(named, &shell.environment).map_err(ClientError::from)?;
     let credential = Credential::load(&context.credential);
     let now = shell.now;

@@ -39,7 +39,7 @@ pub(crate) async fn run(shell: &Shell, args: Args) -> Outcome {
     let enrolment = Enrolment {
         endpoint: args.host.clone(),
         token,
-        context: shell.global.context.clone(),
+        context: shell.named_context()?.map(str::to_owned),
         device_name: device_name(),
         protected: args.protected,
     };

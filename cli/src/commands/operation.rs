@@ -1,28 +1,25 @@
 //! `ssctl operation`, and the wait that other commands use.
 
-use std::time::Duration;
-
 use clap::Subcommand;
-use jiff::Timestamp;
+use serde_json::json;
 use streamspace_client::{ClientError, Connection};
 use streamspace_proto::v1::{
-    GetOperationRequest, ListOperationsRequest, Operation, WaitOperationRequest,
+    GetOperationRequest, ListOperationItemsRequest, ListOperationsRequest, Operation,
 };
-use tokio::time::{Instant, sleep};
-use tonic::Code;
 
 use crate::{
-    errors::{Doing as _, Failure, Outcome},
-    output::{Cell, Column, Tone, print_all, print_one},
-    resource::{ListArgs, Noun, call, full_name, list, short},
+    change::{Action, ChangeArgs, Given, act, send},
+    errors::{Doing as _, Outcome},
+    output::print_one,
+    resource::{ListArgs, call, full_name, list},
     shell::Shell,
-    time::{age, local},
 };
 
-/// How long a wait lasts where `--timeout` does not say.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(5);
-/// How long the daemon holds one call of a wait. Below a call's deadline.
-const ONE_CALL: Duration = Duration::from_secs(10);
+mod follow;
+mod noun;
+
+pub(crate) use follow::{PATIENCE, follow, verdict, wait};
+pub(crate) use noun::message;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -34,135 +31,153 @@ pub(crate) enum Command {
         /// The operation
         name: String,
     },
-    /// Wait until an operation is done
+    /// Show what became of each tenant of an operation over several
+    Items {
+        /// The operation
+        name: String,
+        /// Which ones, for example 'state = failed'; fields: target, state
+        #[arg(long, default_value = "", hide_default_value = true, value_name = "EXPRESSION")]
+        filter: String,
+        /// At most so many
+        #[arg(long, value_name = "NUMBER")]
+        limit: Option<usize>,
+    },
+    /// Wait until an operation is done; ends with 14 where only a part of it was
     Wait {
         /// The operation
         name: String,
     },
+    /// Stop an operation over several; what was done stays
+    Cancel(Control),
+    /// Go on with what a stopped operation left, and try again what failed
+    Resume(Control),
+}
+
+/// Stopping an operation, or going on with it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Control {
+    /// The operation
+    name: String,
+    #[command(flatten)]
+    change: ChangeArgs,
+    /// Wait until it is done
+    #[arg(long)]
+    wait: bool,
 }
 
 pub(crate) async fn run(shell: &Shell, command: Command) -> Outcome {
     match command {
         Command::List(args) => all(shell, &args).await,
         Command::Show { name } => {
-            let connection = shell.connect()?;
             let name = full_name::<Operation>(&name);
-            let request = GetOperationRequest { name: name.clone() };
-            let operation = call!(&connection, operations.get_operation(request))
-                .doing(|| format!("show {name}"))?;
-            print_one(shell, &operation)
+            let operation = shell
+                .read(async |connection| {
+                    get(connection, &name).await.doing(|| format!("show {name}"))
+                })
+                .await?;
+            operation.print_one(shell)
+        }
+        Command::Items { name, filter, limit } => {
+            let name = full_name::<Operation>(&name);
+            let items = shell
+                .read(async |connection| {
+                    list!(connection, limit, operations.list_operation_items,
+                        ListOperationItemsRequest { name: name.clone(), filter: filter.clone() }
+                        => items)
+                })
+                .await?;
+            items.print_all(shell)
         }
         Command::Wait { name } => {
             let connection = shell.connect_to_wait()?;
-            let operation = wait(shell, &connection, &full_name::<Operation>(&name)).await?;
-            print_one(shell, &operation)
+            let name = full_name::<Operation>(&name);
+            let operation = follow(shell, &connection, &name).await?;
+            print_one(shell, &operation)?;
+            verdict(shell, &connection, &operation).await
         }
+        Command::Cancel(args) => cancel(shell, &args).await,
+        Command::Resume(args) => resume(shell, &args).await,
     }
 }
 
 async fn all(shell: &Shell, args: &ListArgs) -> Outcome {
-    let connection = shell.connect()?;
-    let operations = list!(&connection, args.limit, operations.list_operations,
-        ListOperationsRequest { filter: args.filter.clone() } => operations);
-    print_all(shell, &operations?)
+    let operations = shell.read(async |connection| {
+        list!(connection, args.limit, operations.list_operations,
+            ListOperationsRequest { filter: args.filter.clone() } => operations)
+    });
+    operations.await?.print_all(shell)
 }
 
-/// Waits until an operation is done, through losses of the connection. An
-/// operation that failed is a failure.
-pub(crate) async fn wait(shell: &Shell, connection: &Connection, name: &str) -> Outcome<Operation> {
-    let end = Instant::now() + shell.global.timeout.unwrap_or(PATIENCE);
-    let mut told = String::new();
-    loop {
-        let left = end.saturating_duration_since(Instant::now());
-        match wait_once(connection, name, left.min(ONE_CALL)).await {
-            Ok(operation) if operation.done => return ended(operation),
-            Ok(operation) => tell(shell, name, &operation.progress, &mut told),
-            Err(error) if error.is_transient() => {
-                tell(shell, name, &format!("{error}; still trying"), &mut told);
-                sleep(Duration::from_millis(500).min(left)).await;
-            }
-            Err(error) => return Err(error).doing(|| format!("wait for {name}")),
-        }
-        if Instant::now() >= end {
-            return Err(Failure::Waited {
-                message: format!("{name} is not done yet: {told}"),
-                next: format!("it goes on; `ssctl operation wait {name}` waits again"),
-            });
-        }
-    }
+async fn get(connection: &Connection, name: &str) -> Result<Operation, ClientError> {
+    let request = GetOperationRequest { name: name.to_owned() };
+    call!(connection, operations.get_operation(request))
 }
 
-async fn wait_once(
-    connection: &Connection,
-    name: &str,
-    patience: Duration,
-) -> Result<Operation, ClientError> {
-    let request = WaitOperationRequest {
-        name: name.to_owned(),
-        timeout: prost_types::Duration::try_from(patience).ok(),
+async fn cancel(shell: &Shell, args: &Control) -> Outcome {
+    let effect = "what is under way is finished, what was done stays, the rest is left as it is";
+    let action = action(args, "OperationService.CancelOperation", "cancel", effect);
+    let done = |operation: &Operation| {
+        let stage = if operation.done { "has stopped" } else { "is stopping" };
+        format!("{} {stage}", operation.name)
     };
-    call!(connection, operations.wait_operation(request))
+    let connection = connect(shell, args)?;
+    let send = async |given: &Given| {
+        send!(&connection, given, operations.cancel_operation, CancelOperationRequest {})
+    };
+    let operation = control(shell, &connection, args, action, send, done).await?;
+    // That it was stopped is what was asked for, and no failure.
+    print_one(shell, &operation)
 }
 
-fn ended(operation: Operation) -> Outcome<Operation> {
-    match &operation.error {
-        None => Ok(operation),
-        Some(error) => Err(Failure::Operation {
-            name: operation.name.clone(),
-            code: Code::from_i32(error.code),
-            message: error.message.clone(),
-        }),
-    }
+async fn resume(shell: &Shell, args: &Control) -> Outcome {
+    let effect = "what was left goes on, and what failed is tried again, in your name";
+    let action = action(args, "OperationService.ResumeOperation", "resume", effect);
+    let done = |operation: &Operation| format!("{} goes on", operation.name);
+    let connection = connect(shell, args)?;
+    let send = async |given: &Given| {
+        send!(&connection, given, operations.resume_operation, ResumeOperationRequest {})
+    };
+    let operation = control(shell, &connection, args, action, send, done).await?;
+    print_one(shell, &operation)?;
+    if args.wait { verdict(shell, &connection, &operation).await } else { Ok(()) }
 }
 
-/// Tells what is new, once.
-fn tell(shell: &Shell, name: &str, news: &str, told: &mut String) {
-    if !news.is_empty() && news != told {
-        shell.talk(&format!("{name}: {news}"));
-        news.clone_into(told);
-    }
+fn connect(shell: &Shell, args: &Control) -> Outcome<Connection> {
+    if args.wait { shell.connect_to_wait() } else { shell.connect() }
 }
 
-impl Noun for Operation {
-    const PLURAL: &'static str = "operations";
-    const PREFIX: &'static str = "operations/";
-
-    fn resource_name(&self) -> &str {
-        &self.name
-    }
-
-    fn columns() -> Vec<Column<Self>> {
-        vec![
-            Column::new("NAME", |operation: &Self, _| short(Self::PREFIX, &operation.name).into()),
-            Column::new("KIND", |operation, _| operation.kind.clone().into()),
-            Column::new("TARGET", |operation, _| operation.target.clone().into()),
-            Column::new("STATE", |operation, _| state(operation)),
-            Column::new("PROGRESS", |operation, _| operation.progress.clone().into()),
-            Column::new("AGE", |operation, now| age(operation.create_time.as_ref(), now).into()),
-            Column::wide("ACTOR", |operation, _| operation.actor.clone().into()),
-        ]
-    }
-
-    fn details(&self, _: Timestamp) -> Vec<(&'static str, Cell)> {
-        let error = self.error.as_ref().map(|error| error.message.clone()).unwrap_or_default();
-        vec![
-            ("Name", self.name.clone().into()),
-            ("Kind", self.kind.clone().into()),
-            ("Target", self.target.clone().into()),
-            ("State", state(self)),
-            ("Progress", self.progress.clone().into()),
-            ("Error", Cell::toned(error, Tone::Bad)),
-            ("Asked by", self.actor.clone().into()),
-            ("Begun", local(self.create_time.as_ref()).into()),
-            ("Ended", local(self.end_time.as_ref()).into()),
-        ]
-    }
+fn action(
+    args: &Control,
+    method: &'static str,
+    verb: &str,
+    effect: &'static str,
+) -> Action<'static> {
+    let name = full_name::<Operation>(&args.name);
+    Action { method, doing: format!("{verb} {name}"), name, effect, ..Action::default() }
 }
 
-fn state(operation: &Operation) -> Cell {
-    match (operation.done, &operation.error) {
-        (false, _) => Cell::toned("running", Tone::Doubtful),
-        (true, None) => Cell::toned("done", Tone::Good),
-        (true, Some(_)) => Cell::toned("failed", Tone::Bad),
+async fn control(
+    shell: &Shell,
+    connection: &Connection,
+    args: &Control,
+    action: Action<'_>,
+    send: impl AsyncFn(&Given) -> Result<Operation, ClientError>,
+    done: impl FnOnce(&Operation) -> String,
+) -> Outcome<Operation> {
+    let name = action.name.clone();
+    // Its counts move by themselves, so a preview shows the effect alone.
+    let before = async || Ok(json!({ "name": name.clone() }));
+    let send = async |given: &Given| {
+        let reply = send(given).await?;
+        Ok(if given.validate_only {
+            Operation { name: reply.name, ..Operation::default() }
+        } else {
+            reply
+        })
+    };
+    let operation = act(shell, &args.change, action, before, send, done).await?;
+    if args.wait && !operation.done {
+        return follow(shell, connection, &operation.name).await;
     }
+    Ok(operation)
 }

@@ -9,8 +9,8 @@ use crate::{
     change::{Action, ChangeArgs, ForArgs, Given, Loss, Reply, act, send},
     confirm::{ConfirmArgs, Question},
     errors::Outcome,
-    output::{Cell, Column, Format, print_all, print_one},
-    resource::{Noun, full_name, list, short},
+    output::{Cell, Column, Format, print_one},
+    resource::{LimitArgs, Noun, full_name, list, short},
     shell::Shell,
     time::{local, until},
 };
@@ -18,7 +18,7 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// List the people that are locked
-    List,
+    List(LimitArgs),
     /// Let a person do nothing, whatever certificate they hold
     Lock(LockArgs),
     /// End the lock of a person
@@ -44,11 +44,12 @@ pub(crate) struct LockArgs {
 
 pub(crate) async fn run(shell: &Shell, command: Command) -> Outcome {
     match command {
-        Command::List => {
-            let connection = shell.connect()?;
-            let locks = list!(&connection, None, access.list_operator_locks,
-                ListOperatorLocksRequest {} => locks);
-            print_all(shell, &locks?)
+        Command::List(LimitArgs { limit }) => {
+            let locks = shell.read(async |connection| {
+                list!(connection, limit, access.list_operator_locks,
+                    ListOperatorLocksRequest {} => locks)
+            });
+            locks.await?.print_all(shell)
         }
         Command::Lock(args) => lock(shell, &args).await,
         Command::Unlock { name, change } => unlock(shell, &name, &change).await,

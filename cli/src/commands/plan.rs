@@ -14,8 +14,8 @@ use super::tenant::mask;
 use crate::{
     change::{Action, ChangeArgs, Given, Reply, act},
     errors::{Doing as _, Failure, Outcome},
-    output::{print_all, print_one},
-    resource::{Noun as _, call, full_name, list, short},
+    output::print_one,
+    resource::{LimitArgs, Noun as _, call, full_name, list, short},
     shell::Shell,
 };
 
@@ -27,7 +27,7 @@ use flags::PlanFlags;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// List the plans, cheapest first
-    List,
+    List(LimitArgs),
     /// Show a plan: its newest version, or another as NAME@VERSION
     #[command(visible_aliases = ["get", "describe"])]
     Show {
@@ -69,25 +69,29 @@ pub(crate) struct SetArgs {
 }
 
 pub(crate) async fn run(shell: &Shell, command: Command) -> Outcome {
-    let connection = shell.connect()?;
     match command {
-        Command::List => {
-            let plans = list!(&connection, None, plans.list_plans,
-                ListPlansRequest {} => plans);
-            print_all(shell, &plans?)
+        Command::List(LimitArgs { limit }) => {
+            let plans = shell.read(async |connection| {
+                list!(connection, limit, plans.list_plans, ListPlansRequest {} => plans)
+            });
+            plans.await?.print_all(shell)
         }
         Command::Show { name, versions } => {
             let name = full_name::<Plan>(&name);
             let doing = || format!("show {name}");
             if versions {
-                let request = ListPlanVersionsRequest { name: name.clone() };
-                let reply = call!(&connection, plans.list_plan_versions(request)).doing(doing)?;
-                return print_all(shell, &reply.plans);
+                let versions = shell.read(async |connection| {
+                    let request = ListPlanVersionsRequest { name: name.clone() };
+                    let reply = call!(connection, plans.list_plan_versions(request));
+                    Ok(reply.doing(doing)?.plans)
+                });
+                return versions.await?.print_all(shell);
             }
-            print_one(shell, &get(&connection, &name).await.doing(doing)?)
+            let plan = shell.read(async |connection| get(connection, &name).await.doing(doing));
+            plan.await?.print_one(shell)
         }
-        Command::Create(args) => create(shell, &connection, &args).await,
-        Command::Set(args) => set(shell, &connection, &args).await,
+        Command::Create(args) => create(shell, &shell.connect()?, &args).await,
+        Command::Set(args) => set(shell, &shell.connect()?, &args).await,
     }
 }
 

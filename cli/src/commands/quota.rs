@@ -8,19 +8,21 @@ use streamspace_proto::{
     json::to_value,
     v1::{
         CheckQuotaRequest, Consequence, GetQuotaRequest, Quota, QuotaChange, QuotaLine,
-        ResetQuotaRequest, SetQuotaRequest, Tenant,
+        ResetQuotaRequest, SetQuotaRequest, Tenant, change_tenants_request::Change,
     },
 };
 
-use super::tenant::override_words;
+use super::tenant::{no_etag, override_words};
 use crate::{
+    bulk::{self, Bulk, Chosen, Selection},
     change::{Action, ChangeArgs, ForArgs, Given, MatchArgs, Reply, act},
     errors::{Doing as _, Failure, Outcome},
-    output::{Cell, Column, Format, Layout, Tone, details, print_all, print_answer},
+    output::{Cell, Column, Format, Layout, Tone, details, print_answer},
     quantity::{RESOURCES, decimal, parse_assignment},
+    read::Read,
     resource::{Noun, call, full_name, short},
     shell::Shell,
-    time::until,
+    time::{proto_duration, until},
 };
 
 #[derive(Debug, Subcommand)]
@@ -47,12 +49,10 @@ pub(crate) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct SetArgs {
-    /// The tenant
-    tenant: String,
-    /// The amount of a resource, cpu=80 or memory=100Gi; with a plus added to what
-    /// applies: cpu=+40
-    #[arg(required = true, value_name = "RESOURCE=AMOUNT", value_parser = parse_assignment)]
-    changes: Vec<QuotaChange>,
+    /// The tenant, and the amounts of resources: acme-corp cpu=80 memory=100Gi; with a plus
+    /// added to what applies: cpu=+40. Several tenants become one operation
+    #[arg(required = true, value_name = "TENANT|RESOURCE=AMOUNT")]
+    words: Vec<String>,
     #[command(flatten)]
     end: ForArgs,
     /// Accept that the seats are promised more than the plan's multiple of the quota
@@ -62,34 +62,123 @@ pub(crate) struct SetArgs {
     change: ChangeArgs,
     #[command(flatten)]
     guard: MatchArgs,
+    /// Of several tenants: wait until the operation is done
+    #[arg(long)]
+    wait: bool,
+    #[command(flatten)]
+    selection: Selection,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ResetArgs {
-    /// The tenant
-    tenant: String,
-    /// The resources whose overrides end; all without
-    #[arg(value_parser = RESOURCES)]
-    resources: Vec<String>,
+    /// The tenant, and the resources whose overrides end: acme-corp cpu memory; all without.
+    /// Several tenants become one operation: a further one is written as tenants/NAME
+    #[arg(value_name = "TENANT|RESOURCE")]
+    words: Vec<String>,
     #[command(flatten)]
     change: ChangeArgs,
     #[command(flatten)]
     guard: MatchArgs,
+    /// Of several tenants: wait until the operation is done
+    #[arg(long)]
+    wait: bool,
+    #[command(flatten)]
+    selection: Selection,
+}
+
+/// The tenants among the words of `quota set`, and the amounts.
+fn amounts(words: &[String]) -> Outcome<(Vec<String>, Vec<QuotaChange>)> {
+    let (amounts, names): (Vec<String>, Vec<String>) =
+        words.iter().cloned().partition(|word| word.contains('='));
+    let usage = |message: String| Failure::Usage {
+        message,
+        next: "write the tenant and then what it may use, as in `acme-corp cpu=+40`".into(),
+    };
+    if amounts.is_empty() {
+        return Err(usage("no amount of a resource was named".into()));
+    }
+    let amounts = amounts.iter().map(|word| parse_assignment(word).map_err(usage));
+    Ok((names, amounts.collect::<Outcome<_>>()?))
+}
+
+/// The tenants among the words of `quota reset`, and the resources. The first word is a
+/// tenant where no selection is given; a further one is written in full, so that a slip in a
+/// resource is no tenant.
+fn resources(words: &[String], selected: bool) -> Outcome<(Vec<String>, Vec<String>)> {
+    let (mut names, mut resources) = (Vec::new(), Vec::new());
+    for (place, word) in words.iter().enumerate() {
+        if (place == 0 && !selected) || word.starts_with(Tenant::PREFIX) {
+            names.push(word.clone());
+        } else if RESOURCES.contains(&word.as_str()) {
+            resources.push(word.clone());
+        } else {
+            return Err(Failure::Usage {
+                message: format!("{word:?} is no resource"),
+                next: format!(
+                    "name one of {}; a further tenant is written as {}{word}",
+                    RESOURCES.join(", "),
+                    Tenant::PREFIX
+                ),
+            });
+        }
+    }
+    Ok((names, resources))
 }
 
 pub(crate) async fn run(shell: &Shell, command: Command) -> Outcome {
-    let connection = shell.connect()?;
     match command {
         Command::Show { tenant } => {
             let name = full_name::<Tenant>(&tenant);
-            let quota =
-                get(&connection, &name).await.doing(|| format!("show the quota of {name}"))?;
-            print(shell, &quota)
+            let quota = shell.read(async |connection| {
+                get(connection, &name).await.doing(|| format!("show the quota of {name}"))
+            });
+            print(shell, quota.await?)
         }
-        Command::Set(args) => set(shell, &connection, &args).await,
-        Command::Reset(args) => reset(shell, &connection, &args).await,
+        Command::Set(args) => {
+            let (names, changes) = amounts(&args.words)?;
+            match args.selection.chosen(&names)? {
+                Chosen::One(name) => set(shell, &shell.connect()?, &args, name, changes).await,
+                Chosen::Many(many) => {
+                    no_etag(&args.guard)?;
+                    let ttl = proto_duration(args.end.lifetime)?;
+                    let accept_overcommit = args.accept_overcommit;
+                    let request =
+                        SetQuotaRequest { changes, ttl, accept_overcommit, ..Default::default() };
+                    let bulk = Bulk {
+                        verb: "set the quota of",
+                        loss: "",
+                        change: Change::SetQuota(request),
+                        many,
+                        args: &args.change,
+                        confirm: args.selection.confirmed(),
+                        wait: args.wait,
+                    };
+                    bulk::run(shell, bulk).await
+                }
+            }
+        }
+        Command::Reset(args) => {
+            let (names, resources) = resources(&args.words, args.selection.is_given())?;
+            match args.selection.chosen(&names)? {
+                Chosen::One(name) => reset(shell, &shell.connect()?, &args, name, resources).await,
+                Chosen::Many(many) => {
+                    no_etag(&args.guard)?;
+                    let request = ResetQuotaRequest { resources, ..Default::default() };
+                    let bulk = Bulk {
+                        verb: "reset the quota of",
+                        loss: "the plan's quota applies again",
+                        change: Change::ResetQuota(request),
+                        many,
+                        args: &args.change,
+                        confirm: args.selection.confirmed(),
+                        wait: args.wait,
+                    };
+                    bulk::run(shell, bulk).await
+                }
+            }
+        }
         Command::Check { tenant, needs } => {
-            check(shell, &connection, full_name::<Tenant>(&tenant), needs).await
+            check(shell, &shell.connect()?, full_name::<Tenant>(&tenant), needs).await
         }
     }
 }
@@ -124,12 +213,18 @@ impl Reply for Quota {
     }
 }
 
-async fn set(shell: &Shell, connection: &Connection, args: &SetArgs) -> Outcome {
+async fn set(
+    shell: &Shell,
+    connection: &Connection,
+    args: &SetArgs,
+    name: String,
+    changes: Vec<QuotaChange>,
+) -> Outcome {
     let send = async |given: &Given| {
         let given = given.clone();
         let request = SetQuotaRequest {
             tenant: given.name,
-            changes: args.changes.clone(),
+            changes: changes.clone(),
             ttl: given.ttl,
             etag: given.etag,
             validate_only: given.validate_only,
@@ -142,17 +237,23 @@ async fn set(shell: &Shell, connection: &Connection, args: &SetArgs) -> Outcome 
     let action = Action {
         method: "QuotaService.SetQuota",
         lifetime: args.end.lifetime,
-        ..action(&args.tenant, &args.guard, "set")
+        ..action(name, &args.guard, "set")
     };
     change(shell, connection, &args.change, action, send, "set").await
 }
 
-async fn reset(shell: &Shell, connection: &Connection, args: &ResetArgs) -> Outcome {
+async fn reset(
+    shell: &Shell,
+    connection: &Connection,
+    args: &ResetArgs,
+    name: String,
+    resources: Vec<String>,
+) -> Outcome {
     let send = async |given: &Given| {
         let given = given.clone();
         let request = ResetQuotaRequest {
             tenant: given.name,
-            resources: args.resources.clone(),
+            resources: resources.clone(),
             etag: given.etag,
             validate_only: given.validate_only,
             request_id: given.request_id,
@@ -160,13 +261,11 @@ async fn reset(shell: &Shell, connection: &Connection, args: &ResetArgs) -> Outc
         };
         call!(connection, quotas.reset_quota(request))
     };
-    let action =
-        Action { method: "QuotaService.ResetQuota", ..action(&args.tenant, &args.guard, "reset") };
+    let action = Action { method: "QuotaService.ResetQuota", ..action(name, &args.guard, "reset") };
     change(shell, connection, &args.change, action, send, "reset").await
 }
 
-fn action(tenant: &str, guard: &MatchArgs, verb: &str) -> Action<'static> {
-    let name = full_name::<Tenant>(tenant);
+fn action(name: String, guard: &MatchArgs, verb: &str) -> Action<'static> {
     Action {
         doing: format!("{verb} the quota of {name}"),
         name,
@@ -195,7 +294,7 @@ async fn change(
         format!("the quota of {name} is {done}{pending}")
     };
     let quota = act(shell, args, action, before, send, told).await?;
-    print(shell, &quota)
+    print(shell, Read::of_one(connection, quota))
 }
 
 async fn check(
@@ -223,25 +322,42 @@ async fn check(
 }
 
 /// The lines as a table, and below it what else is to know; else the whole value.
-fn print(shell: &Shell, quota: &Quota) -> Outcome {
-    if matches!(shell.format(), Format::Json | Format::Yaml | Format::Jsonl) {
-        return print_answer(shell, &[], &to_value(quota)?);
+fn print(shell: &Shell, quota: Read<Quota>) -> Outcome {
+    if shell.format().is_data() {
+        return quota.print_answer(shell, |_| Vec::new(), |quota| Ok(to_value(quota)?));
     }
-    print_all(shell, &quota.lines)?;
-    if !matches!(shell.format(), Format::Table | Format::Wide) {
-        return Ok(());
+    let mut notes = Vec::new();
+    let lines = quota.map(|context, quota| {
+        notes.extend(note(shell, context, &quota));
+        Ok(quota.lines)
+    })?;
+    let told = lines.print_all(shell);
+    if matches!(shell.format(), Format::Table | Format::Wide) {
+        for note in &notes {
+            shell.print(note)?;
+        }
     }
+    told
+}
+
+/// What is to know beside the lines, if anything is.
+fn note(shell: &Shell, context: &str, quota: &Quota) -> Option<String> {
     let overrides = quota.overrides.iter().map(|set| override_words(set, shell.now));
     let overrides = overrides.collect::<Vec<_>>().join("\n");
     let unseen = if quota.observed { "" } else { "what is used is not known" };
     let why = [unseen, &quota.message];
     let why: Vec<_> = why.into_iter().filter(|part| !part.is_empty()).collect();
-    let pairs: [(&str, Cell); 2] =
-        [("Overrides", overrides.into()), ("Note", Cell::toned(why.join(": "), Tone::Doubtful))];
+    let mut pairs: Vec<(&str, Cell)> = vec![
+        ("Overrides", overrides.into()),
+        ("Note", Cell::toned(why.join(": "), Tone::Doubtful)),
+    ];
     if pairs.iter().all(|(_, cell)| cell.text.is_empty()) {
-        return Ok(());
+        return None;
     }
-    shell.print(&details(&pairs, Layout::new(shell.terminal, false)))
+    if shell.several() {
+        pairs.insert(0, ("Context", context.into()));
+    }
+    Some(details(&pairs, Layout::new(shell.terminal, false)))
 }
 
 impl Noun for QuotaLine {
@@ -297,6 +413,23 @@ mod tests {
         assert_eq!(used(&line("1", 125)), Cell::toned("12.5 %", Tone::Good));
         assert_eq!(used(&line("9", 900)), Cell::toned("90 %", Tone::Doubtful));
         assert_eq!(used(&line("12", 1200)), Cell::toned("120 %", Tone::Bad));
+    }
+
+    #[test]
+    fn tenants_and_amounts_are_told_apart_by_what_they_look_like() {
+        let words =
+            |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let (names, changes) = amounts(&words(&["acme", "cpu=+40", "beta", "pods=3"])).unwrap();
+        assert_eq!((names, changes.len()), (words(&["acme", "beta"]), 2));
+        assert!(amounts(&words(&["acme"])).is_err());
+        assert!(amounts(&words(&["acme", "cpu="])).is_err());
+        let told = |given: &[&str], selected| resources(&words(given), selected);
+        let cpu = words(&["cpu"]);
+        assert_eq!(told(&["cpu", "cpu"], false).unwrap(), (cpu.clone(), cpu.clone()));
+        let two = told(&["acme", "tenants/beta", "cpu"], false).unwrap();
+        assert_eq!(two, (words(&["acme", "tenants/beta"]), cpu.clone()));
+        assert_eq!(told(&["cpu"], true).unwrap(), (vec![], cpu));
+        assert!(told(&["acme", "gpu"], false).is_err());
     }
 
     #[test]

@@ -10,8 +10,8 @@ use streamspace_proto::{
 use crate::{
     change::{Action, ChangeArgs, ForArgs, Given, Reply, act, send},
     errors::{Doing as _, Outcome},
-    output::{print_all, print_answer, print_one},
-    resource::{call, full_name, list},
+    output::print_one,
+    resource::{LimitArgs, call, full_name, list},
     shell::Shell,
     time::until,
 };
@@ -21,7 +21,7 @@ mod noun;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// List the regions that the daemon serves
-    List,
+    List(LimitArgs),
     /// Show a region: the health of its parts, who leads it, and what stops it
     #[command(visible_aliases = ["get", "describe"])]
     Show(NameArg),
@@ -84,16 +84,18 @@ enum Verb {
 
 pub(crate) async fn run(shell: &Shell, command: Command) -> Outcome {
     match command {
-        Command::List => {
-            let connection = shell.connect()?;
-            let regions = list!(&connection, None, regions.list_regions,
-                ListRegionsRequest {} => regions);
-            print_all(shell, &regions?)
+        Command::List(LimitArgs { limit }) => {
+            let regions = shell.read(async |connection| {
+                list!(connection, limit, regions.list_regions, ListRegionsRequest {} => regions)
+            });
+            regions.await?.print_all(shell)
         }
         Command::Show(args) => {
             let name = args.full_name();
-            let region = get(&shell.connect()?, &name).await.doing(|| format!("show {name}"))?;
-            print_one(shell, &region)
+            let region = shell.read(async |connection| {
+                get(connection, &name).await.doing(|| format!("show {}", spoken(&name)))
+            });
+            region.await?.print_one(shell)
         }
         Command::Cordon(args) => change(shell, Verb::Cordon, &args.plain, &args.end).await,
         Command::Uncordon(args) => change(shell, Verb::Uncordon, &args, &FOR_EVER).await,
@@ -115,16 +117,22 @@ impl NameArg {
     }
 }
 
+/// A name as it is spoken of: `regions/-` is whichever answers.
+fn spoken(name: &str) -> &str {
+    if name == "regions/-" { "the region" } else { name }
+}
+
 async fn get(connection: &Connection, name: &str) -> Result<Region, ClientError> {
     let request = GetRegionRequest { name: name.to_owned() };
     call!(connection, regions.get_region(request))
 }
 
 async fn show_breaker(shell: &Shell, name: &str) -> Outcome {
-    let doing = || format!("show the breaker of {name}");
-    let region = get(&shell.connect()?, name).await.doing(doing)?;
-    let breaker = region.breaker.unwrap_or_default();
-    print_answer(shell, &noun::breaker(&breaker), &to_value(&breaker)?)
+    let doing = || format!("show the breaker of {}", spoken(name));
+    let breaker = shell.read(async |connection| {
+        Ok(get(connection, name).await.doing(doing)?.breaker.unwrap_or_default())
+    });
+    breaker.await?.print_answer(shell, noun::breaker, |breaker| Ok(to_value(breaker)?))
 }
 
 impl Verb {

@@ -8,7 +8,6 @@ use streamspace_proto::v1::{
 
 use crate::{
     errors::{Doing as _, Outcome},
-    output::{print_all, print_one},
     resource::{ListArgs, call, full_name, list},
     shell::Shell,
 };
@@ -17,6 +16,7 @@ mod action;
 mod check;
 mod create;
 mod delete;
+mod find;
 mod flags;
 mod noun;
 mod objects;
@@ -25,7 +25,9 @@ mod wait;
 mod watch;
 
 use action::Verb;
+pub(crate) use action::no_etag;
 pub(crate) use create::call as create_call;
+pub(crate) use flags::parse_label;
 pub(crate) use noun::{override_words, pause_words};
 pub(crate) use set::{call as update_call, mask};
 pub(crate) use wait::until_settled;
@@ -43,6 +45,8 @@ pub(crate) enum Command {
         #[arg(long)]
         objects: bool,
     },
+    /// Find tenants in all regions that this machine is logged in to
+    Find(find::Args),
     /// Create a tenant
     Create(create::Args),
     /// Change a tenant: only what the flags name
@@ -54,11 +58,11 @@ pub(crate) enum Command {
     /// End a tenant's cordon
     Uncordon(action::Plain),
     /// Hibernate every session of a tenant, and let nothing start
-    Suspend(action::Destructive),
+    Suspend(action::Plain),
     /// End a suspension: the tenant is again what it was
     Resume(action::Plain),
     /// Keep only a tenant's data, for as long as its plan retains it
-    Archive(action::Destructive),
+    Archive(action::Plain),
     /// Bring an archived tenant back
     Restore(action::Plain),
     /// Stop the daemon's writes to the cluster for a tenant, so that a hand can mend something
@@ -95,23 +99,27 @@ pub(crate) async fn run(shell: &Shell, command: Command) -> Outcome {
         Command::Show { name, objects } => {
             let name = full_name::<Tenant>(&name);
             if objects {
-                let connection = shell.connect()?;
-                let request = ListTenantObjectsRequest { name: name.clone() };
-                let reply = call!(&connection, tenants.list_tenant_objects(request))
-                    .doing(|| format!("show the objects of {name}"))?;
-                return print_all(shell, &reply.objects);
+                let objects = shell.read(async |connection| {
+                    let request = ListTenantObjectsRequest { name: name.clone() };
+                    let reply = call!(connection, tenants.list_tenant_objects(request));
+                    Ok(reply.doing(|| format!("show the objects of {name}"))?.objects)
+                });
+                return objects.await?.print_all(shell);
             }
-            let tenant = get(&shell.connect()?, &name).await.doing(|| format!("show {name}"))?;
-            print_one(shell, &tenant)
+            let tenant = shell.read(async |connection| {
+                get(connection, &name).await.doing(|| format!("show {name}"))
+            });
+            tenant.await?.print_one(shell)
         }
+        Command::Find(args) => find::run(shell, &args).await,
         Command::Create(args) => create::run(shell, args).await,
         Command::Set(args) => set::run(shell, args).await,
         Command::Delete(args) => delete::run(shell, args).await,
         Command::Cordon(args) => action::timed(shell, Verb::Cordon, &args).await,
         Command::Uncordon(args) => action::plain(shell, Verb::Uncordon, &args).await,
-        Command::Suspend(args) => action::destructive(shell, Verb::Suspend, &args).await,
+        Command::Suspend(args) => action::plain(shell, Verb::Suspend, &args).await,
         Command::Resume(args) => action::plain(shell, Verb::Resume, &args).await,
-        Command::Archive(args) => action::destructive(shell, Verb::Archive, &args).await,
+        Command::Archive(args) => action::plain(shell, Verb::Archive, &args).await,
         Command::Restore(args) => action::plain(shell, Verb::Restore, &args).await,
         Command::Pause(args) => action::timed(shell, Verb::Pause, &args).await,
         Command::Unpause(args) => action::plain(shell, Verb::Unpause, &args).await,
@@ -121,19 +129,20 @@ pub(crate) async fn run(shell: &Shell, command: Command) -> Outcome {
 }
 
 async fn all(shell: &Shell, args: ListCommand) -> Outcome {
-    let connection = shell.connect()?;
     let filter = filter(&args.list.filter, &args.labels);
     let limit = args.list.limit;
-    let tenants = list!(&connection, limit, tenants.list_tenants, ListTenantsRequest {
-        filter: filter.clone(),
-        order_by: args.sort.clone(),
-        show_deleted: args.deleted
-    } => tenants);
-    print_all(shell, &tenants?)
+    let tenants = shell.read(async |connection| {
+        list!(connection, limit, tenants.list_tenants, ListTenantsRequest {
+            filter: filter.clone(),
+            order_by: args.sort.clone(),
+            show_deleted: args.deleted
+        } => tenants)
+    });
+    tenants.await?.print_all(shell)
 }
 
 /// The expression of `--filter` and each `-l` as one.
-fn filter(expression: &str, labels: &[(String, String)]) -> String {
+pub(crate) fn filter(expression: &str, labels: &[(String, String)]) -> String {
     // In a filter a star stands for anything; in a label it is a star.
     let quoted = |value: &str| {
         let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('*', "\\*");

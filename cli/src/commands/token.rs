@@ -15,8 +15,8 @@ use crate::{
     change::{Action, ChangeArgs, Given, Loss, Reply, act, request_id, send},
     confirm::{ConfirmArgs, Question},
     errors::{Doing as _, Failure, Outcome},
-    output::{Format, print_all, print_answer, print_one},
-    resource::{Noun as _, full_name, list, short},
+    output::{Format, print_answer, print_one},
+    resource::{LimitArgs, Noun as _, full_name, list, short},
     shell::Shell,
     time::{local, parse_duration, proto_duration},
 };
@@ -28,11 +28,7 @@ pub(crate) enum Command {
     /// Make a one-time token with which somebody logs in
     Create(CreateArgs),
     /// List tokens, newest first; their secrets are not kept
-    List {
-        /// At most so many
-        #[arg(long, value_name = "NUMBER")]
-        limit: Option<usize>,
-    },
+    List(LimitArgs),
     /// Take back a token that was not used
     Revoke(RevokeArgs),
 }
@@ -93,15 +89,16 @@ impl From<RoleArg> for Role {
 }
 
 pub(crate) async fn run(shell: &Shell, command: Command) -> Outcome {
-    let connection = shell.connect()?;
     match command {
-        Command::Create(args) => create(shell, &connection, &args).await,
-        Command::List { limit } => {
-            let tokens = list!(&connection, limit, access.list_enrolment_tokens,
-                ListEnrolmentTokensRequest {} => tokens);
-            print_all(shell, &tokens?)
+        Command::Create(args) => create(shell, &shell.connect()?, &args).await,
+        Command::List(LimitArgs { limit }) => {
+            let tokens = shell.read(async |connection| {
+                list!(connection, limit, access.list_enrolment_tokens,
+                    ListEnrolmentTokensRequest {} => tokens)
+            });
+            tokens.await?.print_all(shell)
         }
-        Command::Revoke(args) => revoke(shell, &connection, &args).await,
+        Command::Revoke(args) => revoke(shell, &shell.connect()?, &args).await,
     }
 }
 

@@ -8,7 +8,7 @@ use streamspace_proto::{
 
 use crate::{
     errors::{Doing as _, Outcome},
-    output::{Cell, Tone, print_answer},
+    output::{Cell, Tone},
     resource::{call, short, word},
     shell::Shell,
     time::{local, remaining, until},
@@ -16,26 +16,38 @@ use crate::{
 
 /// Asks the daemon who the caller is.
 pub(crate) async fn run(shell: &Shell) -> Outcome {
-    let connection = shell.connect()?;
-    let who = ask(&connection).await.doing(|| "tell who you are".into())?;
-    let ends = format!(
-        "{} (in {})",
-        local(who.expire_time.as_ref()),
-        remaining(who.expire_time.as_ref(), shell.now)
-    );
+    let who = shell.read(async |connection| {
+        let who = ask(connection).await.doing(|| "tell who you are".into())?;
+        Ok((connection.context().name.clone(), who))
+    });
+    let who = who.await?;
+    who.print_answer(
+        shell,
+        |(context, who)| pairs(shell, context, who),
+        |(_, who)| Ok(to_value(who)?),
+    )
+}
+
+fn pairs(shell: &Shell, context: &str, who: &WhoAmIResponse) -> Vec<(&'static str, Cell)> {
+    let ends = match who.expire_time.as_ref() {
+        Some(end) => format!("{} (in {})", local(Some(end)), remaining(Some(end), shell.now)),
+        None => String::new(),
+    };
     let broken = until(who.break_glass_expire_time.as_ref(), shell.now);
     let broken = if broken.is_empty() { broken } else { format!("admin {broken}") };
-    let pairs: [(&str, Cell); 8] = [
+    let mut pairs: Vec<(&'static str, Cell)> = vec![
         ("Operator", who.operator.clone().into()),
         ("Role", who.role_name.clone().into()),
         ("Break-glass", Cell::toned(broken, Tone::Doubtful)),
         ("Reach", reach(&who.tenants).into()),
         ("Region", short("regions/", &who.region).into()),
-        ("Context", connection.context().name.clone().into()),
-        ("Certificate", who.certificate_serial.clone().into()),
-        ("Ends", ends.into()),
     ];
-    print_answer(shell, &pairs, &to_value(&who)?)
+    if !shell.several() {
+        pairs.push(("Context", context.into()));
+    }
+    pairs.push(("Certificate", who.certificate_serial.clone().into()));
+    pairs.push(("Ends", ends.into()));
+    pairs
 }
 
 /// Who the caller is.

@@ -1,14 +1,9 @@
 //! Comma-separated values (RFC 4180), for spreadsheets.
 
 use jiff::Timestamp;
+use streamspace_client::text::escape_lines;
 
 use super::{Cell, Column};
-
-/// All columns of a noun, with titles.
-pub(super) fn encode<T>(columns: &[Column<T>], rows: &[T], now: Timestamp) -> String {
-    let rows = rows.iter().map(|row| csv_line(columns, row, now));
-    csv_titles(columns) + &rows.collect::<String>()
-}
 
 /// The titles of a noun's columns.
 pub(crate) fn csv_titles<T>(columns: &[Column<T>]) -> String {
@@ -18,6 +13,11 @@ pub(crate) fn csv_titles<T>(columns: &[Column<T>]) -> String {
 /// One row.
 pub(crate) fn csv_line<T>(columns: &[Column<T>], row: &T, now: Timestamp) -> String {
     record(columns.iter().map(|column| field(&(column.cell)(row, now).text)))
+}
+
+/// A row of texts.
+pub(super) fn texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    record(texts.into_iter().map(field))
 }
 
 fn record(fields: impl Iterator<Item = String>) -> String {
@@ -31,13 +31,13 @@ pub(super) fn pairs(pairs: &[(&str, Cell)]) -> String {
 }
 
 fn field(text: &str) -> String {
-    // A spreadsheet would run a formula that came in as somebody's name.
-    let guarded = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        format!("'{text}")
-    } else {
-        text.to_owned()
-    };
-    if guarded.contains([',', '"', '\n', '\r']) {
+    // The file may be shown on a terminal later.
+    let text = escape_lines(text);
+    // A spreadsheet would run a formula that came in as somebody's name; some
+    // look behind leading space.
+    let formula = text.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']);
+    let guarded = if formula || text.starts_with('\n') { format!("'{text}") } else { text.into() };
+    if guarded.contains([',', '"', '\n', ';']) {
         format!("\"{}\"", guarded.replace('"', "\"\""))
     } else {
         guarded

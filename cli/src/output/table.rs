@@ -1,11 +1,14 @@
 //! Tables and pages of details: within the terminal's width there, plain columns
 //! in a pipe.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _, iter::repeat_n};
 
-use comfy_table::{Attribute, Color, ContentArrangement, LineStyle, Table, TableStyle, presets};
+use comfy_table::{
+    Attribute, Color, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle, presets,
+};
 use jiff::Timestamp;
 use streamspace_client::text;
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::shell::Terminal;
 
@@ -43,6 +46,7 @@ impl<T: ToString> From<T> for Cell {
 }
 
 /// One column of a noun.
+#[derive(Debug)]
 pub(crate) struct Column<T> {
     pub(crate) title: &'static str,
     /// Shown only with `-o wide`.
@@ -65,35 +69,192 @@ impl<T> Column<T> {
 /// How tables look where they go.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Layout {
-    terminal: bool,
-    colour: bool,
+    /// Where they go.
+    to: Terminal,
     wide: bool,
+    /// A width to fit instead of the terminal's own, for tests.
+    width: Option<u16>,
 }
 
 impl Layout {
     /// For a terminal or a pipe.
-    pub(crate) fn new(terminal: Terminal, wide: bool) -> Self {
-        Self { terminal: terminal.output.terminal, colour: terminal.output.colour, wide }
+    pub(crate) fn new(to: Terminal, wide: bool) -> Self {
+        Self { to, wide, width: None }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn within(self, width: u16) -> Self {
+        Self { width: Some(width), ..self }
     }
 }
 
-/// Rows of a noun under their titles.
-pub(crate) fn table<T>(
-    columns: &[Column<T>],
-    rows: &[T],
-    layout: Layout,
-    now: Timestamp,
-) -> String {
-    let shown: Vec<_> = columns.iter().filter(|column| layout.wide || !column.wide).collect();
-    let mut table = frame(layout);
-    table.set_header(shown.iter().map(|column| {
-        let cell = comfy_table::Cell::new(column.title);
-        if layout.colour { cell.add_attribute(Attribute::Bold) } else { cell }
-    }));
-    for row in rows {
-        table.add_row(shown.iter().map(|column| styled(&(column.cell)(row, now), layout)));
+/// Rows of cells under titles.
+#[derive(Debug)]
+pub(crate) struct Grid {
+    titles: Vec<&'static str>,
+    rows: Vec<Vec<Cell>>,
+}
+
+/// What became of a grid.
+#[derive(Debug)]
+pub(crate) struct Drawn {
+    pub(crate) text: String,
+    /// The titles that the terminal was too narrow for.
+    pub(crate) left_out: Vec<&'static str>,
+    /// How wide the first column is, with the space behind it.
+    pub(crate) lead: usize,
+}
+
+impl Grid {
+    /// The columns of a noun; without the wide ones unless they are asked for.
+    pub(crate) fn new<T>(columns: &[Column<T>], wide: bool) -> Self {
+        let titles = columns.iter().filter(|column| wide || !column.wide);
+        Self { titles: titles.map(|column| column.title).collect(), rows: Vec::new() }
     }
-    finish(&mut table)
+
+    /// A column before all others; [`Grid::push`] takes its cells.
+    pub(crate) fn led_by(mut self, title: &'static str) -> Self {
+        self.titles.insert(0, title);
+        self
+    }
+
+    /// One row more.
+    pub(crate) fn push<T>(
+        &mut self,
+        lead: Option<Cell>,
+        columns: &[Column<T>],
+        wide: bool,
+        row: &T,
+        now: Timestamp,
+    ) {
+        let shown = columns.iter().filter(|column| wide || !column.wide);
+        let cells = shown.map(|column| (column.cell)(row, now));
+        self.rows.push(lead.into_iter().chain(cells).collect());
+    }
+
+    /// Draws it. On a terminal that is too narrow for all columns some are left
+    /// out: the empty ones first, then from the right, unless `-o wide` asks for
+    /// all of them.
+    pub(crate) fn draw(&self, layout: Layout) -> Drawn {
+        if !layout.to.output.terminal && !layout.to.output.colour {
+            return self.plain();
+        }
+        let mut table = frame(layout);
+        table.set_header(self.titles.iter().map(|title| {
+            let cell = comfy_table::Cell::new(title);
+            if layout.to.output.colour { cell.add_attribute(Attribute::Bold) } else { cell }
+        }));
+        for row in &self.rows {
+            table.add_row(row.iter().map(|cell| styled(cell, layout)));
+        }
+        let widths: Vec<usize> =
+            table.column_max_content_widths().into_iter().map(usize::from).collect();
+        let mut left_out = Vec::new();
+        if let Some(width) = table.width().filter(|_| layout.to.output.terminal).map(usize::from) {
+            let hidden = self.too_many(&widths, width);
+            if layout.wide && hidden.contains(&true) {
+                // All were asked for: lines that run on can still be read.
+                table.set_content_arrangement(ContentArrangement::Disabled);
+            } else {
+                for (at, (hidden, title)) in hidden.iter().zip(&self.titles).enumerate() {
+                    if *hidden {
+                        left_out.push(*title);
+                        if let Some(column) = table.column_mut(at) {
+                            column.set_constraint(ColumnConstraint::Hidden);
+                        }
+                    }
+                }
+                keep_whole(&mut table, &widths, &hidden, width);
+            }
+        }
+        let space = if layout.to.output.terminal { TERMINAL_SPACE } else { PIPE_SPACE };
+        let lead = widths.first().map_or(0, |width| width + space);
+        Drawn { text: finish(&mut table), left_out, lead }
+    }
+
+    /// Plain columns. Lists of thousands go into pipes; there is nothing to arrange.
+    fn plain(&self) -> Drawn {
+        let mut lines: Vec<Vec<Cow<'_, str>>> = Vec::with_capacity(self.rows.len() + 1);
+        lines.push(self.titles.iter().map(|title| Cow::Borrowed(*title)).collect());
+        for row in &self.rows {
+            lines.push(row.iter().map(|cell| text::escape(&cell.text)).collect());
+        }
+        let mut widths = vec![0; self.titles.len()];
+        for line in &lines {
+            for (width, cell) in widths.iter_mut().zip(line) {
+                *width = (*width).max(cell.width());
+            }
+        }
+        let mut text = String::new();
+        for line in &lines {
+            for (width, cell) in widths.iter().zip(line) {
+                text.push_str(cell);
+                text.extend(repeat_n(' ', width.saturating_sub(cell.width()) + PIPE_SPACE));
+            }
+            text.truncate(text.trim_end_matches(' ').len());
+            text.push('\n');
+        }
+        let lead = widths.first().map_or(0, |width| width + PIPE_SPACE);
+        Drawn { text, left_out: Vec::new(), lead }
+    }
+
+    /// Which columns a terminal of this width has no room for.
+    fn too_many(&self, widths: &[usize], width: usize) -> Vec<bool> {
+        let mut hidden = vec![false; widths.len()];
+        let fits = |hidden: &[bool]| {
+            let shown = widths.iter().zip(hidden).filter(|(_, hidden)| !**hidden);
+            // Longer texts are broken into lines of their column.
+            let needed: usize =
+                shown.map(|(width, _)| (*width).min(BREAKS_AT) + TERMINAL_SPACE).sum();
+            needed <= width + 1
+        };
+        let is_empty =
+            |at: usize| self.rows.iter().all(|row| row.get(at).is_none_or(|c| c.text.is_empty()));
+        let from_right = || (KEPT..widths.len()).rev();
+        for at in from_right().filter(|at| is_empty(*at)).chain(from_right()) {
+            if fits(&hidden) {
+                break;
+            }
+            if let Some(hidden) = hidden.get_mut(at) {
+                *hidden = true;
+            }
+        }
+        hidden
+    }
+}
+
+/// Columns that always stay: what is shown, and in which region or of what kind.
+const KEPT: usize = 2;
+
+/// What is longer may be broken into lines.
+const BREAKS_AT: usize = 16;
+
+/// Space behind a column on a terminal, with the place of the line between columns,
+/// and in a pipe.
+const TERMINAL_SPACE: usize = 3;
+const PIPE_SPACE: usize = 2;
+
+/// Short texts stay whole, and so do names where the rest still has room; longer
+/// ones are broken into lines.
+fn keep_whole(table: &mut Table, widths: &[usize], hidden: &[bool], width: usize) {
+    let shown = || widths.iter().enumerate().zip(hidden).filter(|(_, hidden)| !**hidden);
+    let all: usize = shown().map(|((_, own), _)| own + TERMINAL_SPACE).sum();
+    if all <= width + 1 {
+        return;
+    }
+    let mut needed: usize =
+        shown().map(|((_, own), _)| (*own).min(BREAKS_AT) + TERMINAL_SPACE).sum();
+    for ((at, own), _) in shown() {
+        let more = own.saturating_sub(BREAKS_AT);
+        let is_name = at < KEPT && needed + more <= width + 1;
+        if more > 0 && !is_name {
+            continue;
+        }
+        needed += more;
+        if let Some(column) = table.column_mut(at) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
 }
 
 /// The titles above [`line`]s.
@@ -125,26 +286,33 @@ pub(crate) fn details(pairs: &[(&str, Cell)], layout: Layout) -> String {
         // A row without a name goes on with what the one above began.
         let name = if name.is_empty() { String::new() } else { format!("{name}:") };
         let mut name = comfy_table::Cell::new(name);
-        if layout.colour {
+        if layout.to.output.colour {
             name = name.add_attribute(Attribute::Bold);
         }
         table.add_row([name, styled_lines(cell, layout)]);
+    }
+    if let Some(names) = table.column_mut(0) {
+        names.set_constraint(ColumnConstraint::ContentWidth);
     }
     finish(&mut table)
 }
 
 fn frame(layout: Layout) -> Table {
     let mut table = Table::new();
-    if layout.terminal {
+    if layout.to.output.terminal {
         // One line under the titles; more would take rows from the screen.
-        let under = LineStyle::none().fill('─').junction('─');
+        let dash = if layout.to.unicode { '─' } else { '-' };
+        let under = LineStyle::none().fill(dash).junction(dash);
         table.load_style(TableStyle::new().header_separator(under));
         table.set_content_arrangement(ContentArrangement::Dynamic);
+        if let Some(width) = layout.width {
+            table.set_width(width);
+        }
     } else {
         table.load_style(presets::NOTHING);
         table.force_no_tty();
     }
-    if layout.colour {
+    if layout.to.output.colour {
         table.enforce_styling();
     }
     table
@@ -173,7 +341,7 @@ fn styled_lines(cell: &Cell, layout: Layout) -> comfy_table::Cell {
 
 fn toned(cell: comfy_table::Cell, tone: Tone, layout: Layout) -> comfy_table::Cell {
     let colour = match tone {
-        _ if !layout.colour => return cell,
+        _ if !layout.to.output.colour => return cell,
         Tone::Plain => return cell,
         Tone::Good => Color::Green,
         Tone::Doubtful => Color::Yellow,

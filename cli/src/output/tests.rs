@@ -27,7 +27,8 @@ fn terminal(terminal: bool, colour: bool) -> Terminal {
 
 fn table(output: bool, colour: bool, wide: bool) -> String {
     let layout = Layout::new(terminal(output, colour), wide);
-    table::table(&columns(), &ROWS, layout, Timestamp::UNIX_EPOCH)
+    let format = if wide { Format::Wide } else { Format::Table };
+    plain_table(format, &columns(), &ROWS, layout, Timestamp::UNIX_EPOCH)
 }
 
 #[test]
@@ -57,10 +58,11 @@ fn colour_is_there_only_when_asked_for() {
 
 #[test]
 fn csv_is_quoted_and_runs_no_formula() {
-    let text = csv::encode(&columns(), &ROWS, Timestamp::UNIX_EPOCH);
+    let layout = Layout::new(terminal(false, false), false);
+    let text = plain_table(Format::Csv, &columns(), &ROWS, layout, Timestamp::UNIX_EPOCH);
     assert_eq!(
         text,
-        "NAME,STATE,NOTE\r\nacme-corp,active,'=1+1\r\nb,active,\"a \"\"b\"\",\u{1b}[2J\"\r\n"
+        "NAME,STATE,NOTE\r\nacme-corp,active,'=1+1\r\nb,active,\"a \"\"b\"\",\\u{1b}[2J\"\r\n"
     );
 }
 
@@ -87,6 +89,35 @@ fn a_preview_shows_fields_and_not_their_consequences() {
         "+ tenants/a\n+   seats: 5\n"
     );
     assert_eq!(diff::changes(&after, &Value::Null).len(), 3);
+}
+
+#[test]
+fn json_says_the_same_and_does_nothing() {
+    let value = json!({"a": "\u{1b}[2J\u{9b}31m\u{202e}x\u{e0001}", "b": "株式会社 é"});
+    for text in [pretty(&value).unwrap(), lines(std::slice::from_ref(&value))] {
+        assert!(!text.chars().any(|c| c != '\n' && misleads(c)), "{text:?}");
+        assert!(text.contains("株式会社 é"), "{text}");
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value, "{text}");
+    }
+}
+
+#[test]
+fn a_narrow_terminal_gets_what_fits() {
+    let layout = |wide, width| Layout::new(terminal(true, false), wide).within(width);
+    let drawn = |wide, width| {
+        let mut grid = table::Grid::new(&columns(), wide);
+        for row in &ROWS {
+            grid.push(None, &columns(), wide, row, Timestamp::UNIX_EPOCH);
+        }
+        grid.draw(layout(wide, width))
+    };
+    assert_eq!(drawn(false, 80).left_out, Vec::<&str>::new());
+    // Both columns are of those that always stay.
+    assert_eq!(drawn(false, 8).left_out, Vec::<&str>::new());
+    // All columns were asked for: lines run on instead of standing letter by letter.
+    let wide = drawn(true, 20);
+    assert_eq!(wide.left_out, Vec::<&str>::new());
+    assert!(wide.text.contains("acme-corp   active   =1+1"), "{}", wide.text);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A region in miniature: real TLS and HTTP/2 on loopback. What it is asked is kept
 //! as JSON, and what it answers a test decides.
 
-#![allow(unreachable_pub, reason = "a module of a test program")]
+#![allow(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
 
 use std::{
     collections::HashMap,
@@ -38,6 +38,8 @@ use crate::machine::{Machine, set_mode};
 pub enum Answer {
     Is(Value),
     No(Code, &'static str, &'static str, Vec<(&'static str, &'static str)>),
+    /// None: the call is taken and hangs.
+    Never,
 }
 
 type Answers = Box<dyn Fn(&str, &Value) -> Answer + Send + Sync>;
@@ -55,17 +57,34 @@ pub struct Region {
 struct Desk {
     answers: Answers,
     asked: Mutex<Vec<Asked>>,
+    /// The incident that each call carried, where it did.
+    incidents: Mutex<Vec<Option<String>>>,
+    /// What it says its version is.
+    version: Option<&'static str>,
 }
 
 impl Region {
     pub fn start(answers: impl Fn(&str, &Value) -> Answer + Send + Sync + 'static) -> Self {
+        Self::of_version(None, answers)
+    }
+
+    /// One that tells its version with each answer.
+    pub fn of_version(
+        version: Option<&'static str>,
+        answers: impl Fn(&str, &Value) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let runtime = Runtime::new().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        let desk = Arc::new(Desk { answers: Box::new(answers), asked: Mutex::default() });
+        let desk = Arc::new(Desk {
+            answers: Box::new(answers),
+            asked: Mutex::default(),
+            incidents: Mutex::default(),
+            version,
+        });
         runtime.spawn(serve(listener, acceptor(&authority), Arc::clone(&desk)));
         Self { _runtime: runtime, address, authority, desk }
     }
@@ -84,6 +103,28 @@ impl Region {
             .env("SSCTL_CLIENT_CERT", machine.file("c.pem", &leaf.pem()))
             .env("SSCTL_CLIENT_KEY", key);
         command
+    }
+
+    /// Its context as the context file has it, with keys in plain files.
+    pub fn context(&self, machine: &Machine, name: &str) -> String {
+        let key = KeyPair::generate().unwrap();
+        let leaf = CertificateParams::new(vec!["ada".to_owned()]).unwrap();
+        let leaf = leaf.signed_by(&key, &self.authority).unwrap();
+        let key = machine.file(&format!("{name}-k.pem"), &key.serialize_pem());
+        set_mode(Path::new(&key), 0o600);
+        let certificate = machine.file(&format!("{name}-c.pem"), &leaf.pem());
+        format!(
+            "[contexts.{name}]\nendpoint = \"{}\"\nregion = \"{name}\"\n\
+             authorities = \"\"\"{}\"\"\"\n\
+             credential = {{ store = \"plain\", certificate = \"{certificate}\", key = \"{key}\" }}\n",
+            self.address,
+            self.authority.pem(),
+        )
+    }
+
+    /// The incidents that calls carried since the last time.
+    pub fn incidents(&self) -> Vec<Option<String>> {
+        std::mem::take(&mut *self.desk.incidents.lock().unwrap())
     }
 
     /// What was asked since the last time.
@@ -140,6 +181,9 @@ impl Desk {
         B::Error: std::fmt::Debug,
     {
         let method = method(request.uri().path());
+        let incident = request.headers().get("streamspace-incident");
+        let incident = incident.map(|incident| incident.to_str().unwrap().to_owned());
+        self.incidents.lock().unwrap().push(incident);
         let body = request.into_body().collect().await.unwrap().to_bytes();
         // One byte whether it is compressed, four for the length.
         let message = DynamicMessage::decode(method.input(), &body[5..]).unwrap();
@@ -149,7 +193,7 @@ impl Desk {
         let name = format!("{}.{}", method.parent_service().name(), method.name());
         let answer = (self.answers)(&name, &asked);
         self.asked.lock().unwrap().push((name, asked));
-        match answer {
+        let mut response = match answer {
             Answer::Is(value) => granted(&method, value),
             Answer::No(code, message, reason, metadata) => {
                 let mut details = ErrorDetails::new();
@@ -158,7 +202,13 @@ impl Desk {
                 details.set_error_info(reason, ERROR_DOMAIN, metadata);
                 Status::with_error_details(code, message, details).into_http()
             }
+            Answer::Never => std::future::pending().await,
+        };
+        if let Some(version) = self.version {
+            let version = http::HeaderValue::from_static(version);
+            response.headers_mut().insert("streamspace-version", version);
         }
+        response
     }
 }
 

@@ -1,12 +1,12 @@
 //! Who owns which field: server-side apply, and the bookkeeping of every other write.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, fmt::Write as _};
 
 use serde_json::Value;
 
 use crate::{
-    fields::{self, Entry, FieldSet, Managers, Manner, Path},
-    kinds::Resource,
+    fields::{self, Entry, FieldSet, Managers, Manner, Owner, Path},
+    kinds::{Resource, View},
     schema::{Object, Schema, edit},
     status::Failure,
 };
@@ -16,6 +16,14 @@ use crate::{
 pub(crate) struct Writer {
     pub(crate) manager: String,
     pub(crate) time: String,
+    /// The part of the object that is written.
+    pub(crate) view: View,
+}
+
+impl Writer {
+    fn owner(&self, manner: Manner) -> Owner {
+        (manner, self.manager.clone(), self.view.name().to_owned())
+    }
 }
 
 /// Merges the applied configuration into `live`: sets what it names, removes
@@ -30,19 +38,23 @@ pub(crate) fn apply(
 ) -> Result<Object, Failure> {
     let mut managers = Managers::of(live);
     if managers.0.is_empty() && !crate::schema::metadata_text(live, "uid").is_empty() {
-        let before = Writer { manager: "before-first-apply".to_owned(), time: writer.time.clone() };
+        let before = Writer {
+            manager: "before-first-apply".to_owned(),
+            time: writer.time.clone(),
+            view: View::Whole,
+        };
         record_update(resource, &Object::new(), live, &mut managers, &before);
     }
-    let own = (Manner::Apply, writer.manager.clone());
+    let (own, schema) = (writer.owner(Manner::Apply), resource.schema_of(writer.view));
     let last = managers.0.remove(&own).unwrap_or_default();
-    let named = fields::named_fields(configuration, &resource.schema);
+    let named = fields::named_fields(configuration, schema);
     managers.0.insert(own.clone(), Entry { fields: named, time: last.time.clone() });
 
     let mut merged = live.clone();
-    merge(&mut merged, configuration, &resource.schema);
-    prune(&mut merged, &resource.schema, &last.fields, &managers);
+    merge(&mut merged, configuration, schema);
+    prune(&mut merged, schema, &last.fields, &managers);
 
-    let comparison = fields::compare(live, &merged, &resource.schema);
+    let comparison = fields::compare(live, &merged, schema);
     let written = comparison.written();
     if !force {
         let conflicts = conflicts(resource, &managers, &written, &own);
@@ -85,9 +97,9 @@ fn record_update(
     managers: &mut Managers,
     writer: &Writer,
 ) {
-    let comparison = fields::compare(live, new, &resource.schema);
+    let comparison = fields::compare(live, new, resource.schema_of(writer.view));
     let written = comparison.written();
-    let own = (Manner::Update, writer.manager.clone());
+    let own = writer.owner(Manner::Update);
     let mut kept = managers.0.get(&own).cloned().unwrap_or_default();
     managers.release(&written, None);
     managers.release(&comparison.removed, None);
@@ -113,17 +125,20 @@ fn conflicts(
     resource: &Resource,
     managers: &Managers,
     written: &FieldSet,
-    own: &(Manner, String),
+    own: &Owner,
 ) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut others: Vec<_> = managers.0.iter().filter(|(key, _)| *key != own).collect();
-    others.sort_by_key(|((manner, manager), _)| (manager, *manner));
+    others.sort_by_key(|((manner, manager, part), _)| (manager, *manner, part));
     for (key, entry) in others {
-        let (manner, manager) = key;
-        let spelled = match manner {
-            Manner::Apply => format!("{manager:?}"),
-            Manner::Update => format!("{manager:?} using {}", resource.api_version()),
-        };
+        let (manner, manager, part) = key;
+        let mut spelled = format!("{manager:?}");
+        if !part.is_empty() {
+            let _ = write!(spelled, " with subresource {part:?}");
+        }
+        if *manner == Manner::Update {
+            let _ = write!(spelled, " using {}", resource.api_version());
+        }
         let mut owned: Vec<&Path> = entry.fields.intersection(written).collect();
         owned.sort_by(|left, right| told_before(left, right));
         let owned = owned.into_iter();

@@ -1,12 +1,13 @@
 //! What a write must not do to an object: the API server's checks and its words.
 
 use crate::{
-    kinds::Resource,
+    kinds::{Resource, View},
     objects::{Place, Preconditions, is_terminating},
+    rules,
     schema::{Object, metadata_text},
     status::{Failure, Fault},
     store::Store,
-    validation,
+    structure, validation,
 };
 
 pub(crate) fn finalizers(
@@ -126,8 +127,23 @@ pub(crate) fn immutable_uid(resource: &Resource, name: &str, uid: &str) -> Failu
     Failure::invalid(&resource.group, &resource.kind, name, &[fault])
 }
 
-pub(crate) fn metadata(resource: &Resource, object: &Object, name: &str) -> Result<(), Failure> {
-    let faults = validation::faults(object, resource.names);
+/// Everything that is wrong with an object that is to be stored.
+pub(crate) fn object(
+    resource: &Resource,
+    view: View,
+    object: &Object,
+    old: Option<&Object>,
+    name: &str,
+) -> Result<(), Failure> {
+    let mut faults = validation::faults(object, resource.names);
+    if let Some(shape) = &resource.structure {
+        faults.extend(structure::faults(object, shape, view));
+        if let Some(rules) = &resource.rules {
+            structure::follow(rules, object, &mut faults);
+        }
+    } else {
+        faults.extend(rules::faults(resource, object, old));
+    }
     if faults.is_empty() {
         Ok(())
     } else {

@@ -1,37 +1,19 @@
 //! What the controllers of a cluster do beside the API server: count what quotas
 //! limit, establish definitions, and take away what belonged to them.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use crate::{
+    admission::usage,
     kinds::{self, EXTENSIONS, Kinds, Resource},
-    objects::{self, Place, Preconditions},
-    quantity,
+    objects::{self, Deletion, Manner, Place},
+    quantity::Amount,
     schema::{Object, at},
     status::Failure,
     store::Store,
 };
-
-/// Amounts of pods, volumes and services, of which the simulator holds none.
-const NONE_OF: [&str; 17] = [
-    "cpu",
-    "memory",
-    "ephemeral-storage",
-    "requests.cpu",
-    "requests.memory",
-    "requests.ephemeral-storage",
-    "requests.storage",
-    "limits.cpu",
-    "limits.memory",
-    "limits.ephemeral-storage",
-    "persistentvolumeclaims",
-    "pods",
-    "services",
-    "services.loadbalancers",
-    "services.nodeports",
-    "replicationcontrollers",
-    "storage",
-];
 
 /// Counts what the quotas of a namespace limit.
 pub(crate) fn count_quotas(store: &Store, kinds: &Kinds, namespace: &str) -> Result<(), Failure> {
@@ -42,17 +24,11 @@ pub(crate) fn count_quotas(store: &Store, kinds: &Kinds, namespace: &str) -> Res
         let key = quotas.key(namespace, &quota.name);
         objects::set_status(store, &key, |live| {
             let hard = at(live, &["spec", "hard"]).and_then(Value::as_object);
-            let mut used = Map::new();
-            for name in hard.into_iter().flat_map(Map::keys) {
-                if let Some(count) = count(store, kinds, namespace, name) {
-                    let text = count.to_string();
-                    used.insert(name.clone(), quantity::canonical(&text).unwrap_or(text).into());
-                }
-            }
+            let counted = used(store, kinds, namespace, hard.into_iter().flat_map(Map::keys));
             let mut status = Map::new();
             if let Some(hard) = hard {
                 status.insert("hard".to_owned(), Value::Object(hard.clone()));
-                status.insert("used".to_owned(), Value::Object(used));
+                status.insert("used".to_owned(), Value::Object(counted));
             }
             Some(Value::Object(status))
         })?;
@@ -60,19 +36,63 @@ pub(crate) fn count_quotas(store: &Store, kinds: &Kinds, namespace: &str) -> Res
     Ok(())
 }
 
-/// How much of this there is; `None` for what no controller knows.
-fn count(store: &Store, kinds: &Kinds, namespace: &str, name: &str) -> Option<usize> {
-    if NONE_OF.contains(&name) || name.contains(".storageclass.storage.k8s.io/") {
-        return Some(0);
-    }
-    let counted = name.strip_prefix("count/").unwrap_or(name);
-    let (plural, group) = counted.split_once('.').unwrap_or((counted, ""));
-    if matches!((plural, group), ("pods" | "services" | "persistentvolumeclaims", "")) {
-        return Some(0);
-    }
-    let is_it = |kind: &&std::sync::Arc<Resource>| kind.namespaced && kind.is(group, plural);
+/// How much of these there is; what no controller knows is left out.
+fn used<'a>(
+    store: &Store,
+    kinds: &Kinds,
+    namespace: &str,
+    names: impl Iterator<Item = &'a String>,
+) -> Map<String, Value> {
     let all = kinds.all();
-    all.iter().find(is_it).map(|kind| store.all(&kind.prefix(namespace)).len())
+    let known: Vec<_> =
+        all.iter().filter(|kind| kind.namespaced && !kind.is_core_event()).collect();
+    let mut totals: BTreeMap<&String, Amount> = BTreeMap::new();
+    let mut concerned = Vec::new();
+    for name in names {
+        let kind = known.iter().find(|kind| counts(kind, name));
+        if kind.is_some() || is_known(name) {
+            totals.insert(name, Amount::ZERO);
+        }
+        if let Some(kind) = kind.copied()
+            && !concerned
+                .iter()
+                .any(|it: &&std::sync::Arc<Resource>| it.is(&kind.group, &kind.plural))
+        {
+            concerned.push(kind);
+        }
+    }
+    for kind in concerned {
+        for object in store.all(&kind.prefix(namespace)) {
+            let usage = usage(kind, &object.object());
+            for (name, total) in &mut totals {
+                if let Some(amount) = usage.get(*name) {
+                    *total = total.plus(*amount);
+                }
+            }
+        }
+    }
+    totals.into_iter().map(|(name, total)| (name.clone(), total.to_string().into())).collect()
+}
+
+/// Whether objects of this kind use this.
+fn counts(kind: &Resource, name: &str) -> bool {
+    if let Some(counted) = name.strip_prefix("count/") {
+        return counted == kind.qualified_plural();
+    }
+    let is = |plural: &str| kind.is("", plural);
+    match name {
+        "requests.storage" => is("persistentvolumeclaims"),
+        "cpu" | "memory" | "ephemeral-storage" => is("pods"),
+        _ if name.contains(".storageclass.storage.k8s.io/") => is("persistentvolumeclaims"),
+        _ if name.starts_with("requests.") || name.starts_with("limits.") => is("pods"),
+        _ if name.starts_with("services.") => is("services"),
+        _ => is(name),
+    }
+}
+
+/// Kinds that quotas count and the simulator does not serve.
+fn is_known(name: &str) -> bool {
+    matches!(name, "replicationcontrollers" | "count/replicationcontrollers")
 }
 
 /// Accepts a definition's names and serves it from now on.
@@ -132,7 +152,8 @@ pub(crate) fn withdraw(
         for object in store.all(&resource.prefix("")) {
             let place =
                 Place { resource: resource.clone(), namespace: object.namespace.to_string() };
-            objects::delete(store, &place, &object.name, &Preconditions::default(), false)?;
+            let manner = Manner::controller();
+            objects::delete(store, &place, &object.name, &Deletion::default(), &manner)?;
         }
     }
     kinds.define(name, None);

@@ -2,8 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde::{Deserialize, Serialize};
+
 /// What a request does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Verb {
     /// One object is read.
     Get,
@@ -19,17 +22,19 @@ pub enum Verb {
     Patch,
     /// An object is deleted.
     Delete,
+    /// All objects of a kind in a namespace, or those that are selected, are deleted.
+    DeleteCollection,
 }
 
 /// Requests received, by verb.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
-    verbs: [(AtomicU64, AtomicU64); 7],
+    verbs: [(AtomicU64, AtomicU64); 8],
 }
 
 impl Counts {
     fn slot(&self, verb: Verb) -> &(AtomicU64, AtomicU64) {
-        let [get, list, watch, create, update, patch, delete] = &self.verbs;
+        let [get, list, watch, create, update, patch, delete, delete_collection] = &self.verbs;
         match verb {
             Verb::Get => get,
             Verb::List => list,
@@ -38,6 +43,7 @@ impl Counts {
             Verb::Update => update,
             Verb::Patch => patch,
             Verb::Delete => delete,
+            Verb::DeleteCollection => delete_collection,
         }
     }
 
@@ -54,7 +60,7 @@ impl Counts {
     }
 
     pub(crate) fn writes(&self) -> u64 {
-        [Verb::Create, Verb::Update, Verb::Patch, Verb::Delete]
+        [Verb::Create, Verb::Update, Verb::Patch, Verb::Delete, Verb::DeleteCollection]
             .into_iter()
             .map(|verb| self.slot(verb))
             .map(|(all, dry)| {

@@ -7,12 +7,30 @@ use crate::{
     schema::{Object, edit},
 };
 
+mod pods;
+mod services;
+
+pub(crate) use services::{allocate, keep_allocated};
+
 const RBAC: &str = "rbac.authorization.k8s.io";
 
 /// Fills in the defaults of a built-in kind.
 pub(crate) fn fill(resource: &Resource, object: &mut Object) {
     match (resource.group.as_str(), resource.plural.as_str()) {
         ("", "limitranges") => limit_range(object),
+        ("", "pods") => {
+            edit(object, "spec", |spec| {
+                pods::specification(spec);
+                put(spec, "enableServiceLinks", json!(true));
+                pods::requests(spec);
+            });
+        }
+        ("", "services") => services::fill(object),
+        ("", "persistentvolumeclaims") => {
+            edit(object, "spec", |spec| put(spec, "volumeMode", json!("Filesystem")));
+        }
+        ("apps", plural) => edit(object, "spec", |spec| workload(spec, plural == "deployments")),
+        ("autoscaling", _) => edit(object, "spec", autoscaler),
         ("", "secrets") => put(object, "type", json!("Opaque")),
         ("networking.k8s.io", _) => edit(object, "spec", network_policy),
         (RBAC, "roles" | "clusterroles") => {
@@ -35,10 +53,16 @@ pub(crate) fn fill(resource: &Resource, object: &mut Object) {
 }
 
 /// What a new object's status is before any controller has seen it.
-pub(crate) fn first_status(resource: &Resource) -> Option<Value> {
+pub(crate) fn first_status(resource: &Resource, object: &Object) -> Option<Value> {
     match (resource.group.as_str(), resource.plural.as_str()) {
         ("", "namespaces") => Some(json!({ "phase": "Active" })),
-        ("", "resourcequotas")
+        ("", "persistentvolumeclaims") => Some(json!({ "phase": "Pending" })),
+        ("", "pods") => Some(json!({ "phase": "Pending", "qosClass": pods::quality(object) })),
+        ("", "services") => Some(json!({ "loadBalancer": {} })),
+        ("apps", "replicasets") => Some(json!({ "replicas": 0 })),
+        ("autoscaling", _) => Some(json!({ "currentMetrics": null, "desiredReplicas": 0 })),
+        ("apps", _)
+        | ("", "resourcequotas")
         | ("admissionregistration.k8s.io", "validatingadmissionpolicies") => Some(json!({})),
         ("policy", _) => Some(json!({
             "currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0,
@@ -57,6 +81,35 @@ fn put(object: &mut Object, name: &str, value: Value) {
 fn objects<'a>(object: &'a mut Object, list: &str) -> impl Iterator<Item = &'a mut Object> {
     let list = object.get_mut(list).and_then(Value::as_array_mut);
     list.into_iter().flatten().filter_map(Value::as_object_mut)
+}
+
+fn workload(spec: &mut Object, is_deployment: bool) {
+    put(spec, "replicas", json!(1));
+    if is_deployment {
+        put(spec, "revisionHistoryLimit", json!(10));
+        put(spec, "progressDeadlineSeconds", json!(600));
+        edit(spec, "strategy", |strategy| {
+            put(strategy, "type", json!("RollingUpdate"));
+            if strategy.get("type").is_some_and(|kind| kind == "RollingUpdate") {
+                edit(strategy, "rollingUpdate", |update| {
+                    put(update, "maxUnavailable", json!("25%"));
+                    put(update, "maxSurge", json!("25%"));
+                });
+            }
+        });
+    }
+    edit(spec, "template", |template| edit(template, "spec", pods::specification));
+}
+
+fn autoscaler(spec: &mut Object) {
+    put(spec, "minReplicas", json!(1));
+    let has_metrics =
+        spec.get("metrics").and_then(Value::as_array).is_some_and(|it| !it.is_empty());
+    if !has_metrics {
+        let target = json!({ "type": "Utilization", "averageUtilization": 80 });
+        let metric = json!({ "type": "Resource", "resource": { "name": "cpu", "target": target } });
+        spec.insert("metrics".to_owned(), json!([metric]));
+    }
 }
 
 fn network_policy(spec: &mut Object) {

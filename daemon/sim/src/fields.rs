@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use crate::schema::{Object, Schema, edit, metadata};
+use crate::schema::{Keys, Object, Schema, edit, metadata};
 
 /// A path from the object's root, each step as `fieldsV1` spells it: `f:name`
 /// for a field or key, `v:"text"` for an item of a set.
@@ -43,9 +43,11 @@ fn item_step(path: &Path, item: &Value) -> Path {
 }
 
 /// An item of a keyed list by its keys: `k:{"type":"Ready"}`.
-pub(crate) fn key_of(item: &Value, by: &[String]) -> String {
-    let keys: Map<String, Value> =
-        by.iter().filter_map(|key| Some((key.clone(), item.get(key)?.clone()))).collect();
+pub(crate) fn key_of(item: &Value, by: &Keys) -> String {
+    let keys = by.fields.iter().filter_map(|(key, default)| {
+        Some((key.clone(), item.get(key).or(default.as_ref())?.clone()))
+    });
+    let keys: Map<String, Value> = keys.collect();
     format!("k:{}", Value::Object(keys))
 }
 
@@ -95,21 +97,29 @@ fn name_fields(value: &Value, schema: &Schema, path: &Path, found: &mut FieldSet
 /// What differs from `old` to `new`.
 pub(crate) fn compare(old: &Object, new: &Object, schema: &Schema) -> Comparison {
     let mut comparison = Comparison::default();
-    compare_children(old, new, schema, &Vec::new(), &mut comparison);
+    compare_children(Some(old), Some(new), schema, &Vec::new(), &mut comparison);
     comparison
 }
 
 fn compare_children(
-    old: &Object,
-    new: &Object,
+    old: Option<&Object>,
+    new: Option<&Object>,
     schema: &Schema,
     path: &Path,
     into: &mut Comparison,
 ) {
-    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let nothing = Map::new();
+    let (old_fields, new_fields) = (old.unwrap_or(&nothing), new.unwrap_or(&nothing));
+    let names: BTreeSet<&String> = old_fields.keys().chain(new_fields.keys()).collect();
     for name in names {
         if let Some((schema, _)) = schema.child(name) {
-            compare_values(old.get(name), new.get(name), schema, &field_step(path, name), into);
+            // What a struct is never without is there with the struct.
+            let implied = schema.implied();
+            let of = |fields: &'_ Object, holder: Option<&Object>| {
+                fields.get(name).cloned().or(holder.and(implied.clone()))
+            };
+            let (old, new) = (of(old_fields, old), of(new_fields, new));
+            compare_values(old.as_ref(), new.as_ref(), schema, &field_step(path, name), into);
         }
     }
 }
@@ -121,10 +131,6 @@ fn compare_values(
     path: &Path,
     into: &mut Comparison,
 ) {
-    let nothing_in_it = Value::Object(Map::new());
-    // A struct that is no pointer is never absent.
-    let there = if schema.is_always() { Some(&nothing_in_it) } else { None };
-    let (old, new) = (old.or(there), new.or(there));
     let is_empty = |value: Option<&Value>| match value {
         Some(Value::Object(map)) => map.is_empty(),
         Some(Value::Array(items)) => items.is_empty(),
@@ -139,9 +145,7 @@ fn compare_values(
         _ if is_empty(old) && is_empty(new) => compare_leaves(old, new, path.clone(), into),
         schema if schema.is_granular() && is_map(old) && is_map(new) => {
             compare_presence(old, new, path, into);
-            let nothing = Map::new();
-            let old = old.and_then(Value::as_object).unwrap_or(&nothing);
-            let new = new.and_then(Value::as_object).unwrap_or(&nothing);
+            let (old, new) = (old.and_then(Value::as_object), new.and_then(Value::as_object));
             compare_children(old, new, schema, path, into);
         }
         Schema::Set if is_list(old) && is_list(new) => {
@@ -266,9 +270,12 @@ pub(crate) struct Entry {
     pub(crate) time: Option<String>,
 }
 
+/// Whose an entry is: how it was written, by whom, and through which subresource.
+pub(crate) type Owner = (Manner, String, String);
+
 /// All entries of an object.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Managers(pub(crate) BTreeMap<(Manner, String), Entry>);
+pub(crate) struct Managers(pub(crate) BTreeMap<Owner, Entry>);
 
 impl Managers {
     /// Reads `metadata.managedFields`, which only this crate has written.
@@ -286,10 +293,9 @@ impl Managers {
                 read_tree(tree, &Vec::new(), &mut fields);
             }
             let time = text("time").map(str::to_owned);
-            managers.insert(
-                (manner, text("manager").unwrap_or_default().to_owned()),
-                Entry { fields, time },
-            );
+            let owned = |field: &str| text(field).unwrap_or_default().to_owned();
+            managers
+                .insert((manner, owned("manager"), owned("subresource")), Entry { fields, time });
         }
         Self(managers)
     }
@@ -297,10 +303,10 @@ impl Managers {
     /// The value of `metadata.managedFields`, in the API server's order.
     pub(crate) fn to_json(&self, api_version: &str) -> Value {
         let mut entries: Vec<_> = self.0.iter().collect();
-        entries.sort_by_key(|((manner, manager), entry)| {
-            (*manner, entry.time.clone(), manager.clone())
+        entries.sort_by_key(|((manner, manager, subresource), entry)| {
+            (*manner, entry.time.clone(), manager.clone(), subresource.clone())
         });
-        let entries = entries.into_iter().map(|((manner, manager), entry)| {
+        let entries = entries.into_iter().map(|((manner, manager, subresource), entry)| {
             let mut value = json!({
                 "manager": manager,
                 "operation": manner.name(),
@@ -311,6 +317,9 @@ impl Managers {
             if let (Value::Object(map), Some(time)) = (&mut value, &entry.time) {
                 map.insert("time".to_owned(), time.as_str().into());
             }
+            if let (Value::Object(map), false) = (&mut value, subresource.is_empty()) {
+                map.insert("subresource".to_owned(), subresource.as_str().into());
+            }
             value
         });
         Value::Array(entries.collect())
@@ -318,7 +327,7 @@ impl Managers {
 
     /// Takes `fields` from all entries and drops those that own nothing more;
     /// the entry of `except` is left alone.
-    pub(crate) fn release(&mut self, fields: &FieldSet, except: Option<&(Manner, String)>) {
+    pub(crate) fn release(&mut self, fields: &FieldSet, except: Option<&Owner>) {
         self.0.retain(|key, entry| {
             if Some(key) != except {
                 entry.fields.retain(|field| !fields.contains(field));

@@ -8,7 +8,16 @@ use std::{
 
 use serde_json::Value;
 
-use crate::schema::{Object, Schema, at};
+use crate::{
+    schema::{Object, Schema, Shapes},
+    structure::Rules,
+};
+
+mod custom;
+mod table;
+
+pub(crate) use custom::{is_established, set_defaults};
+use table::{Row, TABLE};
 
 /// What each built-in kind's fields are, as the API server's own structured-merge
 /// schemas have it (`applyconfigurations/internal` of `k8s.io/client-go`).
@@ -48,7 +57,22 @@ pub(crate) struct Resource {
     pub(crate) namespaced: bool,
     pub(crate) names: Names,
     pub(crate) generation: Generation,
+    /// A question that is answered and not kept.
+    pub(crate) asked: bool,
+    pub(crate) short: Vec<String>,
+    pub(crate) categories: Vec<String>,
+    /// Of the whole object, without what has a path of its own.
     pub(crate) schema: Schema,
+    /// Of the whole object with everything.
+    pub(crate) complete: Schema,
+    /// Of the status, where that has a path of its own.
+    pub(crate) status_schema: Option<Schema>,
+    /// Where the number of replicas is, where that has a path of its own.
+    pub(crate) scale: Option<Scale>,
+    /// The definition's schema, word by word.
+    pub(crate) structure: Option<Value>,
+    /// The rules in that schema.
+    pub(crate) rules: Option<Rules>,
     /// Of the API server itself, rather than of a definition.
     pub(crate) builtin: bool,
     /// The kind's folder in the store; two kinds can be views of the same objects.
@@ -95,6 +119,39 @@ impl Resource {
         }
     }
 
+    /// Whether the store keeps its objects there; of two views it is the newer one that does.
+    pub(crate) fn is_kept_in(&self, folder: &str) -> bool {
+        self.folder == folder && !self.is_core_event()
+    }
+
+    /// Whether objects have a part of this name with a path of its own.
+    pub(crate) fn has_subresource(&self, name: &str) -> bool {
+        match name {
+            "status" => self.status_schema.is_some(),
+            "scale" => self.scale.is_some(),
+            "finalize" => self.is("", "namespaces"),
+            _ => false,
+        }
+    }
+
+    /// The schema of what this path writes.
+    pub(crate) fn schema_of(&self, view: View) -> &Schema {
+        match view {
+            View::Status => self.status_schema.as_ref().unwrap_or(&self.schema),
+            View::Whole | View::Scale | View::Finalize => &self.schema,
+        }
+    }
+
+    /// The schema by which a strategic merge patch merges: every field is there.
+    pub(crate) fn patch_schema(&self) -> &Schema {
+        &self.complete
+    }
+
+    /// Whether all objects of a namespace can be deleted at once.
+    pub(crate) fn deletes_collections(&self) -> bool {
+        !self.asked && !self.is("", "namespaces")
+    }
+
     /// Whether this is the kind of that group and plural, in any version.
     pub(crate) fn is(&self, group: &str, plural: &str) -> bool {
         self.group == group && self.plural == plural
@@ -106,62 +163,54 @@ impl Resource {
     }
 }
 
+/// The part of an object that a path writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum View {
+    /// All of it but what has a path of its own.
+    #[default]
+    Whole,
+    /// The status.
+    Status,
+    /// The number of replicas.
+    Scale,
+    /// A namespace's own finalizers.
+    Finalize,
+}
+
+impl View {
+    /// What the path below the object is called; empty for the whole.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Whole => "",
+            Self::Status => "status",
+            Self::Scale => "scale",
+            Self::Finalize => "finalize",
+        }
+    }
+
+    /// The view at a path of this name, which is known to be there.
+    pub(crate) fn of(subresource: &str) -> Self {
+        match subresource {
+            "status" => Self::Status,
+            "scale" => Self::Scale,
+            "finalize" => Self::Finalize,
+            _ => Self::Whole,
+        }
+    }
+}
+
+/// Where an object says how many replicas it wants and has, and which labels they carry.
+#[derive(Clone, Debug)]
+pub(crate) struct Scale {
+    pub(crate) spec: Vec<String>,
+    pub(crate) status: Vec<String>,
+    /// Text, or a selector as built-in kinds have it.
+    pub(crate) selector: Vec<String>,
+}
+
 fn qualified(name: &str, group: &str) -> String {
     if group.is_empty() { name.to_owned() } else { format!("{name}.{group}") }
 }
-
-/// Group, version, plural, kind, whether namespaced, names, generation.
-type Row = (&'static str, &'static str, &'static str, &'static str, bool, Names, Generation);
-
-const TABLE: &[Row] = {
-    use Generation::{Absent, Counted};
-    use Names::{Label, Segment, Subdomain};
-    const RBAC: &str = "rbac.authorization.k8s.io";
-    const ADMISSION: &str = "admissionregistration.k8s.io";
-    &[
-        ("", "v1", "namespaces", "Namespace", false, Label, Absent),
-        ("", "v1", "configmaps", "ConfigMap", true, Subdomain, Absent),
-        ("", "v1", "events", "Event", true, Subdomain, Absent),
-        ("", "v1", "limitranges", "LimitRange", true, Subdomain, Absent),
-        ("", "v1", "resourcequotas", "ResourceQuota", true, Subdomain, Absent),
-        ("", "v1", "secrets", "Secret", true, Subdomain, Absent),
-        ("", "v1", "serviceaccounts", "ServiceAccount", true, Subdomain, Absent),
-        ("events.k8s.io", "v1", "events", "Event", true, Subdomain, Absent),
-        ("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", true, Subdomain, Counted),
-        ("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", true, Segment, Counted),
-        (RBAC, "v1", "roles", "Role", true, Segment, Absent),
-        (RBAC, "v1", "rolebindings", "RoleBinding", true, Segment, Absent),
-        (RBAC, "v1", "clusterroles", "ClusterRole", false, Segment, Absent),
-        (RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", false, Segment, Absent),
-        (
-            ADMISSION,
-            "v1",
-            "validatingadmissionpolicies",
-            "ValidatingAdmissionPolicy",
-            false,
-            Subdomain,
-            Counted,
-        ),
-        (
-            ADMISSION,
-            "v1",
-            "validatingadmissionpolicybindings",
-            "ValidatingAdmissionPolicyBinding",
-            false,
-            Subdomain,
-            Counted,
-        ),
-        (
-            EXTENSIONS,
-            "v1",
-            "customresourcedefinitions",
-            "CustomResourceDefinition",
-            false,
-            Subdomain,
-            Counted,
-        ),
-    ]
-};
 
 /// Metadata's fields that the server alone writes.
 const SERVER_METADATA: [&str; 10] = [
@@ -189,9 +238,10 @@ pub(crate) struct Kinds {
 impl Kinds {
     pub(crate) fn new() -> Self {
         let shapes: Value = serde_json::from_str(SHAPES).unwrap_or_default();
+        let nothing = Shapes { metadata: &Schema::Any, types: None };
         let mut metadata = shapes
             .get("metadata")
-            .map_or_else(Schema::empty, |shape| Schema::read(shape, &Schema::Any));
+            .map_or_else(Schema::empty, |shape| Schema::read(shape, &nothing));
         if let Schema::Fields { fields, always, .. } = &mut metadata {
             *always = true;
             for name in SERVER_METADATA {
@@ -223,7 +273,7 @@ impl Kinds {
         let mut custom = self.custom.write().unwrap_or_else(PoisonError::into_inner);
         match definition {
             Some(definition) if is_established(definition) => {
-                custom.insert(name.to_owned(), defined(definition, &self.metadata));
+                custom.insert(name.to_owned(), custom::defined(definition, &self.metadata));
             }
             _ => {
                 custom.remove(name);
@@ -233,151 +283,56 @@ impl Kinds {
 }
 
 fn builtin(row: &Row, shapes: &Value, metadata: &Schema) -> Resource {
-    let (group, version, plural, kind, namespaced, names, generation) = *row;
+    let Row { group, plural, kind, .. } = *row;
     let shape = [format!("{kind}.{group}"), kind.to_owned()]
         .iter()
         .find_map(|name| shapes.get("kinds")?.get(name)?.as_object())
         .cloned()
         .unwrap_or_default();
+    let known = Shapes { metadata, types: shapes.get("types").and_then(Value::as_object) };
     let mut fields: BTreeMap<String, Schema> =
-        shape.iter().map(|(name, shape)| (name.clone(), Schema::read(shape, metadata))).collect();
-    for name in ["apiVersion", "kind", "status"] {
+        shape.iter().map(|(name, shape)| (name.clone(), Schema::read(shape, &known))).collect();
+    for name in ["apiVersion", "kind"] {
         fields.entry(name.to_owned()).and_modify(|schema| *schema = Schema::Server);
     }
+    let whole = |fields| Schema::Fields { fields, atomic: false, always: true, open: false };
+    let status_schema = row.status.then(|| {
+        let mut fields = fields.clone();
+        for (name, schema) in &mut fields {
+            if !matches!(name.as_str(), "status" | "metadata") {
+                *schema = Schema::Server;
+            }
+        }
+        whole(fields)
+    });
+    let complete = whole(fields.clone());
+    fields.entry("status".to_owned()).and_modify(|schema| *schema = Schema::Server);
     let folder = if plural == "events" { plural.to_owned() } else { qualified(plural, group) };
+    let path = |steps: &[&str]| steps.iter().map(|step| (*step).to_owned()).collect();
     Resource {
         group: group.to_owned(),
-        version: version.to_owned(),
+        version: row.version.to_owned(),
         plural: plural.to_owned(),
         singular: kind.to_lowercase(),
         kind: kind.to_owned(),
         list_kind: format!("{kind}List"),
-        namespaced,
-        names,
-        generation,
-        schema: Schema::Fields { fields, atomic: false, always: true, open: false },
+        namespaced: row.namespaced,
+        names: row.names,
+        generation: row.generation,
+        asked: row.asked,
+        short: row.short.iter().map(|name| (*name).to_owned()).collect(),
+        categories: row.everyday.then(|| "all".to_owned()).into_iter().collect(),
+        schema: whole(fields),
+        complete,
+        status_schema,
+        scale: row.scale.then(|| Scale {
+            spec: path(&["spec", "replicas"]),
+            status: path(&["status", "replicas"]),
+            selector: path(&["spec", "selector"]),
+        }),
+        structure: None,
+        rules: None,
         builtin: true,
         folder,
-    }
-}
-
-fn text(object: &Object, path: &[&str]) -> String {
-    at(object, path).and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
-/// Whether the definition has the condition `Established`.
-pub(crate) fn is_established(definition: &Object) -> bool {
-    let conditions = at(definition, &["status", "conditions"]).and_then(Value::as_array);
-    conditions.into_iter().flatten().any(|condition| {
-        condition.get("type").is_some_and(|name| name == "Established")
-            && condition.get("status").is_some_and(|status| status == "True")
-    })
-}
-
-fn defined(definition: &Object, metadata: &Schema) -> Vec<Arc<Resource>> {
-    let (group, plural) =
-        (text(definition, &["spec", "group"]), text(definition, &["spec", "names", "plural"]));
-    let versions = at(definition, &["spec", "versions"]).and_then(Value::as_array);
-    let served = versions
-        .into_iter()
-        .flatten()
-        .filter(|version| version.get("served") == Some(&Value::Bool(true)));
-    let resource = |version: &Value| {
-        let name = version.get("name").and_then(Value::as_str).unwrap_or_default();
-        let shape = version.get("schema").and_then(|schema| schema.get("openAPIV3Schema"));
-        let mut schema = shape.map_or_else(Schema::empty, openapi);
-        if let Schema::Fields { fields, .. } = &mut schema {
-            fields.insert("metadata".to_owned(), metadata.clone());
-            fields.insert("apiVersion".to_owned(), Schema::Server);
-            fields.insert("kind".to_owned(), Schema::Server);
-            if version.get("subresources").and_then(|all| all.get("status")).is_some() {
-                fields.insert("status".to_owned(), Schema::Server);
-            }
-        }
-        Arc::new(Resource {
-            group: group.clone(),
-            version: name.to_owned(),
-            plural: plural.clone(),
-            singular: text(definition, &["spec", "names", "singular"]),
-            kind: text(definition, &["spec", "names", "kind"]),
-            list_kind: text(definition, &["spec", "names", "listKind"]),
-            namespaced: text(definition, &["spec", "scope"]) == "Namespaced",
-            names: Names::Subdomain,
-            generation: Generation::Counted,
-            schema,
-            builtin: false,
-            folder: qualified(&plural, &group),
-        })
-    };
-    served.map(resource).collect()
-}
-
-/// A definition's schema as to merging: types, list types and map types.
-fn openapi(shape: &Value) -> Schema {
-    let word = |name: &str| shape.get(name).and_then(Value::as_str).unwrap_or_default();
-    let flag = |name: &str| shape.get(name) == Some(&Value::Bool(true));
-    let atomic = word("x-kubernetes-map-type") == "atomic";
-    match word("type") {
-        "object" => {
-            if let Some(values @ Value::Object(_)) = shape.get("additionalProperties") {
-                return Schema::Map { values: Box::new(openapi(values)), atomic };
-            }
-            let properties = shape.get("properties").and_then(Value::as_object);
-            let fields = properties.into_iter().flatten();
-            let fields = fields.map(|(name, shape)| (name.clone(), openapi(shape))).collect();
-            let open = flag("x-kubernetes-preserve-unknown-fields");
-            Schema::Fields { fields, atomic, always: false, open }
-        }
-        "array" => {
-            let items = shape.get("items").map(openapi).unwrap_or_default();
-            match word("x-kubernetes-list-type") {
-                "set" => Schema::Set,
-                "map" => {
-                    let keys = shape.get("x-kubernetes-list-map-keys").and_then(Value::as_array);
-                    let by = keys.into_iter().flatten().filter_map(Value::as_str);
-                    Schema::Keyed { by: by.map(str::to_owned).collect(), items: Box::new(items) }
-                }
-                _ => Schema::List(Box::new(items)),
-            }
-        }
-        "string" => Schema::Text,
-        "integer" | "number" => Schema::Number,
-        "boolean" => Schema::Flag,
-        _ => Schema::Any,
-    }
-}
-
-/// Sets what a definition's schema has defaults for.
-pub(crate) fn set_defaults(object: &mut Object, definition: &Object, version: &str) {
-    let versions = at(definition, &["spec", "versions"]).and_then(Value::as_array);
-    let shape = versions
-        .into_iter()
-        .flatten()
-        .find(|shape| shape.get("name").is_some_and(|name| name == version))
-        .and_then(|shape| shape.get("schema")?.get("openAPIV3Schema"));
-    if let Some(shape) = shape {
-        default_fields(object, shape);
-    }
-}
-
-fn default_fields(object: &mut Object, shape: &Value) {
-    let properties = shape.get("properties").and_then(Value::as_object);
-    for (name, shape) in properties.into_iter().flatten() {
-        if let Some(default) = shape.get("default")
-            && !object.contains_key(name)
-        {
-            object.insert(name.clone(), default.clone());
-        }
-        match object.get_mut(name) {
-            Some(Value::Object(inner)) => default_fields(inner, shape),
-            Some(Value::Array(items)) => {
-                for item in items.iter_mut().filter_map(Value::as_object_mut) {
-                    if let Some(shape) = shape.get("items") {
-                        default_fields(item, shape);
-                    }
-                }
-            }
-            _ => {}
-        }
     }
 }

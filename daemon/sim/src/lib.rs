@@ -1,21 +1,55 @@
 //! An in-process Kubernetes API behind a real [`kube::Client`].
 //!
-//! It serves the kinds that the daemon writes (namespaces, config maps, secrets,
-//! service accounts, quotas, limit ranges, network policies, roles and bindings,
-//! disruption budgets, events, admission policies, custom resource definitions)
-//! and what definitions define: get, list, watch, create, replace, merge patch,
-//! server-side apply and delete, with the API server's own answers and defaults.
-//! As the controllers of a cluster do, it ends a deleted namespace with all that
-//! is in it, counts what quotas limit and establishes definitions. What it claims
-//! to do is what the conformance suite in `tests/` checks against a real
+//! # What it does
+//!
+//! It serves the kinds that the daemon writes and that sessions are made of: namespaces,
+//! config maps, secrets, service accounts, events, quotas, limit ranges, network policies,
+//! roles and bindings, disruption budgets, pods, services, claims, deployments, replica
+//! sets, autoscalers, admission policies, custom resource definitions, and what definitions
+//! define. Each can be discovered, read, listed in pages, watched, created, replaced,
+//! patched (merge, JSON, strategic merge, server-side apply) and deleted, one by one or as a
+//! collection, with the API server's own answers and defaults; status, scale and a
+//! namespace's finalizers have paths of their own.
+//!
+//! Deletions heed preconditions, finalizers and the three ways of propagation. As the
+//! controllers of a cluster do, it ends a deleted namespace with all that is in it, collects
+//! what nobody owns, counts what quotas limit, establishes definitions and lets go of claims
+//! that no pod uses.
+//!
+//! Writes are admitted as by the API server: quotas, limit ranges, Pod Security by the labels
+//! of the namespace, and the stored validating admission policies, whose CEL is evaluated.
+//! Custom resources are checked by the schemas and rules of their definitions. Access
+//! reviews are answered by RBAC from the stored roles and bindings.
+//!
+//! What it claims to do is what the conformance suite in `tests/` checks against a real
 //! kube-apiserver.
 //!
-//! It knows no subresource, no strategic merge or JSON patch, no garbage collection by
-//! owner, no deletion of collections. Nobody is authenticated and nothing is
-//! authorized: impersonation headers are read by nobody. Nothing is admitted or
-//! refused by policies, quotas, limit ranges or Pod Security: admission policies
-//! are stored and do nothing. Beyond names, labels, the types of fields and
-//! quantities, what a specification says is not validated.
+//! # What it does not do
+//!
+//! - Nobody is authenticated and no request is authorized: whoever asks is the cluster's
+//!   administrator, or whom the impersonation headers name, and may do everything that
+//!   admission lets through. No cluster roles are there from the beginning, and none are
+//!   aggregated.
+//! - Nothing runs. Deployments make no replica sets, these no pods, and pods stay pending on
+//!   no node; autoscalers and disruption budgets stay as they are written; no claim is bound.
+//!   A pod with a node stays until it is deleted without a grace. There are no evictions,
+//!   bindings, logs, tokens, ephemeral containers or resizes.
+//! - New namespaces hold neither the account `default` nor the certificate of the root, and
+//!   pods get no token mounted, whether their account exists or not.
+//! - Of what specifications may not say, only what our own objects could break is refused
+//!   (`rules.rs`). Quotas with scopes count everything; there are no priority classes, storage
+//!   classes, webhooks, mutating policies, and no ratio in limit ranges.
+//! - Of Pod Security a few checks are missing (`admission/security.rs`); workloads are not
+//!   warned of. Of schemas `oneOf`, `anyOf`, `allOf`, `not`, `multipleOf` and rules about the old
+//!   object are not followed. Versions of a custom resource are not converted.
+//! - Policies only deny: `Warn` and `Audit` do nothing, types are not checked, costs are not
+//!   counted, and they work at once. Rules of equivalent resources are not looked up.
+//! - There is no aggregated discovery, no `OpenAPI`, no table or protobuf as an answer, and
+//!   one version of each built-in kind.
+//!
+//! # Faults
+//!
+//! [`Simulator::faults`] makes it fail: see [`FaultRule`].
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -25,28 +59,37 @@
 //! # }
 //! ```
 
+mod access;
+mod admission;
 mod apply;
 mod body;
 mod checks;
+mod collector;
 mod controllers;
 mod counts;
 mod defaults;
 mod events;
+mod expressions;
 mod faults;
 mod fields;
 mod journal;
 mod kinds;
-mod merging;
 mod namespaces;
 mod objects;
 mod options;
+mod patching;
 mod quantity;
 mod reply;
+mod reviews;
+mod rules;
+mod scale;
 mod schema;
 mod select;
 mod service;
 mod status;
 mod store;
+mod structure;
+mod user;
 mod validation;
 mod watch;
 
@@ -55,7 +98,9 @@ use std::{path::Path, sync::Arc, time::Duration};
 use service::Service;
 
 pub use counts::Verb;
-pub use faults::{Faults, ObjectRef, Refusal, Times};
+pub use faults::{
+    ActiveFault, Effect, FaultConfig, FaultError, FaultRule, Faults, ObjectRef, Refusal, Times,
+};
 pub use journal::OpenError;
 
 /// How long a namespace stays terminating.

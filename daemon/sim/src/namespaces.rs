@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     apply::Writer,
     kinds::Kinds,
-    objects::{self, Manner, Place, is_terminating},
+    objects::{self, Deletion, Manner, Place, is_terminating},
     schema::{Object, edit, metadata_text},
     status::Failure,
     store::{Decision, Store},
@@ -43,8 +43,8 @@ pub(crate) fn create_defaults(store: &Store, kinds: &Kinds) -> Result<(), Failur
     for name in DEFAULT.into_iter().filter(|name| store.get(&place.key(name)).is_none()) {
         let mut object = Object::new();
         edit(&mut object, "metadata", |metadata| metadata.insert("name".to_owned(), name.into()));
-        let writer = Writer { manager: "kube-apiserver".to_owned(), time: objects::now() };
-        objects::create(store, &place, object, &Manner { writer, dry_run: false })?;
+        let writer = Writer { manager: "kube-apiserver".to_owned(), ..Manner::controller().writer };
+        objects::create(store, &place, object, &Manner { writer, ..Manner::controller() })?;
     }
     Ok(())
 }
@@ -66,13 +66,9 @@ pub(crate) fn end(store: &Store, kinds: &Kinds, name: &str, uid: &str) -> Result
     for resource in kinds.all().into_iter().filter(|resource| resource.namespaced) {
         let place = Place { resource, namespace: name.to_owned() };
         for object in store.all(&place.prefix()) {
-            match objects::delete(
-                store,
-                &place,
-                &object.name,
-                &objects::Preconditions::default(),
-                false,
-            ) {
+            // A pod that waits for its node has none to wait for.
+            let deletion = Deletion { grace: Some(0), ..Deletion::default() };
+            match objects::delete(store, &place, &object.name, &deletion, &Manner::controller()) {
                 Ok((object, false)) => {
                     let finalizers: Vec<String> =
                         validation::finalizers(&object).map(str::to_owned).collect();

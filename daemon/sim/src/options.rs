@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     kinds::Resource,
-    objects::Preconditions,
+    objects::{Deletion, Preconditions, Propagation},
     schema::Object,
     select::Selector,
     status::{Failure, Fault},
@@ -79,6 +79,20 @@ impl Query {
         Ok(self.version().map_err(invalid)?.unwrap_or_default())
     }
 
+    /// What becomes of fields that do not exist.
+    pub(crate) fn field_validation(&self) -> Result<Unknown, Failure> {
+        match self.text("fieldValidation") {
+            "" | "Warn" => Ok(Unknown::Warn),
+            "Ignore" => Ok(Unknown::Ignore),
+            "Strict" => Ok(Unknown::Refuse),
+            other => {
+                let known = ["Ignore", "Strict", "Warn"].map(Value::from);
+                let fault = Fault::not_one_of("fieldValidation", &other.into(), &known);
+                Err(invalid_options("CreateOptions", fault))
+            }
+        }
+    }
+
     pub(crate) fn list(&self, resource: &Resource) -> Result<ListRequest, Failure> {
         let selector = self.selector(resource)?;
         let limit = self
@@ -129,6 +143,17 @@ impl Query {
         let timeout = self.number("timeoutSeconds")?.map_or(WATCH_TIMEOUT, Duration::from_secs);
         Ok(WatchRequest { selector, start, bookmarks, timeout })
     }
+}
+
+/// What becomes of fields that do not exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unknown {
+    /// They are dropped.
+    Ignore,
+    /// They are dropped, and the answer warns of them.
+    Warn,
+    /// The request is refused.
+    Refuse,
 }
 
 /// What a list asks for.
@@ -197,17 +222,22 @@ pub(crate) fn patch_options(query: &Query, is_apply: bool) -> Result<(&str, bool
     Ok((manager, force))
 }
 
-/// A delete's body and query: its preconditions, and whether it is a dry run.
-pub(crate) fn delete_options(query: &Query, body: &[u8]) -> Result<(Preconditions, bool), Failure> {
-    let mut dry_run = query.dry_run("DeleteOptions")?;
-    if body.is_empty() {
-        return Ok((Preconditions::default(), dry_run));
-    }
-    let options: Object = serde_json::from_slice(body).map_err(|error| {
-        Failure::bad_request(format!("couldn't get version/kind; json parse error: {error}"))
-    })?;
+/// A delete's body or query: how it deletes, and whether it is a dry run. Beside a body the
+/// API server reads no query.
+pub(crate) fn delete_options(query: &Query, body: &[u8]) -> Result<(Deletion, bool), Failure> {
+    const KIND: &str = "DeleteOptions";
+    let nothing = Query(Vec::new());
+    let query = if body.is_empty() { query } else { &nothing };
+    let mut dry_run = query.dry_run(KIND)?;
+    let options: Object = if body.is_empty() {
+        Object::new()
+    } else {
+        serde_json::from_slice(body).map_err(|error| {
+            Failure::bad_request(format!("couldn't get version/kind; json parse error: {error}"))
+        })?
+    };
     for value in options.get("dryRun").and_then(Value::as_array).into_iter().flatten() {
-        dry_run |= dry_run_value(value.as_str().unwrap_or_default(), "DeleteOptions")?;
+        dry_run |= dry_run_value(value.as_str().unwrap_or_default(), KIND)?;
     }
     let precondition = |field: &str| {
         options
@@ -220,5 +250,35 @@ pub(crate) fn delete_options(query: &Query, body: &[u8]) -> Result<(Precondition
         uid: precondition("uid"),
         resource_version: precondition("resourceVersion"),
     };
-    Ok((preconditions, dry_run))
+    let policy = options.get("propagationPolicy").and_then(Value::as_str);
+    let policy = policy.unwrap_or_else(|| query.text("propagationPolicy"));
+    let orphans = match (options.get("orphanDependents"), query.text("orphanDependents")) {
+        (Some(Value::Bool(orphans)), _) => Some(*orphans),
+        (_, "true") => Some(true),
+        (_, "false") => Some(false),
+        _ => None,
+    };
+    let propagation = match (policy, orphans) {
+        ("", None) => None,
+        ("", Some(true)) | ("Orphan", None) => Some(Propagation::Orphan),
+        ("", Some(false)) | ("Background", None) => Some(Propagation::Background),
+        ("Foreground", None) => Some(Propagation::Foreground),
+        (_, Some(_)) => {
+            let why = "orphanDependents and deletionPropagation cannot be both set";
+            return Err(invalid_options(
+                KIND,
+                Fault::invalid_value("propagationPolicy", &format!("{policy:?}"), why),
+            ));
+        }
+        (other, None) => {
+            let known = ["Foreground", "Background", "Orphan", "nil"].map(Value::from);
+            return Err(invalid_options(
+                KIND,
+                Fault::not_one_of("propagationPolicy", &other.into(), &known),
+            ));
+        }
+    };
+    let grace = options.get("gracePeriodSeconds").and_then(Value::as_i64);
+    let grace = grace.or_else(|| query.text("gracePeriodSeconds").parse().ok());
+    Ok((Deletion { preconditions, propagation, grace }, dry_run))
 }

@@ -1,5 +1,9 @@
 //! Kubernetes quantities, spelled in their one canonical way.
 
+use std::fmt;
+
+use serde_json::Value;
+
 /// The number of digits after the point that are kept: nothing is smaller than a nano.
 const NANO_DIGITS: u32 = 9;
 
@@ -14,34 +18,90 @@ enum Format {
     Exponent,
 }
 
+/// An amount, to the nano.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Amount {
+    nanos: i128,
+    format: Format,
+}
+
+impl Amount {
+    pub(crate) const ZERO: Self = Self { nanos: 0, format: Format::Decimal };
+
+    /// So many whole ones.
+    pub(crate) fn whole(count: usize) -> Self {
+        let count = i128::try_from(count).unwrap_or(i128::MAX);
+        Self { nanos: count.saturating_mul(10_i128.pow(NANO_DIGITS)), format: Format::Decimal }
+    }
+
+    /// Reads a quantity; `None` for what is none.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let (negative, rest) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text.strip_prefix('+').unwrap_or(text)),
+        };
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let (number, suffix) = rest.split_at_checked(end)?;
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
+            return None;
+        }
+        let (format, multiplier, exponent) = scale(suffix)?;
+        let digits: i128 = format!("0{whole}{fraction}").parse().ok()?;
+        let fraction_digits = u32::try_from(fraction.len()).ok()?;
+        // The amount in nanos, rounded up as the API server does.
+        let scaled = digits.checked_mul(multiplier)?;
+        let power = i64::from(NANO_DIGITS) + exponent - i64::from(fraction_digits);
+        let nanos = if power >= 0 {
+            scaled.checked_mul(10_i128.checked_pow(u32::try_from(power).ok()?)?)?
+        } else {
+            let divisor = 10_i128.checked_pow(u32::try_from(-power).ok()?)?;
+            scaled.checked_add(divisor - 1)? / divisor
+        };
+        Some(Self { nanos: if negative { -nanos } else { nanos }, format })
+    }
+
+    /// The amount that a JSON value is.
+    pub(crate) fn of(value: &Value) -> Option<Self> {
+        match value {
+            Value::String(text) => Self::parse(text),
+            Value::Number(number) => Self::parse(&number.to_string()),
+            _ => None,
+        }
+    }
+
+    /// Both together, spelled as the first that is not nothing.
+    pub(crate) fn plus(self, other: Self) -> Self {
+        let format = if self.nanos == 0 { other.format } else { self.format };
+        Self { nanos: self.nanos.saturating_add(other.nanos), format }
+    }
+
+    /// What is over the other; never less than nothing.
+    pub(crate) fn over(self, other: Self) -> Self {
+        Self { nanos: self.nanos.saturating_sub(other.nanos).max(0), format: self.format }
+    }
+
+    pub(crate) fn is_zero(self) -> bool {
+        self.nanos == 0
+    }
+
+    pub(crate) fn exceeds(self, other: Self) -> bool {
+        self.nanos > other.nanos
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.nanos < 0 { "-" } else { "" };
+        write!(f, "{sign}{}", spell(self.nanos.abs(), self.format))
+    }
+}
+
 /// The canonical spelling: no fraction, as few digits as can be, and the largest
 /// suffix of the same format. `None` for what is no quantity.
 pub(crate) fn canonical(text: &str) -> Option<String> {
-    let text = text.trim();
-    let (negative, rest) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-    let (number, suffix) = rest.split_at_checked(end)?;
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
-        return None;
-    }
-    let (format, multiplier, exponent) = scale(suffix)?;
-    let digits: i128 = format!("0{whole}{fraction}").parse().ok()?;
-    let fraction_digits = u32::try_from(fraction.len()).ok()?;
-    // The amount in nanos, rounded up as the API server does.
-    let scaled = digits.checked_mul(multiplier)?;
-    let power = i64::from(NANO_DIGITS) + exponent - i64::from(fraction_digits);
-    let nanos = if power >= 0 {
-        scaled.checked_mul(10_i128.checked_pow(u32::try_from(power).ok()?)?)?
-    } else {
-        let divisor = 10_i128.checked_pow(u32::try_from(-power).ok()?)?;
-        scaled.checked_add(divisor - 1)? / divisor
-    };
-    let sign = if negative && nanos != 0 { "-" } else { "" };
-    Some(format!("{sign}{}", spell(nanos, format)))
+    Amount::parse(text).map(|amount| amount.to_string())
 }
 
 fn scale(suffix: &str) -> Option<(Format, i128, i64)> {

@@ -19,15 +19,17 @@ pub(crate) struct Reply {
     pub(crate) code: StatusCode,
     pub(crate) object: Value,
     pub(crate) warnings: Vec<String>,
+    pub(crate) retry_after: Option<u32>,
 }
 
 impl Reply {
     pub(crate) fn ok(object: Value) -> Self {
-        Self { code: StatusCode::OK, object, warnings: Vec::new() }
+        Self { code: StatusCode::OK, object, warnings: Vec::new(), retry_after: None }
     }
 
     pub(crate) fn failed(failure: &Failure) -> Self {
-        Self { code: failure.code, object: failure.to_json(), warnings: Vec::new() }
+        let retry_after = failure.retry_after;
+        Self { code: failure.code, object: failure.to_json(), warnings: Vec::new(), retry_after }
     }
 
     pub(crate) fn into_response(self) -> Response<ResponseBody> {
@@ -37,8 +39,8 @@ impl Reply {
                 response.headers_mut().append(header::WARNING, value);
             }
         }
-        if matches!(self.code, StatusCode::GATEWAY_TIMEOUT | StatusCode::TOO_MANY_REQUESTS) {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
@@ -100,7 +102,7 @@ pub(crate) fn resources(kinds: &Kinds, group: &str, version: &str) -> Option<Val
     let found: Vec<Value> = all
         .iter()
         .filter(|kind| kind.group == group && kind.version == version)
-        .map(|kind| resource(kind))
+        .flat_map(|kind| described(kind))
         .collect();
     let first = all.iter().find(|kind| kind.group == group && kind.version == version)?;
     Some(json!({
@@ -111,12 +113,44 @@ pub(crate) fn resources(kinds: &Kinds, group: &str, version: &str) -> Option<Val
     }))
 }
 
-fn resource(kind: &Resource) -> Value {
-    json!({
+/// A kind, and the parts of its objects that have paths of their own.
+fn described(kind: &Resource) -> Vec<Value> {
+    let mut whole = json!({
         "name": kind.plural,
         "singularName": kind.singular,
         "namespaced": kind.namespaced,
         "kind": kind.kind,
         "verbs": ["create", "delete", "get", "list", "patch", "update", "watch"],
-    })
+    });
+    if let Value::Object(map) = &mut whole {
+        if kind.deletes_collections() {
+            let verbs =
+                ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+            map.insert("verbs".to_owned(), json!(verbs));
+        }
+        for (field, names) in [("shortNames", &kind.short), ("categories", &kind.categories)] {
+            if !names.is_empty() {
+                map.insert(field.to_owned(), json!(names));
+            }
+        }
+    }
+    if let (Value::Object(map), true) = (&mut whole, kind.asked) {
+        map.insert("verbs".to_owned(), json!(["create"]));
+    }
+    let mut all = vec![whole];
+    for part in ["finalize", "scale", "status"].into_iter().filter(|it| kind.has_subresource(it)) {
+        let mut described = json!({
+            "name": format!("{}/{part}", kind.plural),
+            "singularName": "",
+            "namespaced": kind.namespaced,
+            "kind": if part == "scale" { "Scale" } else { &*kind.kind },
+            "verbs": if part == "finalize" { vec!["update"] } else { vec!["get", "patch", "update"] },
+        });
+        if let (Value::Object(map), "scale") = (&mut described, part) {
+            map.insert("group".to_owned(), "autoscaling".into());
+            map.insert("version".to_owned(), "v1".into());
+        }
+        all.push(described);
+    }
+    all
 }

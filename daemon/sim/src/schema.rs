@@ -10,6 +10,17 @@ use crate::quantity;
 /// A Kubernetes object as JSON.
 pub(crate) type Object = Map<String, Value>;
 
+/// What tells the items of a list apart.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Keys {
+    /// The fields, and what they are where an item does not say.
+    pub(crate) fields: Vec<(String, Option<Value>)>,
+    /// The field by which a strategic merge patch tells them apart, if it merges them.
+    pub(crate) patch: Option<String>,
+    /// The list is there even when it is empty, as a Go slice that is always written.
+    pub(crate) always: bool,
+}
+
 /// How a field merges and who may own it.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Schema {
@@ -31,12 +42,13 @@ pub(crate) enum Schema {
         /// Owned as a whole.
         atomic: bool,
     },
-    /// A list of distinct values that are owned one by one.
+    /// A list of distinct values that are owned one by one, and which strategic merge
+    /// patches add to.
     Set,
     /// A list of objects that are told apart by some of their fields and owned one by one.
     Keyed {
         /// Those fields.
-        by: Vec<String>,
+        by: Keys,
         /// Each object.
         items: Box<Schema>,
     },
@@ -66,19 +78,29 @@ impl Schema {
     }
 
     /// Reads the form that `kinds.json` has.
-    pub(crate) fn read(value: &Value, metadata: &Schema) -> Self {
+    pub(crate) fn read(value: &Value, shapes: &Shapes<'_>) -> Self {
         let flag = |name: &str| value.get(name) == Some(&Value::Bool(true));
-        let inner = |value: &Value| Box::new(Self::read(value, metadata));
+        let inner = |value: &Value| Box::new(Self::read(value, shapes));
+        let text = |name: &str| value.get(name).and_then(Value::as_str);
         match value.as_str() {
             Some("text") => return Self::Text,
             Some("number") => return Self::Number,
             Some("flag") => return Self::Flag,
             Some("quantity") => return Self::Quantity,
             Some("micro") => return Self::MicroTime,
-            Some("metadata") => return metadata.clone(),
+            Some("metadata") => return shapes.metadata.clone(),
             Some("server") => return Self::Server,
             Some(_) => return Self::Any,
             None => {}
+        }
+        // A shape that several kinds share; what is said here comes on top.
+        if let Some(shared) = text("of").and_then(|name| shapes.types?.get(name)) {
+            let mut schema = Self::read(shared, shapes);
+            if let Self::Fields { atomic, always, .. } = &mut schema {
+                *atomic |= flag("atomic");
+                *always |= flag("always");
+            }
+            return schema;
         }
         if let Some(fields) = value.get("fields").and_then(Value::as_object) {
             let fields = fields.iter().map(|(name, value)| (name.clone(), *inner(value))).collect();
@@ -90,8 +112,13 @@ impl Schema {
         }
         if let Some(items) = value.get("keyed") {
             let by = value.get("by").and_then(Value::as_array).into_iter().flatten();
-            let by = by.filter_map(Value::as_str).map(str::to_owned).collect();
-            return Self::Keyed { by, items: inner(items) };
+            let with_default = |name: &str| {
+                let default = value.get("defaults").and_then(|all| all.get(name));
+                (name.to_owned(), default.cloned())
+            };
+            let fields = by.filter_map(Value::as_str).map(with_default).collect();
+            let (patch, always) = (text("patch").map(str::to_owned), flag("always"));
+            return Self::Keyed { by: Keys { fields, patch, always }, items: inner(items) };
         }
         if let Some(items) = value.get("list") {
             return Self::List(inner(items));
@@ -122,10 +149,34 @@ impl Schema {
         }
     }
 
+    /// The field by which a strategic merge patch merges the items of this list.
+    pub(crate) fn patch_key(&self) -> Option<&str> {
+        match self {
+            Self::Keyed { by, .. } => by.patch.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// What is there with the object that holds it, whether it is said or not.
+    pub(crate) fn implied(&self) -> Option<Value> {
+        match self {
+            Self::Keyed { by, .. } if by.always => Some(Value::Array(Vec::new())),
+            schema => schema.is_always().then(|| Value::Object(Object::new())),
+        }
+    }
+
     /// Whether it is there even when it is empty.
     pub(crate) fn is_always(&self) -> bool {
         matches!(self, Self::Fields { always: true, .. })
     }
+}
+
+/// What shapes refer to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shapes<'a> {
+    pub(crate) metadata: &'a Schema,
+    /// By their names.
+    pub(crate) types: Option<&'a Object>,
 }
 
 /// A value that does not fit its schema.

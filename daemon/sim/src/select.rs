@@ -191,11 +191,20 @@ fn field_requirement(text: &str, resource: &Resource) -> Result<(Field, bool, St
         )));
     };
     let is_event = resource.plural == "events";
+    let is_pod = resource.is("", "pods");
     let field = match name.trim() {
         "metadata.name" => Field::Name,
         "name" if resource.is("", "namespaces") => Field::Name,
         "metadata.namespace" if resource.namespaced => Field::Namespace,
         "status.phase" if resource.is("", "namespaces") => Field::Within(&["status", "phase"]),
+        "type" if resource.is("", "secrets") => Field::Within(&["type"]),
+        "status.phase" if is_pod => Field::Within(&["status", "phase"]),
+        "spec.nodeName" if is_pod => Field::Within(&["spec", "nodeName"]),
+        "spec.restartPolicy" if is_pod => Field::Within(&["spec", "restartPolicy"]),
+        "spec.schedulerName" if is_pod => Field::Within(&["spec", "schedulerName"]),
+        "spec.serviceAccountName" if is_pod => Field::Within(&["spec", "serviceAccountName"]),
+        "spec.type" if resource.is("", "services") => Field::Within(&["spec", "type"]),
+        "spec.clusterIP" if resource.is("", "services") => Field::Within(&["spec", "clusterIP"]),
         "reason" if is_event => Field::Within(&["reason"]),
         "type" if is_event => Field::Within(&["type"]),
         "involvedObject.kind" | "regarding.kind" if is_event => {

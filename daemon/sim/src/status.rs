@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::kinds::Resource;
+use crate::{faults::Refusal, kinds::Resource};
 
 /// A failure that travels as a Kubernetes `Status`.
 #[derive(Clone, Debug)]
@@ -12,11 +12,13 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     reason: Option<&'static str>,
     details: Option<Value>,
+    /// What `Retry-After` says, in seconds.
+    pub(crate) retry_after: Option<u32>,
 }
 
 impl Failure {
     fn new(code: StatusCode, reason: &'static str, message: String) -> Self {
-        Self { code, message, reason: Some(reason), details: None }
+        Self { code, message, reason: Some(reason), details: None, retry_after: None }
     }
 
     fn about(mut self, resource: &Resource, name: &str) -> Self {
@@ -28,21 +30,36 @@ impl Failure {
         self
     }
 
-    /// A failure that a test has asked for.
-    pub(crate) fn injected(code: StatusCode, resource: &Resource, name: &str) -> Self {
-        let reason = match code {
-            StatusCode::FORBIDDEN => "Forbidden",
-            StatusCode::CONFLICT => "Conflict",
-            StatusCode::TOO_MANY_REQUESTS => "TooManyRequests",
-            StatusCode::INTERNAL_SERVER_ERROR => "InternalError",
-            StatusCode::SERVICE_UNAVAILABLE => "ServiceUnavailable",
-            StatusCode::GATEWAY_TIMEOUT => "Timeout",
-            StatusCode::UNPROCESSABLE_ENTITY => "Invalid",
-            _ => "Unknown",
+    /// A failure that somebody has asked for.
+    pub(crate) fn injected(refusal: Refusal, plural: &str, group: &str, name: &str) -> Self {
+        let qualified =
+            if group.is_empty() { plural.to_owned() } else { format!("{plural}.{group}") };
+        let what = match (plural, name) {
+            ("", _) => String::new(),
+            (_, "") => format!("{qualified}: "),
+            _ => format!("{qualified} {name:?}: "),
         };
-        let plural = resource.qualified_plural();
-        Self::new(code, reason, format!("{plural} {name:?}: refused on request of a test"))
-            .about(resource, name)
+        let message = format!("{what}refused by an injected fault");
+        let mut details = json!({ "kind": plural });
+        if let Value::Object(map) = &mut details {
+            for (key, value) in [("name", name), ("group", group)] {
+                if !value.is_empty() {
+                    map.insert(key.to_owned(), value.into());
+                }
+            }
+        }
+        Self { details: Some(details), ..Self::new(refusal.code(), refusal.reason(), message) }
+    }
+
+    /// Sets what `Retry-After` says, in the header and in the details.
+    pub(crate) fn retry_after(&mut self, seconds: Option<u32>) {
+        let usual =
+            matches!(self.code, StatusCode::GATEWAY_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
+        self.retry_after = seconds.or(usual.then_some(1));
+        if let (Some(Value::Object(details)), Some(seconds)) = (&mut self.details, self.retry_after)
+        {
+            details.insert("retryAfterSeconds".to_owned(), seconds.into());
+        }
     }
 
     /// Nothing new is made in a namespace that ends.
@@ -92,10 +109,22 @@ impl Failure {
         }
     }
 
-    pub(crate) fn unsupported_media_type() -> Self {
-        let message = "415: Unsupported Media Type".to_owned();
+    pub(crate) fn unsupported_media_type(resource: &Resource) -> Self {
+        let message = if resource.builtin {
+            "415: Unsupported Media Type".to_owned()
+        } else {
+            "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml".to_owned()
+        };
         let code = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-        Self { details: Some(json!({})), ..Self::new(code, "UnsupportedMediaType", message) }
+        let details = resource.builtin.then(|| json!({}));
+        Self { details, ..Self::new(code, "UnsupportedMediaType", message) }
+    }
+
+    /// A patch that does not fit what it patches.
+    pub(crate) fn unprocessable() -> Self {
+        let message = "the server rejected our request due to an error in our request".to_owned();
+        let code = StatusCode::UNPROCESSABLE_ENTITY;
+        Self { details: Some(json!({})), ..Self::new(code, "Invalid", message) }
     }
 
     pub(crate) fn already_exists(resource: &Resource, name: &str, terminating: bool) -> Self {
@@ -131,6 +160,21 @@ impl Failure {
             format!("{plural} {name:?} is forbidden: {why}"),
         )
         .about(resource, name)
+    }
+
+    /// What a policy denies for this reason, empty for the usual one.
+    pub(crate) fn denied_by_policy(mut self, reason: &str, message: &str) -> Self {
+        let (code, reason) = match reason {
+            "Forbidden" => (StatusCode::FORBIDDEN, "Forbidden"),
+            "Unauthorized" => (StatusCode::UNAUTHORIZED, "Unauthorized"),
+            "RequestEntityTooLarge" => (StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge"),
+            _ => (StatusCode::UNPROCESSABLE_ENTITY, "Invalid"),
+        };
+        (self.code, self.reason) = (code, Some(reason));
+        if let Some(Value::Object(details)) = &mut self.details {
+            details.insert("causes".to_owned(), json!([{ "message": message }]));
+        }
+        self
     }
 
     /// Fields that managers other than the applying one own with other values;
@@ -175,9 +219,9 @@ impl Failure {
             .iter()
             .map(|fault| json!({ "reason": fault.reason, "message": fault.message, "field": fault.field }))
             .collect();
-        let mut details = json!({ "kind": kind, "causes": causes });
+        let mut details = json!({ "causes": causes });
         if let Value::Object(map) = &mut details {
-            for (key, value) in [("name", name), ("group", group)] {
+            for (key, value) in [("kind", kind), ("name", name), ("group", group)] {
                 if !value.is_empty() {
                     map.insert(key.to_owned(), value.into());
                 }
@@ -202,6 +246,7 @@ impl Failure {
         });
         Self {
             details: Some(details),
+            retry_after: Some(1),
             ..Self::new(StatusCode::GATEWAY_TIMEOUT, "Timeout", message)
         }
     }
@@ -213,6 +258,7 @@ impl Failure {
             message: message.into(),
             reason: None,
             details: None,
+            retry_after: None,
         }
     }
 
@@ -269,6 +315,80 @@ impl Fault {
             field: field.into(),
             reason: "FieldValueRequired",
             message: format!("Required value: {why}"),
+        }
+    }
+
+    /// A value of another type.
+    pub(crate) fn mistyped(field: impl Into<String>, found: &str, why: &str) -> Self {
+        Self { reason: "FieldValueTypeInvalid", ..Self::invalid(field, found, why) }
+    }
+
+    /// What a rule of a definition refuses.
+    pub(crate) fn broken_rule(field: impl Into<String>, why: &str) -> Self {
+        Self {
+            field: field.into(),
+            reason: "FieldValueInvalid",
+            message: format!("Invalid value: {why}"),
+        }
+    }
+
+    /// Whether rules are not asked because of it.
+    pub(crate) fn blocks_rules(&self) -> bool {
+        matches!(
+            self.reason,
+            "FieldValueRequired"
+                | "FieldValueNotSupported"
+                | "FieldValueTooLong"
+                | "FieldValueTooMany"
+                | "FieldValueTypeInvalid"
+        )
+    }
+
+    /// Something that is not there, without more words.
+    pub(crate) fn missing(field: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            reason: "FieldValueRequired",
+            message: "Required value".to_owned(),
+        }
+    }
+
+    /// Something that another item of the list is already.
+    pub(crate) fn duplicate(field: impl Into<String>, value: &Value) -> Self {
+        Self {
+            field: field.into(),
+            reason: "FieldValueDuplicate",
+            message: format!("Duplicate value: {value}"),
+        }
+    }
+
+    /// A reference to nothing.
+    pub(crate) fn not_found(field: impl Into<String>, name: &str) -> Self {
+        Self {
+            field: field.into(),
+            reason: "FieldValueNotFound",
+            message: format!("Not found: {name:?}"),
+        }
+    }
+
+    pub(crate) fn too_many(field: impl Into<String>, count: usize, limit: usize) -> Self {
+        Self {
+            field: field.into(),
+            reason: "FieldValueTooMany",
+            message: format!("Too many: {count}: must have at most {limit} items"),
+        }
+    }
+
+    /// A value that is none of an enumeration.
+    pub(crate) fn not_one_of(field: impl Into<String>, value: &Value, allowed: &[Value]) -> Self {
+        let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
+        Self {
+            field: field.into(),
+            reason: "FieldValueNotSupported",
+            message: format!(
+                "Unsupported value: {value}: supported values: {}",
+                allowed.join(", ")
+            ),
         }
     }
 

@@ -2,7 +2,7 @@
 //! consistent pages. One revision counts all writes, as etcd's does.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
 };
@@ -12,9 +12,11 @@ use tokio::sync::watch;
 use serde_json::Value;
 
 use crate::{
+    collector,
     journal::{Journal, OpenError, Record, revision_of, revision_only},
     schema::{Object, edit, metadata, metadata_text},
     status::Failure,
+    validation,
 };
 
 /// Events kept for watches; older ones are compacted away.
@@ -28,6 +30,11 @@ pub(crate) struct Stored {
     pub(crate) name: Box<str>,
     pub(crate) namespace: Box<str>,
     labels: Box<[(Box<str>, Box<str>)]>,
+    /// The uids of the objects that it belongs to.
+    pub(crate) owners: Box<[Box<str>]>,
+    pub(crate) uid: Box<str>,
+    /// It is being deleted, and a controller's finalizer holds it.
+    pub(crate) is_held: bool,
     /// Without `kind` and `apiVersion`, which the path tells.
     json: Box<str>,
 }
@@ -43,7 +50,16 @@ impl Stored {
             .into_iter()
             .flatten()
             .map(|(key, value)| (key.as_str().into(), value.as_str().unwrap_or_default().into()));
+        let owners = metadata(&object)
+            .and_then(|metadata| metadata.get("ownerReferences"))
+            .and_then(Value::as_array);
+        let owners = owners.into_iter().flatten();
+        let owners = owners.filter_map(|owner| Some(owner.get("uid")?.as_str()?.into()));
+        let is_ending = !metadata_text(&object, "deletionTimestamp").is_empty();
         Self {
+            owners: owners.collect(),
+            uid: metadata_text(&object, "uid").into(),
+            is_held: is_ending && validation::finalizers(&object).any(collector::removes),
             revision: revision_of(&object),
             name: metadata_text(&object, "name").into(),
             namespace: metadata_text(&object, "namespace").into(),
@@ -108,6 +124,38 @@ struct State {
     history: VecDeque<Arc<Event>>,
     /// Events up to here are gone.
     compacted: u64,
+    /// The keys of what belongs to an object, by its uid.
+    dependents: HashMap<Box<str>, BTreeSet<String>>,
+    /// The keys of what is being deleted and held by a controller's finalizer.
+    held: BTreeSet<String>,
+}
+
+impl State {
+    fn put(&mut self, key: String, object: Arc<Stored>) {
+        self.remove(&key);
+        for owner in &object.owners {
+            self.dependents.entry(owner.clone()).or_default().insert(key.clone());
+        }
+        if object.is_held {
+            self.held.insert(key.clone());
+        }
+        self.objects.insert(key, object);
+    }
+
+    fn remove(&mut self, key: &str) {
+        let Some(old) = self.objects.remove(key) else {
+            return;
+        };
+        self.held.remove(key);
+        for owner in &old.owners {
+            if let Some(keys) = self.dependents.get_mut(owner) {
+                keys.remove(key);
+                if keys.is_empty() {
+                    self.dependents.remove(owner);
+                }
+            }
+        }
+    }
 }
 
 /// Shared by all requests. Writers queue behind one lock that they hold while
@@ -132,12 +180,8 @@ impl Store {
             state.revision = state.revision.max(record.revision);
             match record.object {
                 _ if record.key.is_empty() => {}
-                Some(object) => {
-                    state.objects.insert(record.key, Arc::new(Stored::new(object)));
-                }
-                None => {
-                    state.objects.remove(&record.key);
-                }
+                Some(object) => state.put(record.key, Arc::new(Stored::new(object))),
+                None => state.remove(&record.key),
             }
         }
         state.compacted = state.revision;
@@ -170,6 +214,24 @@ impl Store {
 
     pub(crate) fn get(&self, key: &str) -> Option<Arc<Stored>> {
         self.read().objects.get(key).cloned()
+    }
+
+    /// The keys of what belongs to the object with this uid.
+    pub(crate) fn dependents(&self, uid: &str) -> Vec<String> {
+        self.read().dependents.get(uid).into_iter().flatten().cloned().collect()
+    }
+
+    /// The keys of what is being deleted and held by a controller.
+    pub(crate) fn held(&self) -> Vec<String> {
+        self.read().held.iter().cloned().collect()
+    }
+
+    /// The keys of what belongs to others, or is being deleted and held by a controller.
+    pub(crate) fn entangled(&self) -> Vec<String> {
+        let state = self.read();
+        let all = state.objects.iter();
+        let those = all.filter(|(_, object)| object.is_held || !object.owners.is_empty());
+        those.map(|(key, _)| key.clone()).collect()
     }
 
     /// All objects under `prefix` as they are now.
@@ -295,9 +357,9 @@ impl Store {
         {
             let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
             match &event.current {
-                Some(object) => state.objects.insert(event.key.clone(), Arc::clone(object)),
-                None => state.objects.remove(&event.key),
-            };
+                Some(object) => state.put(event.key.clone(), Arc::clone(object)),
+                None => state.remove(&event.key),
+            }
             state.revision = revision;
             state.history.push_back(Arc::new(event));
             if state.history.len() > HISTORY

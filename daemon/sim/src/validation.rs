@@ -93,7 +93,7 @@ fn too_long(limit: usize) -> String {
     format!("must be no more than {limit} bytes")
 }
 
-fn dns_label(name: &str) -> Vec<String> {
+pub(crate) fn dns_label(name: &str) -> Vec<String> {
     let mut why = Vec::new();
     if name.len() > LABEL_LENGTH {
         why.push(format!("must be no more than {LABEL_LENGTH} characters"));

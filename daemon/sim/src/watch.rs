@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    faults::Faults,
+    faults::{Effect, Faults, Refusal},
     objects::{self, Place},
     schema::{Object, edit},
     select::Selector,
@@ -54,6 +54,7 @@ pub(crate) fn events(
     faults: &Faults,
     place: Place,
     request: Request,
+    end: Option<Effect>,
 ) -> impl Stream<Item = io::Result<Frame<Bytes>>> + use<> {
     let mut bookmarks = interval_at(Instant::now() + BOOKMARK_EVERY, BOOKMARK_EVERY);
     bookmarks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -69,9 +70,14 @@ pub(crate) fn events(
         deadline: Instant::now() + request.timeout,
         bookmarks: request.bookmarks.then_some(bookmarks),
         ended: false,
+        left: match end {
+            Some(Effect::Cut { after_events }) => Some(after_events),
+            _ => None,
+        },
         store,
     };
-    if faults.expires() {
+    let is_gone = matches!(end, Some(Effect::Refuse { refusal: Refusal::Gone, .. }));
+    if is_gone || faults.expires() {
         feed.expire("The resourceVersion for the provided watch is too old.".to_owned());
     } else {
         feed.begin(request.start);
@@ -82,6 +88,12 @@ pub(crate) fn events(
     })
 }
 
+struct Line {
+    text: Bytes,
+    /// Rather than a bookmark or an error.
+    is_event: bool,
+}
+
 struct Feed {
     store: Arc<Store>,
     place: Place,
@@ -89,13 +101,15 @@ struct Feed {
     selector: Selector,
     /// All events up to here are delivered or need not be.
     position: u64,
-    lines: VecDeque<Bytes>,
+    lines: VecDeque<Line>,
     revisions: watch::Receiver<u64>,
     availability: watch::Receiver<bool>,
     cuts: watch::Receiver<u64>,
     deadline: Instant,
     bookmarks: Option<Interval>,
     ended: bool,
+    /// Events until a fault breaks the watch off.
+    left: Option<u64>,
 }
 
 impl Feed {
@@ -123,6 +137,7 @@ impl Feed {
     async fn next(&mut self) -> Option<io::Result<Frame<Bytes>>> {
         loop {
             let is_cut = self.cuts.has_changed().unwrap_or_default();
+            let is_cut = is_cut || self.left == Some(0);
             if (is_cut || !*self.availability.borrow_and_update()) && !self.ended {
                 self.ended = true;
                 self.lines.clear();
@@ -136,7 +151,8 @@ impl Feed {
                 )));
             }
             if let Some(line) = self.lines.pop_front() {
-                return Some(Ok(Frame::data(line)));
+                self.left = self.left.map(|left| left.saturating_sub(u64::from(line.is_event)));
+                return Some(Ok(Frame::data(line.text)));
             }
             if self.ended {
                 return None;
@@ -227,12 +243,14 @@ impl Feed {
 
     fn push_stored(&mut self, kind: &str, object: &Stored) {
         let object = objects::served_json(&self.place.resource, object, true);
-        self.lines.push_back(Bytes::from(format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n")));
+        let text = Bytes::from(format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n"));
+        self.lines.push_back(Line { text, is_event: true });
     }
 
     fn push(&mut self, kind: &str, object: impl Into<Value>) {
-        let mut line = json!({ "type": kind, "object": object.into() }).to_string();
-        line.push('\n');
-        self.lines.push_back(Bytes::from(line));
+        let mut text = json!({ "type": kind, "object": object.into() }).to_string();
+        text.push('\n');
+        let is_event = !matches!(kind, "BOOKMARK" | "ERROR");
+        self.lines.push_back(Line { text: Bytes::from(text), is_event });
     }
 }

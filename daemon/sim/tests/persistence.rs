@@ -4,10 +4,10 @@
 
 use std::{fs, path::Path, process::Command, time::Duration};
 
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::{
     Api, ResourceExt,
-    api::{DeleteParams, ListParams, Patch, PatchParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::json;
 use streamspace_sim::{OpenError, Simulator, Verb};
@@ -74,6 +74,42 @@ async fn an_end_that_had_begun_goes_on_after_the_next_start() {
     let api = api(&simulator);
     tokio::time::timeout(Duration::from_secs(20), async {
         while api.get_opt("ending").await.unwrap().is_some() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn garbage_that_was_left_is_collected_after_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let map = |name: &str, owner: Option<(&str, &str)>| {
+        let owners: Vec<_> = owner
+            .map(|(name, uid)| json!({ "apiVersion": "v1", "kind": "ConfigMap", "name": name, "uid": uid }))
+            .into_iter()
+            .collect();
+        serde_json::from_value::<ConfigMap>(
+            json!({ "metadata": { "name": name, "ownerReferences": owners } }),
+        )
+        .unwrap()
+    };
+    {
+        let simulator = Simulator::open(folder.path()).unwrap();
+        let maps: Api<ConfigMap> = Api::default_namespaced(simulator.client());
+        let owner = maps.create(&PostParams::default(), &map("owner", None)).await.unwrap();
+        let uid = owner.uid().unwrap();
+        maps.create(&PostParams::default(), &map("child", Some(("owner", &uid)))).await.unwrap();
+        maps.delete("owner", &DeleteParams::background()).await.unwrap();
+        // Nothing is collected while the server is stopped; then the process is gone.
+        simulator.set_available(false);
+    }
+    let copy = tempfile::tempdir().unwrap();
+    fs::copy(folder.path().join(LOG), copy.path().join(LOG)).unwrap();
+    let simulator = Simulator::open(copy.path()).unwrap();
+    let maps: Api<ConfigMap> = Api::default_namespaced(simulator.client());
+    tokio::time::timeout(Duration::from_secs(20), async {
+        while maps.get_opt("child").await.unwrap().is_some() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     })

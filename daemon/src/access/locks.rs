@@ -15,8 +15,8 @@ pub(super) struct LockRecord {
     pub(super) operator: String,
     pub(super) reason: String,
     pub(super) expire_time: Option<Timestamp>,
-    actor: String,
-    lock_time: Timestamp,
+    pub(super) actor: String,
+    pub(super) lock_time: Timestamp,
 }
 
 impl FromRow<'_, PgRow> for LockRecord {
@@ -75,6 +75,24 @@ pub(super) async fn unlock(
          RETURNING operator, reason, actor, lock_time, expire_time",
     );
     Ok(query.bind(operator).fetch_optional(tx).await?)
+}
+
+/// Locks whose time is over, and their rows locked: nobody sets them anew meanwhile.
+pub(super) async fn over(tx: &mut PgConnection) -> Result<Vec<LockRecord>, DbError> {
+    let query = sqlx::query_as(
+        "SELECT operator, reason, actor, lock_time, expire_time FROM operator_locks
+         WHERE expire_time <= clock_timestamp() ORDER BY operator LIMIT 100 FOR UPDATE",
+    );
+    Ok(query.fetch_all(tx).await?)
+}
+
+/// Takes the lock of a person away.
+pub(super) async fn delete(tx: &mut PgConnection, operator: &str) -> Result<(), DbError> {
+    sqlx::query("DELETE FROM operator_locks WHERE operator = $1")
+        .bind(operator)
+        .execute(tx)
+        .await?;
+    Ok(())
 }
 
 /// The lock of a person that is in force.

@@ -12,6 +12,7 @@
 
 pub mod ca;
 mod certificates;
+pub mod ends;
 mod grants;
 mod locks;
 mod renewal;

@@ -38,7 +38,7 @@ use crate::{
     db::{Database, Scope},
     rpc::{
         Call, Caller, Clock, RpcError, RpcResult,
-        audit::AuditedResource,
+        audit::{AuditedResource, AuditedSummary},
         limits::{RateLimit, peer_key},
         peer::PeerError,
         policy::{role_to_proto, rule_of},
@@ -330,8 +330,11 @@ impl AccessService for Access {
             credential: Some(credential),
             region: self.parts.region.to_name(),
         });
-        let enrolled = AuditedResource(format!("operators/{}", grant.operator));
-        response.extensions_mut().insert(enrolled);
+        let (operator, role) = (&grant.operator, grant.role);
+        let extensions = response.extensions_mut();
+        extensions.insert(AuditedResource(format!("operators/{operator}")));
+        extensions
+            .insert(AuditedSummary(format!("device of {operator} enrolled with role {role}")));
         Ok(response)
     }
 
@@ -339,8 +342,9 @@ impl AccessService for Access {
         &self,
         request: Request<RenewCredentialRequest>,
     ) -> Result<Response<RenewCredentialResponse>, Status> {
-        let serial = Caller::of(&request)?.serial.clone();
-        let credential = self.renew(&serial, request.get_ref()).await?;
+        let caller = Caller::of(&request)?;
+        let credential = self.renew(&caller.serial, request.get_ref()).await?;
+        caller.notes.changes(format!("certificates of {} renewed", caller.operator));
         Ok(Response::new(RenewCredentialResponse { credential: Some(credential) }))
     }
 

@@ -113,6 +113,14 @@ impl Approvals {
             return Ok(reply);
         }
         once.remember(&mut tx, &reply).await?;
+        let verb = match wish.verdict {
+            Verdict::Approved => "approved",
+            Verdict::Rejected => "rejected",
+        };
+        caller.notes.changes(format!(
+            "{verb} {} of {} for {}",
+            reply.method, reply.target, reply.requester
+        ));
         tx.commit().await.map_err(DbError::from)?;
         Ok(reply)
     }

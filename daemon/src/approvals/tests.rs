@@ -94,6 +94,7 @@ fn caller(operator: &str, role: Role, scope: Scope) -> Caller {
         audience: Audience::Operator,
         break_glass: None,
         notes: CallNotes::default(),
+        item: None,
     }
 }
 

@@ -44,6 +44,7 @@ impl Denial {
         merge(&mut own.method, other_record.method);
         merge(&mut own.resource, other_record.resource);
         merge(&mut own.reason, other_record.reason);
+        merge(&mut own.incident, other_record.incident);
         merge(&mut own.rule, other_record.rule);
         merge(&mut own.peer, other_record.peer);
         if own.request_sha256 != other_record.request_sha256 {
@@ -136,6 +137,7 @@ mod tests {
             resource: String::new(),
             request_sha256: Vec::new(),
             reason: String::new(),
+            incident: String::new(),
             rule: "least-role".into(),
             peer: peer.into(),
         };

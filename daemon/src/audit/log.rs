@@ -120,6 +120,7 @@ impl AuditLog {
                 decision: "denied",
                 code: denial.code,
                 message: &denial.message,
+                summary: "",
                 count: denial.count,
             };
             if let Err(error) = self.write(&denial.record, verdict).await {
@@ -143,6 +144,7 @@ impl AuditSink for AuditLog {
                 decision: "allowed",
                 code: 0,
                 message: "",
+                summary: "",
                 count: 1,
             };
             self.write_in_time(record, verdict).await.inspect_err(|_| {
@@ -169,6 +171,7 @@ impl AuditSink for AuditLog {
                 },
                 code: outcome.code,
                 message: &outcome.message,
+                summary: &outcome.summary,
                 count: 1,
             };
             self.write_in_time(record, verdict).await?;
@@ -180,5 +183,9 @@ impl AuditSink for AuditLog {
 
     fn denied(&self, record: AuditRecord, code: i32, message: String) {
         self.tally().note(Denial { record, code, message, count: 1 }, Instant::now());
+    }
+
+    fn left(&self, call: Uuid) {
+        self.closed(call);
     }
 }

@@ -47,6 +47,7 @@ pub(super) struct Verdict<'a> {
     pub(super) decision: &'a str,
     pub(super) code: i32,
     pub(super) message: &'a str,
+    pub(super) summary: &'a str,
     pub(super) count: i32,
 }
 
@@ -62,8 +63,9 @@ pub(super) async fn insert(
         "INSERT INTO audit_entries
              (entry_id, call_id, replica, region, phase, actor, certificate_serial, role, method,
               resource, request_sha256, reason, decision, rule, status_code, status_message, peer,
-              count)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+              count, incident, summary)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+                 $19, $20)",
     )
     .bind(Uuid::now_v7())
     .bind(record.call_id)
@@ -83,6 +85,8 @@ pub(super) async fn insert(
     .bind(clean(verdict.message))
     .bind(clean(&record.peer))
     .bind(verdict.count)
+    .bind(clean(&record.incident))
+    .bind(clean(verdict.summary))
     .execute(pool)
     .await?;
     Ok(())
@@ -155,6 +159,7 @@ impl FromRow<'_, PgRow> for OpenIntent {
                 resource: row.try_get("resource")?,
                 request_sha256: row.try_get("request_sha256")?,
                 reason: row.try_get("reason")?,
+                incident: row.try_get("incident")?,
                 rule: row.try_get("rule")?,
                 peer: row.try_get("peer")?,
             },
@@ -236,6 +241,8 @@ impl FromRow<'_, PgRow> for EntryRow {
             status_message: row.try_get("status_message")?,
             peer: row.try_get("peer")?,
             count: row.try_get("count")?,
+            incident: row.try_get("incident")?,
+            summary: row.try_get("summary")?,
         };
         Ok(Self { position, phase, decision, entry })
     }
@@ -258,6 +265,7 @@ impl Record for EntryRow {
             "decision" => &self.decision,
             "rule" => &self.entry.rule,
             "call_id" => &self.entry.call_id,
+            "incident" => &self.entry.incident,
             _ => return None,
         };
         (!text.is_empty()).then(|| FieldValue::Text(text.clone()))
@@ -284,24 +292,92 @@ fn decision_of(word: &str) -> AuditDecision {
     }
 }
 
-/// The entries before a position, newest first; all where there is none.
+/// A span of time: from an instant on, and before another.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Span {
+    pub(super) start: Option<Timestamp>,
+    pub(super) end: Option<Timestamp>,
+}
+
+impl Span {
+    pub(super) fn is_all(self) -> bool {
+        self.start.is_none() && self.end.is_none()
+    }
+
+    fn bounds(self) -> (Option<jiff_sqlx::Timestamp>, Option<jiff_sqlx::Timestamp>) {
+        (self.start.map(jiff_sqlx::Timestamp::from), self.end.map(jiff_sqlx::Timestamp::from))
+    }
+}
+
+/// A range of positions: the first of it, and the one after its last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Range {
+    pub(super) from: i64,
+    pub(super) before: i64,
+}
+
+impl Range {
+    /// The whole log.
+    pub(super) const ALL: Self = Self { from: 0, before: i64::MAX };
+}
+
+/// The positions between which all entries of a span stand; `None`: it has none. It is
+/// read once for a whole list, by the index on time. Positions follow the commit and not
+/// the clock, so entries of other times may stand between.
+pub(super) async fn positions(pool: &PgPool, span: Span) -> Result<Option<Range>, DbError> {
+    if span.is_all() {
+        return Ok(Some(Range::ALL));
+    }
+    let (start, end) = span.bounds();
+    let (first, last): (Option<i64>, Option<i64>) = sqlx::query_as(
+        "SELECT min(p.position), max(p.position)
+         FROM audit_entries e JOIN audit_positions p USING (entry_id)
+         WHERE ($1::timestamptz IS NULL OR e.time >= $1)
+           AND ($2::timestamptz IS NULL OR e.time < $2)",
+    )
+    .bind(start)
+    .bind(end)
+    .fetch_one(pool)
+    .await?;
+    Ok(first.zip(last).map(|(first, last)| Range { from: first, before: last.saturating_add(1) }))
+}
+
+/// The entries of a span in a range of positions, newest first.
 pub(super) async fn list(
     pool: &PgPool,
-    before: Option<i64>,
+    range: Range,
+    span: Span,
     limit: i64,
 ) -> Result<Vec<EntryRow>, DbError> {
+    let (start, end) = span.bounds();
     let rows = sqlx::query_as(
         "SELECT p.position, e.*
          FROM audit_positions p JOIN audit_entries e USING (entry_id)
-         WHERE $1::bigint IS NULL OR p.position < $1
+         WHERE p.position >= $1 AND p.position < $2
+           AND ($3::timestamptz IS NULL OR e.time >= $3)
+           AND ($4::timestamptz IS NULL OR e.time < $4)
          ORDER BY p.position DESC
-         LIMIT $2",
+         LIMIT $5",
     )
-    .bind(before)
+    .bind(range.from)
+    .bind(range.before)
+    .bind(start)
+    .bind(end)
     .bind(limit)
     .fetch_all(pool)
     .await?;
     Ok(rows)
+}
+
+/// What was remembered in the transaction of something that the daemon does again until it
+/// is done; `None` where that transaction was not committed.
+pub(super) async fn remembered(
+    pool: &PgPool,
+    record: &AuditRecord,
+) -> Result<Option<Vec<u8>>, DbError> {
+    let query =
+        sqlx::query_scalar("SELECT response FROM requests WHERE actor = $1 AND request_id = $2");
+    Ok(query.bind(&record.actor).bind(record.call_id).fetch_optional(pool).await?)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures::future::join_all;
+use jiff::{SignedDuration, Timestamp};
 use streamspace_proto::v1::{
     AuditDecision, AuditEntry, AuditPhase, ListAuditEntriesRequest, ListAuditEntriesResponse,
     audit_service_server::AuditService as _,
@@ -27,13 +28,19 @@ fn record(resource: &str) -> AuditRecord {
         resource: resource.into(),
         request_sha256: vec![7; 32],
         reason: "a new customer".into(),
+        incident: "INC-7".into(),
         rule: "least-role".into(),
         peer: "192.0.2.7:4711".into(),
     }
 }
 
 fn succeeded() -> Outcome {
-    Outcome { ending: Ending::Succeeded, code: 0, message: String::new() }
+    Outcome {
+        ending: Ending::Succeeded,
+        code: 0,
+        message: String::new(),
+        summary: "seats 1 → 2".into(),
+    }
 }
 
 fn log(test: &TestDatabase, replica: &str) -> Arc<AuditLog> {
@@ -84,7 +91,12 @@ async fn an_entry_comes_back_as_it_was_written() {
     let log = log(&test, "r1");
     let record = record("tenants/acme");
     log.intent(&record).await.unwrap();
-    let failed = Outcome { ending: Ending::Failed, code: 6, message: "it exists\0 already".into() };
+    let failed = Outcome {
+        ending: Ending::Failed,
+        code: 6,
+        message: "it exists\0 already".into(),
+        summary: String::new(),
+    };
     log.outcome(&record, &failed).await.unwrap();
     let entries = sequenced(&test).await;
     let [outcome, intent] = entries.as_slice() else { panic!("{entries:?}") };
@@ -104,6 +116,7 @@ async fn an_entry_comes_back_as_it_was_written() {
         assert_eq!(entry.resource, record.resource);
         assert_eq!(entry.request_sha256, record.request_sha256);
         assert_eq!(entry.reason, record.reason);
+        assert_eq!(entry.incident, "INC-7");
         assert_eq!(entry.rule, record.rule);
         assert_eq!(entry.peer, record.peer);
         assert_eq!(entry.count, 1);
@@ -299,6 +312,7 @@ async fn pages_join_and_filters_choose() {
         page_size: 2,
         page_token,
         filter: filter.into(),
+        ..Default::default()
     };
     let (mut token, mut found, mut pages) = (String::new(), Vec::new(), 0);
     loop {
@@ -341,4 +355,156 @@ async fn without_the_database_an_intent_is_refused() {
     assert!(log.intent(&record).await.is_err());
     assert!(!log.is_open(record.call_id), "the sweep may close it, if it was written after all");
     assert!(log.outcome(&record, &succeeded()).await.is_err());
+}
+
+/// Entries of known times, one minute apart, the newest of `minutes[0]` minutes ago.
+async fn entries_of(test: &TestDatabase, minutes: &[i64]) -> Vec<Timestamp> {
+    let log = log(test, "r1");
+    let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
+    let mut times = Vec::new();
+    for (index, minutes) in minutes.iter().enumerate() {
+        let mut record = record(&format!("tenants/t-{index}"));
+        record.incident = if index % 2 == 0 { "INC-7".into() } else { String::new() };
+        log.intent(&record).await.unwrap();
+        let time = now - SignedDuration::from_mins(*minutes);
+        sqlx::query("UPDATE audit_entries SET time = $1 WHERE call_id = $2")
+            .bind(jiff_sqlx::Timestamp::from(time))
+            .bind(record.call_id)
+            .execute(&test.owner().await)
+            .await
+            .unwrap();
+        times.push(time);
+    }
+    times
+}
+
+fn wire(time: Timestamp) -> Option<prost_types::Timestamp> {
+    crate::rpc::time::timestamp(time)
+}
+
+async fn resources(test: &TestDatabase, request: ListAuditEntriesRequest) -> Vec<String> {
+    let (mut found, mut token) = (Vec::new(), String::new());
+    loop {
+        let request = ListAuditEntriesRequest {
+            page_size: 2,
+            page_token: std::mem::take(&mut token),
+            ..request.clone()
+        };
+        let page = list(test, request).await.unwrap();
+        found.extend(page.entries.into_iter().map(|entry| entry.resource));
+        token = page.next_page_token;
+        if token.is_empty() {
+            return found;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_time_is_from_its_start_to_before_its_end_also_over_pages() {
+    let test = TestDatabase::create().await;
+    // The clock was set back between t-4 and t-5: positions do not follow it.
+    let times = entries_of(&test, &[50, 40, 30, 20, 10, 45]).await;
+    while store::sequence(test.database().operator(), true).await.unwrap() > 0 {}
+    let ask = |start: Option<Timestamp>, end: Option<Timestamp>| ListAuditEntriesRequest {
+        start_time: start.and_then(wire),
+        end_time: end.and_then(wire),
+        ..Default::default()
+    };
+    let all = resources(&test, ask(None, None)).await;
+    assert_eq!(all.len(), 6);
+    assert_eq!(resources(&test, ask(Some(times[3]), None)).await, ["tenants/t-4", "tenants/t-3"]);
+    assert_eq!(
+        resources(&test, ask(Some(times[1]), Some(times[3]))).await,
+        ["tenants/t-2", "tenants/t-1"],
+        "the start belongs to it and the end does not"
+    );
+    let mut early = resources(&test, ask(None, Some(times[1]))).await;
+    early.sort();
+    assert_eq!(early, ["tenants/t-0", "tenants/t-5"]);
+    let future = Timestamp::now() + SignedDuration::from_hours(1);
+    assert_eq!(resources(&test, ask(Some(future), None)).await, Vec::<String>::new());
+
+    let incident = ListAuditEntriesRequest {
+        filter: "incident = \"INC-7\"".into(),
+        ..ask(Some(times[1]), None)
+    };
+    assert_eq!(resources(&test, incident).await, ["tenants/t-4", "tenants/t-2"]);
+}
+
+#[tokio::test]
+async fn a_time_that_is_none_names_its_field() {
+    let test = TestDatabase::create().await;
+    let now = Timestamp::now();
+    let earlier = now - SignedDuration::from_secs(1);
+    let instant = |seconds, nanos| Some(prost_types::Timestamp { seconds, nanos });
+    for (start_time, end_time, field) in [
+        (instant(i64::MAX, 0), None, "start_time"),
+        (instant(0, -1), None, "start_time"),
+        (instant(0, 1_000_000_000), None, "start_time"),
+        (instant(-62_135_596_801, 0), None, "start_time"),
+        (None, instant(253_402_300_800, 0), "end_time"),
+        (wire(now), wire(earlier), "end_time"),
+        (wire(now), wire(now), "end_time"),
+    ] {
+        let request = ListAuditEntriesRequest { start_time, end_time, ..Default::default() };
+        let refusal = list(&test, request.clone()).await.unwrap_err();
+        assert_eq!(refusal.code(), Code::InvalidArgument, "{request:?}");
+        let details = tonic_types::StatusExt::get_error_details(&refusal);
+        assert_eq!(details.bad_request().unwrap().field_violations[0].field, field, "{request:?}");
+    }
+    // A page goes on in the time that it began in.
+    entries_of(&test, &[3, 2, 1]).await;
+    while store::sequence(test.database().operator(), true).await.unwrap() > 0 {}
+    let first = ListAuditEntriesRequest { page_size: 1, ..Default::default() };
+    let token = list(&test, first).await.unwrap().next_page_token;
+    let other = ListAuditEntriesRequest {
+        page_token: token,
+        start_time: wire(earlier),
+        ..Default::default()
+    };
+    assert_eq!(list(&test, other).await.unwrap_err().code(), Code::InvalidArgument);
+}
+
+/// As a kill -9 between the commit of an operation's item and its outcome.
+#[tokio::test]
+async fn what_the_daemon_does_again_is_not_called_unknown() {
+    let test = TestDatabase::create().await;
+    let log = log(&test, "r1");
+    heartbeat(&test, "r1", 0).await;
+    let caller = crate::rpc::caller::testing::caller(
+        "ada",
+        streamspace_core::access::Role::Admin,
+        crate::db::Scope::Region,
+    );
+    let item = |method: &str| {
+        AuditRecord::of_item(Uuid::now_v7(), &caller, method, "tenants/acme", "", "operations/1")
+    };
+    let (done, undone) = (item("A/Done"), item("A/Undone"));
+    for record in [&done, &undone] {
+        log.intent(record).await.unwrap();
+        log.left(record.call_id);
+    }
+    let mut tx = test.database().begin(&crate::db::Scope::Region).await.unwrap();
+    crate::db::requests::remember(&mut tx, "ada", done.call_id, "Done", b"x", b"reply")
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let mut sweep = Sweep::default();
+    assert_eq!(sweep.pass(&log).await.unwrap(), 1);
+    assert_eq!(sweep.pass(&log).await.unwrap(), 0, "the other is done again");
+    let entries = sequenced(&test).await;
+    let outcomes: Vec<_> =
+        entries.iter().filter(|entry| entry.phase() == AuditPhase::Outcome).collect();
+    assert_eq!(outcomes.len(), 1);
+    assert_eq!(
+        (outcomes[0].decision(), &outcomes[0].method[..]),
+        (AuditDecision::Succeeded, "A/Done")
+    );
+    assert_eq!(outcomes[0].rule, "operation; operations/1");
+
+    sqlx::query("UPDATE audit_entries SET time = time - interval '2 hours'")
+        .execute(&test.owner().await)
+        .await
+        .unwrap();
+    assert_eq!(Sweep::default().pass(&log).await.unwrap(), 1, "in the end it is given up");
 }

@@ -6,6 +6,9 @@
 //!   reader that has seen revision N has every change up to N before it.
 //! - Changes of one tenant are in the order of their commits: [`record`] holds the
 //!   tenant's row until its transaction ends.
+//! - What belongs to the region and to no tenant stands in a table of its own, which only
+//!   a scope of the region reads. Both tables draw their identities from one sequence, and
+//!   one statement gives both their revisions, in the order of those identities.
 //! - NOTIFY wakes and carries nothing; a poll each second stands behind it.
 
 use std::convert::Infallible;
@@ -103,6 +106,21 @@ pub struct NewChange {
     pub resource: Vec<u8>,
 }
 
+/// A change of what belongs to the region and to no tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRegionChange {
+    /// What kind of thing changed.
+    pub kind: ChangeKind,
+    /// What happened to it.
+    pub change: ChangeType,
+    /// The resource name, for example `operations/…`.
+    pub name: String,
+    /// Who changed it: an operator's name, or the daemon's part that did.
+    pub actor: String,
+    /// The encoded `streamspace.admin.v1.Resource` after the change.
+    pub resource: Vec<u8>,
+}
+
 /// A change with its revision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangeRow {
@@ -112,8 +130,8 @@ pub struct ChangeRow {
     pub kind: ChangeKind,
     /// What happened to it.
     pub change: ChangeType,
-    /// Whose it is.
-    pub tenant_uid: TenantUid,
+    /// Whose it is; `None` for what belongs to the region.
+    pub tenant_uid: Option<TenantUid>,
     /// The resource name.
     pub name: String,
     /// Who changed it.
@@ -149,6 +167,54 @@ pub async fn record(transaction: &mut PgConnection, change: &NewChange) -> Resul
     Ok(())
 }
 
+/// Writes a change of the region in the transaction of the mutation. The transaction must
+/// be of the region's scope, and hold the row of what changed, so that the changes of one
+/// thing are in the order of their commits.
+pub async fn record_of_region(
+    transaction: &mut PgConnection,
+    change: &NewRegionChange,
+) -> Result<(), DbError> {
+    sqlx::query(
+        "WITH inserted AS (
+             INSERT INTO region_changes (kind, type, name, actor, resource)
+             VALUES ($1, $2, $3, $4, $5)
+             RETURNING 1
+         )
+         SELECT pg_notify('streamspace_changes', '') FROM inserted",
+    )
+    .bind(change.kind.as_str())
+    .bind(change.change.as_str())
+    .bind(&change.name)
+    .bind(&change.actor)
+    .bind(&change.resource)
+    .fetch_one(transaction)
+    .await?;
+    Ok(())
+}
+
+/// What a scope of tenants reads: the changes of those tenants.
+const OF_TENANTS: &str = "SELECT revision, kind, type, tenant_uid, name, actor, resource,
+        (extract(epoch FROM time) * 1000000)::bigint
+ FROM changes
+ WHERE revision > $1 AND tenant_uid = ANY ($2)
+ ORDER BY revision
+ LIMIT $3";
+
+/// What the region's scope reads: everything. Each table gives as many as are asked for,
+/// so that neither is read to its end. `$2` is not used.
+const OF_REGION: &str = "SELECT revision, kind, type, tenant_uid, name, actor, resource,
+        (extract(epoch FROM time) * 1000000)::bigint
+ FROM (
+     (SELECT revision, kind, type, tenant_uid, name, actor, resource, time
+      FROM changes WHERE revision > $1 ORDER BY revision LIMIT $3)
+     UNION ALL
+     (SELECT revision, kind, type, NULL, name, actor, resource, time
+      FROM region_changes WHERE revision > $1 ORDER BY revision LIMIT $3)
+ ) AS merged
+ WHERE $2::uuid[] IS NULL
+ ORDER BY revision
+ LIMIT $3";
+
 /// Reads the log, and gives revisions while [`ChangeLog::run`] runs. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ChangeLog {
@@ -169,7 +235,7 @@ impl ChangeLog {
 
     /// The changes after a revision that the scope may see, in order, at most `limit`.
     ///
-    /// A scope of tenants skips the revisions of others. A reader that gets fewer than
+    /// A scope of tenants skips the revisions of others and of the region. A reader that gets fewer than
     /// `limit` rows has seen all up to the value of [`ChangeLog::latest`] that it took
     /// before the call.
     pub async fn read(
@@ -179,19 +245,14 @@ impl ChangeLog {
         limit: i64,
     ) -> Result<Vec<ChangeRow>, DbError> {
         let mut transaction = self.database.begin(scope).await?;
-        let rows: Vec<StoredChange> = sqlx::query_as(
-            "SELECT revision, kind, type, tenant_uid, name, actor, resource,
-                    (extract(epoch FROM time) * 1000000)::bigint
-             FROM changes
-             WHERE revision > $1 AND ($2::uuid[] IS NULL OR tenant_uid = ANY ($2))
-             ORDER BY revision
-             LIMIT $3",
-        )
-        .bind(after)
-        .bind(scope.tenant_uids())
-        .bind(limit)
-        .fetch_all(&mut *transaction)
-        .await?;
+        let tenants = scope.tenant_uids();
+        let statement = if tenants.is_none() { OF_REGION } else { OF_TENANTS };
+        let rows: Vec<StoredChange> = sqlx::query_as(statement)
+            .bind(after)
+            .bind(tenants)
+            .bind(limit)
+            .fetch_all(&mut *transaction)
+            .await?;
         transaction.commit().await?;
         rows.into_iter().map(from_stored).collect()
     }
@@ -251,6 +312,7 @@ impl ChangeLog {
     async fn sequence(&self) -> Result<bool, DbError> {
         let (latest, waiting): (i64, bool) = sqlx::query_as(
             "SELECT revision, EXISTS (SELECT FROM changes WHERE revision IS NULL)
+                    OR EXISTS (SELECT FROM region_changes WHERE revision IS NULL)
              FROM change_sequence",
         )
         .fetch_one(self.database.operator())
@@ -270,24 +332,31 @@ impl ChangeLog {
         };
         // A statement of its own, so that its snapshot is younger than the lock: it sees
         // every revision that the sequencer before gave.
-        let given = sqlx::query(
-            "UPDATE changes
-             SET revision = $1 + batch.place
-             FROM (
-                 SELECT change_id, row_number() OVER (ORDER BY change_id) AS place
-                 FROM changes
-                 WHERE revision IS NULL
+        let given: i64 = sqlx::query_scalar(
+            "WITH batch AS MATERIALIZED (
+                 SELECT change_id, of_region, $1 + row_number() OVER (ORDER BY change_id) AS given
+                 FROM (
+                     (SELECT change_id, false AS of_region FROM changes
+                      WHERE revision IS NULL ORDER BY change_id LIMIT $2)
+                     UNION ALL
+                     (SELECT change_id, true FROM region_changes
+                      WHERE revision IS NULL ORDER BY change_id LIMIT $2)
+                 ) AS waiting
                  ORDER BY change_id
                  LIMIT $2
-             ) AS batch
-             WHERE changes.change_id = batch.change_id",
+             ), of_tenants AS (
+                 UPDATE changes SET revision = given
+                 FROM batch WHERE NOT of_region AND changes.change_id = batch.change_id
+             ), of_the_region AS (
+                 UPDATE region_changes SET revision = given
+                 FROM batch WHERE of_region AND region_changes.change_id = batch.change_id
+             )
+             SELECT count(*) FROM batch",
         )
         .bind(last)
         .bind(BATCH)
-        .execute(&mut *transaction)
-        .await?
-        .rows_affected();
-        let given = i64::try_from(given).unwrap_or(BATCH);
+        .fetch_one(&mut *transaction)
+        .await?;
         sqlx::query("UPDATE change_sequence SET revision = $1")
             .bind(last + given)
             .execute(&mut *transaction)
@@ -314,7 +383,7 @@ fn connection_lost() -> DbError {
 }
 
 /// The columns of a change as they are read; the time in microseconds since 1970.
-type StoredChange = (i64, String, String, Uuid, String, String, Vec<u8>, i64);
+type StoredChange = (i64, String, String, Option<Uuid>, String, String, Vec<u8>, i64);
 
 fn from_stored(row: StoredChange) -> Result<ChangeRow, DbError> {
     let (revision, kind, change, tenant_uid, name, actor, resource, time) = row;
@@ -327,7 +396,7 @@ fn from_stored(row: StoredChange) -> Result<ChangeRow, DbError> {
         revision,
         kind: ChangeKind::from_word(&kind).ok_or_else(|| unknown("kind"))?,
         change: ChangeType::from_word(&change).ok_or_else(|| unknown("type"))?,
-        tenant_uid: TenantUid(tenant_uid),
+        tenant_uid: tenant_uid.map(TenantUid),
         name,
         actor,
         resource,

@@ -27,7 +27,7 @@ pub mod requests;
 mod scope;
 pub mod wake;
 
-pub use changes::{ChangeKind, ChangeLog, ChangeRow, ChangeType, NewChange};
+pub use changes::{ChangeKind, ChangeLog, ChangeRow, ChangeType, NewChange, NewRegionChange};
 pub use error::DbError;
 pub use lease::{LeaderLease, Leadership};
 pub use pool::{Database, DatabaseConfig, DatabaseUrl, DatabaseUrlError};

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection as _, PgPool, Postgres, Transaction};
@@ -39,18 +40,23 @@ const FORGET: &str = "CLOSE ALL; UNLISTEN *; RESET ALL; SELECT pg_advisory_unloc
 
 /// Where the database is: one URL for each login. The logins have separate rights, and
 /// none can take on another's.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DatabaseConfig {
     /// Owns the schema; used by migrations alone.
+    #[schemars(with = "String")]
     pub owner: DatabaseUrl,
     /// Sees the whole region.
+    #[schemars(with = "String")]
     pub operator: DatabaseUrl,
     /// Sees the tenants that the transaction names.
+    #[schemars(with = "String")]
     pub tenant: DatabaseUrl,
     /// Inserts audit entries and can do nothing else.
+    #[schemars(with = "String")]
     pub audit: DatabaseUrl,
-    /// Rolls partitions.
+    /// Rolls partitions. Nothing uses it yet.
+    #[schemars(with = "String")]
     pub maintainer: DatabaseUrl,
     /// The most connections of the operator's and of the tenant's pool, each.
     #[serde(default = "default_max_connections")]

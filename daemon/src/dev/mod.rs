@@ -1,5 +1,7 @@
 //! `streamspaced dev`: a whole region on one machine, for trying things out.
 
+mod anew;
 pub mod mode;
+mod ports;
 pub mod postgres;
 mod ssctl;

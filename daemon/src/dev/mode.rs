@@ -17,7 +17,12 @@ use streamspace_sim::Simulator;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::{postgres::PrivatePostgres, ssctl::Ssctl};
+use super::{
+    anew,
+    ports::{self, Sockets},
+    postgres::PrivatePostgres,
+    ssctl::Ssctl,
+};
 use crate::{
     access::{self, Authority, AuthorityFiles, Grant},
     config::{AccessConfig, Config, ListenConfig, TenantConfig, host_name},
@@ -27,7 +32,8 @@ use crate::{
         install::{self, InstallOptions},
         manifests::Manifests,
     },
-    region::{self, Ready},
+    region::{self, Brought, Ready},
+    simulator::{FaultBoard, config::FaultConfig},
     telemetry::logs::{self, LogConfig, LogFormat},
 };
 
@@ -40,18 +46,23 @@ const TOKEN_LIFE: Duration = Duration::from_hours(1);
 pub struct DevOptions {
     /// Where everything is kept; it survives restarts.
     pub data_dir: PathBuf,
-    /// Where the daemon listens for clients.
-    pub listen: SocketAddr,
-    /// Where metrics and health are.
-    pub http: SocketAddr,
+    /// Where the daemon listens for clients. Where it did before, or where there is room,
+    /// if nothing is said.
+    pub listen: Option<SocketAddr>,
+    /// Where metrics and health are, likewise.
+    pub http: Option<SocketAddr>,
     /// The cluster to manage. Without one, the simulator.
     pub cluster: ClusterConfig,
+    /// How the simulator fails from the start on.
+    pub faults: Vec<FaultConfig>,
     /// The name of the region.
     pub region: RegionId,
     /// The context that is made for `ssctl`.
     pub context: String,
     /// Whether to make the sample tenants at the first start.
     pub samples: bool,
+    /// Whether to forget what is there, and begin anew.
+    pub fresh: bool,
     /// What to log.
     pub log_filter: String,
 }
@@ -65,11 +76,16 @@ pub async fn run(options: DevOptions, stop: CancellationToken) -> anyhow::Result
     })?;
     let _lock = lock(&data_dir)?;
     start_logs(&options)?;
+    if options.fresh {
+        let folder = data_dir.clone();
+        tokio::task::spawn_blocking(move || anew::forget(&folder)).await??;
+    }
+    let sockets = ports::choose(&data_dir, options.listen, options.http)?;
 
     let postgres_dir = data_dir.join("postgres");
     let mut postgres =
         tokio::task::spawn_blocking(move || PrivatePostgres::start(&postgres_dir)).await??;
-    let result = Box::pin(run_on(&postgres, &options, &data_dir, begin, stop)).await;
+    let result = Box::pin(run_on(&postgres, &options, &data_dir, sockets, begin, stop)).await;
     tokio::task::spawn_blocking(move || postgres.stop()).await??;
     result
 }
@@ -78,6 +94,7 @@ async fn run_on(
     postgres: &PrivatePostgres,
     options: &DevOptions,
     data_dir: &Path,
+    sockets: Sockets,
     begin: Instant,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
@@ -88,22 +105,23 @@ async fn run_on(
     if !files.key.exists() {
         Authority::create(&files, options.region.as_str(), Timestamp::now())?;
     }
-    let cluster = match options.cluster.kubeconfig {
-        Some(_) => prepared(&options.cluster).await?,
-        None => simulator(data_dir)?,
+    let (cluster, faults) = match options.cluster.kubeconfig {
+        Some(_) => (prepared(&options.cluster).await?, None),
+        None => simulator(data_dir, &options.faults)?,
     };
     let config = Config {
         region: options.region.clone(),
         replica: host_name(),
-        listen: ListenConfig { grpc: options.listen, http: options.http },
+        listen: ListenConfig { grpc: sockets.grpc.local_addr()?, http: sockets.http.local_addr()? },
         database: database.clone(),
         cluster: options.cluster.clone(),
         access: AccessConfig { directory: access_dir, ..AccessConfig::default() },
         tenants: TenantConfig::default(),
         log: LogConfig::default(),
     };
+    let brought = Brought { faults, sockets: Some((sockets.grpc, sockets.http)) };
     let (ready, is_ready) = oneshot::channel();
-    let region = region::run(config, cluster.clone(), Some(ready), stop.clone());
+    let region = region::run(config, cluster.clone(), brought, Some(ready), stop.clone());
     let welcome = async {
         let Ok(ready) = is_ready.await else { return Ok(()) };
         let db = Database::connect(&database).await?;
@@ -155,10 +173,19 @@ async fn prepared(config: &ClusterConfig) -> anyhow::Result<Cluster> {
     Ok(cluster)
 }
 
-fn simulator(data_dir: &Path) -> anyhow::Result<Cluster> {
+/// The built-in cluster, which fails as `faults` say from its first request on.
+fn simulator(
+    data_dir: &Path,
+    faults: &[FaultConfig],
+) -> anyhow::Result<(Cluster, Option<FaultBoard>)> {
     let folder = data_dir.join("cluster");
     let simulator = Simulator::open(&folder)?;
-    Ok(Cluster::from_client(simulator.client(), "the built-in simulator"))
+    let board = FaultBoard::new(simulator.faults().clone());
+    for fault in faults {
+        fault.apply(&board).map_err(anyhow::Error::msg)?;
+    }
+    let cluster = Cluster::from_client(simulator.client(), "the built-in simulator");
+    Ok((cluster, Some(board)))
 }
 
 /// Makes the context and, the first time, the sample tenants, both as a person would.
@@ -226,6 +253,9 @@ fn announce(
         ready.http,
     )?;
     writeln!(out, "cluster: {}; data: {}", cluster.endpoint(), data_dir.display())?;
+    if !options.faults.is_empty() {
+        writeln!(out, "faults: {} from the start on", options.faults.len())?;
+    }
     let Some(ssctl) = Ssctl::find(&options.context) else {
         writeln!(
             out,
@@ -233,18 +263,43 @@ fn announce(
         )?;
         return Ok(out.flush()?);
     };
-    writeln!(out, "\nTry in another terminal:")?;
-    writeln!(out, "  alias ssctl={}", ssctl.shown())?;
-    for line in [
-        "ssctl tenant list",
-        "ssctl tenant create delta-gmbh --plan professional --seats 5 --admin d@delta.example --dry-run",
-        "ssctl tenant create delta-gmbh --plan professional --seats 5 --admin d@delta.example --wait",
-        "ssctl tenant show acme-corp",
-        "ssctl region show",
-        "ssctl ui",
-    ] {
-        writeln!(out, "  {line}")?;
+    // Commands without a context go to the current one, which another region may be.
+    let chosen = match options.context.as_str() {
+        "dev" => String::new(),
+        context => format!("--context {context} "),
+    };
+    let mut tell = |title: &str, commands: &[&str]| {
+        writeln!(out, "\n{title}")?;
+        commands.iter().try_for_each(|command| writeln!(out, "  ssctl {chosen}{command}"))
+    };
+    tell(&format!("Try in another terminal, after `alias ssctl={}`:", ssctl.shown()), &TOUR)?;
+    if options.cluster.kubeconfig.is_none() {
+        tell("Make the cluster fail, and see what becomes of it:", &FAULTS)?;
     }
-    writeln!(out, "\nCtrl-C stops everything; the next start finds the same data.")?;
+    writeln!(
+        out,
+        "\nCtrl-C stops everything; the next start finds the same data, or begins anew with \
+         --fresh.\nAnother region beside this one, for --all-contexts: `streamspaced dev --region \
+         eu-west-1`, or `make run ARGS='--region eu-west-1'`."
+    )?;
     Ok(out.flush()?)
 }
+
+/// What a newcomer may try, in this order.
+const TOUR: [&str; 8] = [
+    "status",
+    "tenant list",
+    "tenant create delta-gmbh --plan professional --seats 5 --admin d@delta.example --dry-run",
+    "tenant create delta-gmbh --plan professional --seats 5 --admin d@delta.example --wait",
+    "tenant show acme-corp",
+    "changes --since 1h",
+    "region show",
+    "ui",
+];
+
+/// How the cluster is made to fail.
+const FAULTS: [&str; 3] = [
+    "simulator fault create --kind too-many-requests --percent 30 --for 10m",
+    "simulator fault list",
+    "simulator fault delete --all",
+];

@@ -2,30 +2,39 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// Which cluster the daemon manages, and how it is called and fenced there.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClusterConfig {
-    /// The kubeconfig file. Without one, the service account of the pod.
+    /// The kubeconfig file.
+    #[schemars(extend("x-default" = "the service account of the pod"))]
     pub kubeconfig: Option<PathBuf>,
-    /// The context in that file; its current one where it is absent.
+    /// The context in that file.
+    #[schemars(extend("x-default" = "the file's current context"))]
     pub context: Option<String>,
-    /// The name of this installation in the cluster, a DNS label of at most 23
-    /// characters. Everything that the daemon makes there carries it.
+    /// The name of this installation in the cluster: 1 to 23 lower-case letters, digits and
+    /// hyphens, a letter first. Its control namespace is `{instance}-system`, and everything
+    /// that the daemon makes carries the label `control.stream.space/instance` with it.
+    /// Several installations can share a cluster. Do not change it later: the daemon would
+    /// no longer know its objects.
     pub instance: String,
-    /// Whether the cluster refuses the writes of a leader whose term has passed, and
-    /// the writes of others to managed objects.
+    /// Whether the cluster itself refuses a leader whose term has passed, and others'
+    /// changes to managed objects. `false` only for a cluster without validating admission
+    /// policies (before Kubernetes 1.30).
     pub fence: bool,
-    /// The most writes of tenants' objects a second; 0 for no limit.
+    /// The most writes of tenants' objects a second, with as many at once after a quiet
+    /// time. `0`: no limit. Reads are not limited.
     pub writes_per_second: u32,
     /// Users beside the daemon and the system's own who may change managed objects,
-    /// for example a backup agent's service account.
+    /// for example a backup agent: `["system:serviceaccount:velero:velero"]`. Each 1 to 253
+    /// printable characters without spaces.
     pub trusted_users: Vec<String>,
-    /// Groups who may do so.
+    /// Groups who may do so. Everybody in them may change every tenant's limits.
     pub trusted_groups: Vec<String>,
-    /// Karpenter's node pools, where they are wished.
+    /// Karpenter's node pools `{instance}-{plan}`, where Karpenter is installed.
     pub node_pools: Option<NodePoolConfig>,
 }
 
@@ -45,7 +54,7 @@ impl Default for ClusterConfig {
 }
 
 /// Node pools for the plans, made where Karpenter is installed.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NodePoolConfig {
     /// The plans that have nodes of their own.
@@ -57,17 +66,17 @@ pub struct NodePoolConfig {
     pub class_kind: String,
     /// The name of the node class.
     pub class_name: String,
-    /// The most CPU of a pool, a quantity.
+    /// The most CPU of each pool, a Kubernetes quantity.
     #[serde(default = "default_cpu")]
     pub cpu: String,
-    /// The most memory of a pool, a quantity.
+    /// The most memory of each pool, a Kubernetes quantity.
     #[serde(default = "default_memory")]
     pub memory: String,
-    /// How long a node waits for its sessions to end, in hours; no shorter than the
+    /// How long a node waits for its sessions to end; at least 1, and no shorter than the
     /// longest session.
     #[serde(default = "default_termination_hours")]
     pub termination_hours: u32,
-    /// Who Karpenter is in the cluster: it annotates the pools.
+    /// Who Karpenter is in the cluster: it writes annotations to the pools.
     #[serde(default = "default_controller")]
     pub controller: String,
 }

@@ -82,18 +82,37 @@ impl OperationRecord {
         self.id.0.to_string()
     }
 
+    /// What is done.
+    pub(super) fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// What it is done to.
+    pub(super) fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// When it was asked for.
+    pub(super) fn create_time(&self) -> Timestamp {
+        self.create_time
+    }
+
     pub(super) fn to_proto(&self) -> v1::Operation {
         v1::Operation {
             name: self.id.to_name(),
             kind: self.kind.clone(),
             target: self.target.clone(),
             done: self.done,
-            error: self.error.clone().map(|(code, message)| v1::OperationError { code, message }),
+            error: self.error.clone().map(|(code, message)| v1::OperationError {
+                code,
+                message,
+                reason: String::new(),
+            }),
             progress: self.progress.clone(),
             actor: self.actor.clone(),
             create_time: timestamp(self.create_time),
             end_time: self.end_time.and_then(timestamp),
-            consequences: Vec::new(),
+            ..v1::Operation::default()
         }
     }
 
@@ -215,7 +234,7 @@ pub(super) async fn list(tx: &mut PgConnection) -> Result<Vec<OperationRecord>, 
 }
 
 /// The open operations in the scope of the transaction.
-pub async fn open(tx: &mut PgConnection) -> Result<Vec<v1::Operation>, DbError> {
+pub(super) async fn open(tx: &mut PgConnection) -> Result<Vec<v1::Operation>, DbError> {
     let query = sqlx::query_as(with_columns!(
         "SELECT",
         "FROM operations WHERE NOT done ORDER BY create_time, operation_id"

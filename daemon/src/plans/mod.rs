@@ -3,6 +3,7 @@
 mod convert;
 pub mod service;
 mod store;
+mod summary;
 #[cfg(test)]
 mod tests;
 

@@ -8,6 +8,7 @@ use tonic::{Request, Response, Status};
 use super::{
     convert::{self, to_proto},
     store::{self, PlanRecord},
+    summary,
 };
 use crate::{
     db::{Database, DbError},
@@ -16,6 +17,7 @@ use crate::{
         errors::{RpcError, RpcResult},
         listing::Paging,
         once::Once,
+        summary::NO_CHANGE,
     },
 };
 
@@ -95,6 +97,7 @@ impl Plans {
             return Ok(reply);
         }
         once.remember(&mut tx, &reply).await?;
+        caller.notes.changes("created, version 1");
         tx.commit().await.map_err(DbError::from)?;
         Ok(reply)
     }
@@ -129,6 +132,7 @@ impl Plans {
         let fields = request.update_mask.as_ref().map_or(&[][..], |mask| mask.paths.as_slice());
         let mut plan = convert::of_update(&current.plan, given, fields)?;
         if plan == current.plan {
+            caller.notes.changes(NO_CHANGE);
             return Ok(to_proto(&current));
         }
         plan.version = current.plan.version.saturating_add(1);
@@ -142,6 +146,7 @@ impl Plans {
             return Ok(reply);
         }
         once.remember(&mut tx, &reply).await?;
+        caller.notes.changes(summary::changed(&current.plan, &record.plan));
         tx.commit().await.map_err(DbError::from)?;
         Ok(reply)
     }

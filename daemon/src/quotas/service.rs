@@ -22,6 +22,7 @@ use crate::{
         Caller,
         errors::{RpcError, RpcResult},
         once::Once,
+        summary::NO_CHANGE,
         time::{Bounds, ttl},
     },
     tenants::{self, QuotaOverride, TenantRecord, usage::Usage},
@@ -126,6 +127,7 @@ impl Quotas {
             .collect();
         if new.is_empty() {
             // What is wished already is no change.
+            caller.notes.changes(NO_CHANGE);
             return show(&current, &observed);
         }
         // What ends no later than the new one would never count again.
@@ -157,6 +159,7 @@ impl Quotas {
         }
         let reply = v1::Quota { consequences: told, ..show(&tenant, &observed)? };
         if !request.validate_only {
+            caller.notes.changes(tenants::summary::changed(&current, &tenant));
             keep(tx, caller, &once, &tenant, &reply).await?;
         }
         Ok(reply)
@@ -181,6 +184,7 @@ impl Quotas {
         let over: Vec<Uuid> =
             current.overrides.iter().filter(named).map(|entry| entry.id).collect();
         if over.is_empty() {
+            caller.notes.changes(NO_CHANGE);
             return show(&current, &observed);
         }
         let mut tenant = current.clone();
@@ -195,6 +199,7 @@ impl Quotas {
         tenants::overrides::end(&mut tx, tenant.uid, &over).await?;
         let reply = v1::Quota { consequences: told, ..show(&tenant, &observed)? };
         if !request.validate_only {
+            caller.notes.changes(tenants::summary::changed(&current, &tenant));
             keep(tx, caller, &once, &tenant, &reply).await?;
         }
         Ok(reply)

@@ -2,6 +2,7 @@
 //! operators set for the region as a whole.
 
 pub mod controls;
+pub mod ends;
 pub mod health;
 pub mod probes;
 pub mod service;

@@ -19,13 +19,13 @@ use crate::{
         Caller,
         errors::{RpcError, RpcResult},
         once::Once,
+        summary,
         time::{Bounds, timestamp, ttl},
     },
 };
 
-const CORDON: Bounds =
-    Bounds { shortest: 60, longest: 90 * 86_400, words: "one minute to 90 days" };
-const PAUSE: Bounds = Bounds { shortest: 60, longest: 86_400, words: "one minute to 24 hours" };
+const CORDON: Bounds = Bounds { shortest: 1, longest: 90 * 86_400, words: "one second to 90 days" };
+const PAUSE: Bounds = Bounds { shortest: 1, longest: 86_400, words: "one second to 24 hours" };
 const PAUSE_UNLESS_SAID: SignedDuration = SignedDuration::from_hours(1);
 /// The longest reason that is kept, in characters.
 const REASON_MAXIMUM: usize = 1000;
@@ -237,6 +237,7 @@ impl Regions {
         let (reason, actor) = (setting.reason.clone(), caller.operator.clone());
         setting.controls.cordon = Some(Cordon { until, reason, actor });
         controls::set_cordon(&mut setting.tx, setting.controls.cordon.as_ref()).await?;
+        caller.notes.changes(format!("cordoned{}", summary::until(until)));
         self.end(setting, request.validate_only).await
     }
 
@@ -253,6 +254,7 @@ impl Regions {
             return Err(self.nothing_to_end("NOT_CORDONED", "cordoned"));
         }
         controls::set_cordon(&mut setting.tx, None).await?;
+        caller.notes.changes("cordon ended");
         self.end(setting, request.validate_only).await
     }
 
@@ -270,6 +272,7 @@ impl Regions {
         let (reason, actor) = (setting.reason.clone(), caller.operator.clone());
         setting.controls.pause = Some(Pause { until, reason, actor });
         controls::set_pause(&mut setting.tx, setting.controls.pause.as_ref()).await?;
+        caller.notes.changes(format!("paused{}", summary::until(Some(until))));
         self.end(setting, request.validate_only).await
     }
 
@@ -286,6 +289,7 @@ impl Regions {
             return Err(self.nothing_to_end("NOT_PAUSED", "paused"));
         }
         controls::set_pause(&mut setting.tx, None).await?;
+        caller.notes.changes("pause ended");
         self.end(setting, request.validate_only).await
     }
 
@@ -309,6 +313,7 @@ impl Regions {
         }
         setting.controls.breaker = controls::Breaker::default();
         controls::release_breaker(&mut setting.tx, &caller.operator).await?;
+        caller.notes.changes("breaker released: deletions that nobody asked for go on");
         self.end(setting, request.validate_only).await
     }
 
@@ -332,6 +337,7 @@ impl Regions {
             });
         };
         controls::ask_to_step_down(&mut setting.tx, term).await?;
+        caller.notes.changes(format!("{replica} gives the lease of leader term {term} back"));
         let mut reply = self.show(&setting.controls);
         let seconds = LeaderLease::HOLD_OFF.as_secs();
         let next = if replicas > 1 {

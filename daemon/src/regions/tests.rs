@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use streamspace_core::{access::Role, ids::RegionId};
@@ -9,14 +9,17 @@ use tonic::Request;
 
 use super::{
     controls::{BreakerTerms, ControlsFollower},
+    ends,
     health::HealthBoard,
     service::Regions,
 };
 use crate::{
+    audit::AuditLog,
     db::{Leadership, Scope, testing::TestDatabase},
     rpc::{
         Caller,
         caller::testing::caller,
+        ends::EndLog,
         errors::{RpcError, RpcResult},
     },
 };
@@ -117,7 +120,7 @@ async fn cordon_and_pause_are_set_shown_and_ended() {
 #[tokio::test]
 async fn bad_input_names_its_field() {
     let f = Fixture::start().await;
-    let ttl = Some(prost_types::Duration { seconds: 59, nanos: 0 });
+    let ttl = Some(prost_types::Duration { seconds: 0, nanos: 0 });
     let error = f.regions.pause(&f.kim, request!(PauseRegionRequest, ttl: ttl)).await.unwrap_err();
     assert!(error.to_string().starts_with("ttl: "), "{error}");
     for (name, not_found) in [("regions/other", true), ("other", false), ("", false)] {
@@ -201,4 +204,46 @@ async fn a_caller_of_some_tenants_learns_nothing_of_others() {
     assert!(some.breaker.as_ref().unwrap().tripped, "it holds their deletions too");
     assert!(!format!("{some:?}").contains("acme"), "{some:?}");
     assert_eq!(some.breaker.unwrap().deletions, 0);
+}
+
+#[tokio::test]
+async fn a_cordon_and_a_pause_that_end_are_in_the_audit_log_once() {
+    let f = Fixture::start().await;
+    let db = f.test.database();
+    f.sql("UPDATE leader SET leader_term = 3, replica = 'a'").await;
+    let leader = Leadership { replica: "a".into(), leader_term: 3, leads: true };
+    let log = EndLog::new(Arc::new(AuditLog::new(db.clone(), "a", "local")));
+    let region = RegionId::parse("local").unwrap();
+    let end = async || ends::end_what_has_ended(db, &log, &region, &leader).await.unwrap();
+    let ttl = Some(prost_types::Duration { seconds: 3600, nanos: 0 });
+    f.regions.cordon(&f.kim, request!(CordonRegionRequest, ttl: ttl)).await.unwrap();
+    assert!(f.kim.notes.summary().starts_with("cordoned until 20"), "{}", f.kim.notes.summary());
+    f.regions.pause(&f.kim, request!(PauseRegionRequest, ttl: ttl)).await.unwrap();
+    assert_eq!(end().await, 0, "both hold");
+
+    f.sql(
+        "UPDATE region_controls SET cordon_until = now() - interval '1 second', \
+         pause_until = now() - interval '1 second'",
+    )
+    .await;
+    let replaced = Leadership { leader_term: 2, ..leader.clone() };
+    assert_eq!(ends::end_what_has_ended(db, &log, &region, &replaced).await.unwrap(), 0);
+    assert_eq!((end().await, end().await), (2, 0));
+    let told: Vec<(String, String, String, String)> = sqlx::query_as(
+        "SELECT phase, method, reason, summary FROM audit_entries ORDER BY method, time, phase",
+    )
+    .fetch_all(db.operator())
+    .await
+    .unwrap();
+    let told: Vec<_> = told.iter().map(|(a, b, c, d)| [&a[..], &b[..], &c[..], &d[..]]).collect();
+    let why = "its time is over; kim had set it for: test";
+    assert_eq!(
+        told,
+        [
+            ["intent", "streamspaced/EndRegionCordon", why, ""],
+            ["outcome", "streamspaced/EndRegionCordon", why, "cordon ended"],
+            ["intent", "streamspaced/EndRegionPause", why, ""],
+            ["outcome", "streamspaced/EndRegionPause", why, "pause ended"],
+        ]
+    );
 }

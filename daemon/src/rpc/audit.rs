@@ -26,7 +26,7 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::{
-    Caller,
+    CallNotes, Caller,
     status::{code_number, refuse, status},
 };
 
@@ -51,6 +51,8 @@ pub struct AuditRecord {
     pub request_sha256: Vec<u8>,
     /// The reason that the caller gave.
     pub reason: String,
+    /// The incident that the caller named; empty where there is none.
+    pub incident: String,
     /// The rule that decided; in an outcome, the names of the approvals that were used up
     /// follow it.
     pub rule: String,
@@ -58,10 +60,56 @@ pub struct AuditRecord {
     pub peer: String,
 }
 
+impl AuditRecord {
+    /// The record of one item of an operation that goes through the same services as a
+    /// call of its own. `method` is the path of the method that does it, and `call_id`
+    /// must be the same when the item is done again: the request id of its change is that
+    /// id, so that the log can find out how it ended after a crash.
+    pub fn of_item(
+        call_id: Uuid,
+        caller: &Caller,
+        method: &str,
+        resource: &str,
+        reason: &str,
+        operation: &str,
+    ) -> Self {
+        Self {
+            call_id,
+            actor: caller.operator.clone(),
+            certificate_serial: caller.serial.clone(),
+            role: caller.role_name.clone(),
+            method: method.to_owned(),
+            resource: resource.to_owned(),
+            request_sha256: Vec::new(),
+            reason: reason.to_owned(),
+            incident: caller.notes.incident().to_owned(),
+            rule: format!("{ITEM_RULE}; {operation}"),
+            peer: String::new(),
+        }
+    }
+
+    /// Whether the daemon itself does this again until it is done, so that an open intent
+    /// of it is no end yet.
+    pub fn is_done_again(&self) -> bool {
+        let (rule, _) = self.rule.split_once(';').unwrap_or((&self.rule, ""));
+        rule == END_RULE || rule == ITEM_RULE
+    }
+}
+
+/// The rule of what the daemon does by itself at an end that people set.
+pub const END_RULE: &str = "expiry";
+/// The rule of an item of an operation; the operation's name follows it.
+pub const ITEM_RULE: &str = "operation";
+
 /// What a call was about, where only its handler can tell: an extension of the
 /// response, which the outcome then names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditedResource(pub String);
+
+/// What a call of a peer that proved nothing changed: an extension of the response. Whoever
+/// has a [`Caller`] notes it there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditedSummary(pub String);
 
 /// How an audited call ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +120,8 @@ pub struct Outcome {
     pub code: i32,
     /// What the caller was told, where it failed.
     pub message: String,
+    /// What it changed, for people; empty where nobody told.
+    pub summary: String,
 }
 
 /// What became of a call that was about to take effect.
@@ -103,6 +153,9 @@ pub trait AuditSink: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<(), AuditUnavailable>>;
     /// Notes that a call was refused. Does not wait.
     fn denied(&self, record: AuditRecord, code: i32, message: String);
+    /// Tells that whoever wrote the intent of this call writes no outcome: it failed on the
+    /// way, and is done again or closed by the sweep.
+    fn left(&self, call: Uuid);
 }
 
 /// What the policy layer found a call to be; it stands in the request's extensions.
@@ -241,7 +294,13 @@ impl Shared {
             }
             None => record,
         };
-        let outcome = outcome_of(&response);
+        let mut outcome = outcome_of(&response);
+        // What failed changed nothing.
+        if outcome.ending != Ending::Failed {
+            let told = response.extensions().get::<AuditedSummary>().map(|told| told.0.clone());
+            let noted = || notes.as_ref().map(CallNotes::summary).unwrap_or_default();
+            outcome.summary = told.unwrap_or_else(noted);
+        }
         let approvals = notes.map(|notes| notes.approvals()).unwrap_or_default();
         // What failed was rolled back, and its approval is unused.
         let record = if approvals.is_empty() || outcome.ending == Ending::Failed {
@@ -333,6 +392,7 @@ fn outcome_of(response: &Response<Body>) -> Outcome {
         ending: ending_of(status.code()),
         code: code_number(status.code()),
         message: status.message().to_owned(),
+        summary: String::new(),
     }
 }
 

@@ -1,18 +1,21 @@
 //! Who calls, as the services see it: request extensions of the policy layer.
 
 use std::{
+    fmt,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
 };
 
+use futures::future::BoxFuture;
 use jiff::Timestamp;
+use sqlx::PgConnection;
 use streamspace_core::{
     access::{Audience, CallerFacts, Role},
     ids::GrantId,
 };
 use uuid::Uuid;
 
-use super::errors::RpcError;
+use super::errors::{RpcError, RpcResult};
 use crate::db::Scope;
 
 /// The call itself. Every call has one, also of an unverified peer.
@@ -33,20 +36,66 @@ pub struct BreakGlass {
     pub until: Timestamp,
 }
 
-/// What a handler used that the audit entry of its call must name.
+/// What a handler and the audit entry of its call tell each other.
 #[derive(Clone, Debug, Default)]
-pub struct CallNotes(Arc<Mutex<Vec<String>>>);
+pub struct CallNotes {
+    /// The incident that the caller named; empty where there is none.
+    incident: String,
+    noted: Arc<Mutex<Noted>>,
+}
+
+#[derive(Debug, Default)]
+struct Noted {
+    approvals: Vec<String>,
+    summary: String,
+}
 
 impl CallNotes {
+    /// The notes of a call that belongs to this incident; to none where it is empty.
+    pub fn of_incident(incident: &str) -> Self {
+        Self { incident: incident.to_owned(), ..Self::default() }
+    }
+
+    /// The incident that the caller named; empty where there is none.
+    pub fn incident(&self) -> &str {
+        &self.incident
+    }
+
     /// Notes the name of an approval that the call used up.
     pub fn approved_by(&self, approval: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(approval.to_owned());
+        self.noted().approvals.push(approval.to_owned());
     }
 
     /// The names of the approvals that were used up.
     pub fn approvals(&self) -> Vec<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.noted().approvals.clone()
     }
+
+    /// Notes what the call changes, for people. The last word counts. No secrets: the
+    /// audit log keeps it.
+    pub fn changes(&self, summary: impl Into<String>) {
+        self.noted().summary = summary.into();
+    }
+
+    /// What the call changed; empty where its handler told nothing.
+    pub fn summary(&self) -> String {
+        self.noted().summary.clone()
+    }
+
+    fn noted(&self) -> std::sync::MutexGuard<'_, Noted> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What makes a change one item of an operation over several: it is settled in the very
+/// transaction that makes the change, so that it is done once whatever is killed when.
+/// `bulk` implements it. No second person is asked for such a change.
+pub trait ItemOfMany: fmt::Debug + Send + Sync + 'static {
+    /// At the start of the transaction: holds the item until its end, or refuses where the
+    /// item is not to be worked on any more.
+    fn hold<'a>(&'a self, tx: &'a mut PgConnection) -> BoxFuture<'a, RpcResult<()>>;
+    /// Before the commit of a transaction that changed something: settles the item.
+    fn changed<'a>(&'a self, tx: &'a mut PgConnection) -> BoxFuture<'a, RpcResult<()>>;
 }
 
 /// A verified caller. A call without it is of a peer that proved nothing, which only
@@ -76,6 +125,8 @@ pub struct Caller {
     pub break_glass: Option<BreakGlass>,
     /// For the audit entry of this call.
     pub notes: CallNotes,
+    /// Set where the change is one of many, made in the caller's name.
+    pub item: Option<Arc<dyn ItemOfMany>>,
 }
 
 impl Caller {
@@ -114,6 +165,7 @@ pub(crate) mod testing {
             audience: Audience::Operator,
             break_glass: None,
             notes: CallNotes::default(),
+            item: None,
         }
     }
 }

@@ -69,14 +69,22 @@ impl UnaryRequest {
         if let Some(name) = text(message, "name") {
             return name;
         }
-        if let Some(id) = text(message, "tenant_id") {
-            return format!("tenants/{id}");
+        for (field, prefix) in [("tenant_id", "tenants"), ("plan_id", "plans")] {
+            if let Some(id) = text(message, field) {
+                return format!("{prefix}/{id}");
+            }
         }
-        let tenant = message.get_field_by_name("tenant");
-        if let Some(name) =
-            tenant.and_then(|t| t.as_message().and_then(|tenant| text(tenant, "name")))
-        {
-            return name;
+        // A quota is named by its tenant.
+        if let Some(tenant) = text(message, "tenant") {
+            return tenant;
+        }
+        for field in ["tenant", "plan"] {
+            // What is updated has its name within.
+            let whole = message.get_field_by_name(field);
+            let name = whole.and_then(|it| it.as_message().and_then(|it| text(it, "name")));
+            if let Some(name) = name {
+                return name;
+            }
         }
         text(message, "operator").map(|name| format!("operators/{name}")).unwrap_or_default()
     }
@@ -119,8 +127,8 @@ fn payload(mut frame: Bytes) -> Result<Bytes, Status> {
 mod tests {
     use prost::Message as _;
     use streamspace_proto::v1::{
-        CreateEnrolmentTokenRequest, CreateTenantRequest, DeleteTenantRequest, Tenant,
-        UpdateTenantRequest,
+        CreateEnrolmentTokenRequest, CreatePlanRequest, CreateTenantRequest, DeleteTenantRequest,
+        Plan, SetQuotaRequest, Tenant, UpdatePlanRequest, UpdateTenantRequest,
     };
 
     use super::*;
@@ -159,11 +167,20 @@ mod tests {
             validate_only: true,
             ..Default::default()
         };
+        let quota = SetQuotaRequest { tenant: "tenants/acme".into(), ..Default::default() };
+        let plan = CreatePlanRequest { plan_id: "gold".into(), ..Default::default() };
+        let next = UpdatePlanRequest {
+            plan: Some(Plan { name: "plans/gold".into(), ..Default::default() }),
+            ..Default::default()
+        };
         let token = CreateEnrolmentTokenRequest { operator: "ada".into(), ..Default::default() };
         for (name, bytes, resource) in [
             ("CreateTenantRequest", create.encode_to_vec(), "tenants/acme"),
             ("UpdateTenantRequest", update.encode_to_vec(), "tenants/acme"),
             ("DeleteTenantRequest", delete.encode_to_vec(), "tenants/acme"),
+            ("SetQuotaRequest", quota.encode_to_vec(), "tenants/acme"),
+            ("CreatePlanRequest", plan.encode_to_vec(), "plans/gold"),
+            ("UpdatePlanRequest", next.encode_to_vec(), "plans/gold"),
             ("CreateEnrolmentTokenRequest", token.encode_to_vec(), "operators/ada"),
             ("RenewCredentialRequest", Vec::new(), ""),
         ] {

@@ -9,6 +9,7 @@
 pub mod audit;
 pub mod caller;
 pub mod canonical;
+pub mod ends;
 pub mod errors;
 pub mod limits;
 pub mod listing;
@@ -19,6 +20,7 @@ pub mod peer;
 pub mod policy;
 pub mod server;
 pub(crate) mod status;
+pub mod summary;
 pub mod time;
 pub mod tls;
 

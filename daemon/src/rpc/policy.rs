@@ -29,7 +29,7 @@ use tower::{Layer, Service};
 use uuid::Uuid;
 
 use super::{
-    Clock,
+    Clock, RpcError,
     audit::{Admission, AuditRecord, AuditSink},
     caller::{BreakGlass, Call, CallNotes, Caller},
     limits::{RateLimit, peer_key},
@@ -51,6 +51,9 @@ pub const LOCK_RULE: &str = "operator-lock";
 
 /// The rule that a peer without a verified certificate meets when it calls too often.
 pub const RATE_RULE: &str = "anonymous-rate";
+/// The metadata of a request that names the incident which it belongs to.
+pub const INCIDENT: &str = "streamspace-incident";
+const LONGEST_INCIDENT: usize = 64;
 /// So many mutations a minute may come from one address whose callers prove nothing.
 const OF_ANYONE: u32 = 60;
 const OF_ANYONE_WITHIN: Duration = Duration::from_mins(1);
@@ -222,8 +225,12 @@ impl Policy {
         let judged = self.judge.judge(&peer, now);
         let identity = judged.as_ref().ok().cloned();
         let break_glass = identity.as_ref().and_then(|i| self.judge.break_glass(i, now));
+        let incident = incident(request.headers());
+        // What is no incident's name stays out of the log.
+        let known_incident = incident.as_deref().unwrap_or_default();
+        let notes = CallNotes::of_incident(known_incident);
         let caller =
-            identity.as_deref().map(|identity| caller_of(identity, &peer, id, break_glass));
+            identity.as_deref().map(|identity| caller_of(identity, &peer, id, break_glass, notes));
         // Whoever is refused for an end, a revocation or a lock has a name all the same.
         let named = match rule.audience {
             Audience::Anonymous => identity.clone(),
@@ -238,6 +245,7 @@ impl Policy {
             resource: String::new(),
             request_sha256: Vec::new(),
             reason: String::new(),
+            incident: known_incident.to_owned(),
             rule: decided.to_owned(),
             peer: peer.addr.to_string(),
         };
@@ -260,6 +268,9 @@ impl Policy {
         }
 
         self.require_informed(rule)?;
+        if let Err(status) = &incident {
+            return Err(status.clone());
+        }
         if rule.mutates
             && caller.is_none()
             && !self.of_anyone.count(peer_key(peer.addr.ip()), Instant::now())
@@ -365,6 +376,7 @@ fn caller_of(
     peer: &PeerInfo,
     call_id: Uuid,
     break_glass: Option<BreakGlass>,
+    notes: CallNotes,
 ) -> Caller {
     Caller {
         operator: identity.operator.clone(),
@@ -377,8 +389,29 @@ fn caller_of(
         call_id,
         audience: identity.audience,
         break_glass,
-        notes: CallNotes::default(),
+        notes,
+        item: None,
     }
+}
+
+/// The incident that the caller names in the metadata; empty where there is none.
+fn incident(headers: &http::HeaderMap) -> Result<String, Status> {
+    let Some(given) = headers.get(INCIDENT) else { return Ok(String::new()) };
+    match given.to_str() {
+        Ok(name) if is_incident(name) => Ok(name.to_owned()),
+        _ => {
+            let text = "must be a letter and then at most 63 letters, digits and -, for example \
+                        INC-7";
+            Err(RpcError::field(INCIDENT, text).into())
+        }
+    }
+}
+
+/// Whether this can be the name of an incident.
+fn is_incident(name: &str) -> bool {
+    name.len() <= LONGEST_INCIDENT
+        && name.starts_with(|first: char| first.is_ascii_alphabetic())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// The role of the certificate, and whether a grant was in force beside it.
@@ -433,6 +466,14 @@ fn denial_reason(rule: &str) -> &'static str {
         rules::NEEDS_REASON => "REASON_REQUIRED",
         _ => "DENIED",
     }
+}
+
+/// Whether this caller may call a method, for another one that does its work in their
+/// name and has a reason. A refusal is the one that the method itself would give.
+pub fn allowed(method: &Method, facts: &CallerFacts) -> Result<(), Status> {
+    let rule = rule_of(&method.policy);
+    let decision = decide(&rule, facts, true);
+    if decision.allowed { Ok(()) } else { Err(denied(method, &rule, facts, &decision)) }
 }
 
 fn denied(method: &Method, rule: &Rule, facts: &CallerFacts, decision: &Decision) -> Status {

@@ -10,6 +10,8 @@ use uuid::Uuid;
 
 /// The header that tells a caller the id of its call.
 pub const CALL_ID: HeaderName = HeaderName::from_static("streamspace-call-id");
+/// The header that tells a caller the version of the daemon.
+pub const VERSION: HeaderName = HeaderName::from_static("streamspace-version");
 
 /// A status with a word for programs and what belongs to it.
 pub(crate) fn status(
@@ -50,6 +52,8 @@ pub(super) fn with_call_id(mut response: Response<Body>, id: Uuid) -> Response<B
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         response.headers_mut().insert(CALL_ID, value);
     }
+    let version = HeaderValue::from_static(env!("CARGO_PKG_VERSION"));
+    response.headers_mut().insert(VERSION, version);
     response
 }
 

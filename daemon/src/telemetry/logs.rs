@@ -2,21 +2,23 @@
 
 use std::io::IsTerminal as _;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// How the daemon logs.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogConfig {
-    /// One JSON object a line, or text for people.
+    /// `json`: one object a line; `text`: for people.
+    #[schemars(with = "String")]
     pub format: LogFormat,
     /// Which lines: a level, or directives such as `info,streamspaced::tenants=debug`.
     pub filter: String,
 }
 
 /// The shape of a line.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// One JSON object a line.

@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use sqlx::PgConnection;
 
@@ -17,12 +18,12 @@ use crate::{
 };
 
 /// When the breaker trips.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BreakerConfig {
-    /// How many deletions that nobody asked for are allowed in the window.
+    /// So many in the window are done, and the next one trips it; at least 1.
     pub limit: u32,
-    /// The window, in seconds.
+    /// The window, 1 to 86400.
     pub window_seconds: u32,
 }
 

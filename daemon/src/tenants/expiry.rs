@@ -2,7 +2,9 @@
 //!
 //! Their ends stand in the database and are judged by its clock, so a restart or another
 //! leader changes nothing about them. Only the leader ends them, each tenant in a
-//! transaction of its own, which is also what tells the reconciler of it.
+//! transaction of its own, which is also what tells the reconciler of it. Each end is in the
+//! audit log before it is made, and waits while that cannot be written; only a pause holds
+//! by the clock alone.
 
 use std::time::Duration;
 
@@ -15,11 +17,14 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{QuotaOverride, TenantRecord, convert, overrides, reconciler::ACTOR, store};
-use crate::db::{
-    Database, DbError, Leadership, Scope,
-    changes::{self, ChangeType},
-    lease,
+use super::{QuotaOverride, TenantRecord, convert, overrides, store, summary};
+use crate::{
+    db::{
+        Database, DbError, Leadership, Scope,
+        changes::{self, ChangeType},
+        lease,
+    },
+    rpc::ends::{ACTOR, End, EndError, EndLog, id_of},
 };
 
 /// The longest time between two looks. An end that is known to come sooner is waited for.
@@ -30,13 +35,14 @@ const BATCH: i64 = 500;
 /// Ends what is over, while this replica leads, until it is stopped.
 pub async fn run(
     db: Database,
+    log: EndLog,
     mut leadership: watch::Receiver<Leadership>,
     stop: CancellationToken,
 ) {
     loop {
         let now = leadership.borrow_and_update().clone();
         let pause = if now.leads {
-            match round(&db, &now).await {
+            match round(&db, &log, &now).await {
                 Ok(next) => next.unwrap_or(POLL).min(POLL),
                 Err(error) => {
                     tracing::debug!(%error, "what is over is ended later");
@@ -55,14 +61,19 @@ pub async fn run(
 }
 
 /// Ends what is over. Returns how long it is until the next end.
-async fn round(db: &Database, leadership: &Leadership) -> Result<Option<Duration>, DbError> {
-    end_what_has_ended(db, leadership).await?;
+async fn round(
+    db: &Database,
+    log: &EndLog,
+    leadership: &Leadership,
+) -> Result<Option<Duration>, DbError> {
+    end_what_has_ended(db, log, leadership).await?;
     next_end(db).await
 }
 
 /// Ends everything whose time is over. Returns the tenants that it was done for.
 pub async fn end_what_has_ended(
     db: &Database,
+    log: &EndLog,
     leadership: &Leadership,
 ) -> Result<Vec<TenantUid>, DbError> {
     let mut tx = db.begin(&Scope::Region).await?;
@@ -80,7 +91,7 @@ pub async fn end_what_has_ended(
     drop(tx);
     let mut ended = Vec::new();
     for uid in due.into_iter().map(TenantUid) {
-        match end_of(db, uid, leadership).await {
+        match end_of(db, log, uid, leadership).await {
             Ok(true) => ended.push(uid),
             Ok(false) => break,
             // One that cannot be ended stops no other.
@@ -104,7 +115,12 @@ async fn next_end(db: &Database) -> Result<Option<Duration>, DbError> {
 }
 
 /// Ends what is over of one tenant. `false`: this replica no longer leads.
-async fn end_of(db: &Database, uid: TenantUid, leadership: &Leadership) -> Result<bool, DbError> {
+async fn end_of(
+    db: &Database,
+    log: &EndLog,
+    uid: TenantUid,
+    leadership: &Leadership,
+) -> Result<bool, EndError> {
     let mut tx = db.begin(&Scope::Region).await?;
     if !lease::still_leads(&mut tx, leadership).await? {
         return Ok(false);
@@ -116,10 +132,20 @@ async fn end_of(db: &Database, uid: TenantUid, leadership: &Leadership) -> Resul
         return Ok(true);
     }
     tenant.update_time = now;
+    let mut begun = Vec::new();
+    for end in ends(&current, &tenant, &over) {
+        begun.push(log.begin(end).await?);
+    }
     overrides::end(&mut tx, uid, &over).await?;
     store::update(&mut tx, &tenant).await?;
     changes::record(&mut tx, &convert::change(&tenant, ChangeType::Updated, ACTOR)).await?;
+    for end in &begun {
+        end.keep(&mut tx).await?;
+    }
     tx.commit().await?;
+    for end in begun {
+        end.done().await;
+    }
     tracing::info!(
         tenant = %tenant.spec.id, overrides = over.len(), state = %tenant.state,
         "what was set for a time has ended"
@@ -151,6 +177,56 @@ fn without_what_is_over(current: &TenantRecord, now: Timestamp) -> (TenantRecord
         tenant.generation += 1;
     }
     (tenant, over)
+}
+
+/// What ends, for the audit log. Each is known by who set it and when, so that it is the
+/// same in every try.
+fn ends(before: &TenantRecord, after: &TenantRecord, over: &[Uuid]) -> Vec<End> {
+    let resource = before.spec.id.to_name();
+    let uid = before.uid.0.to_string();
+    let mut ends = Vec::new();
+    let mut rest = before.clone();
+    for entry in before.overrides.iter().filter(|entry| over.contains(&entry.id)) {
+        let mut without = rest.clone();
+        without.overrides.retain(|kept| kept.id != entry.id);
+        ends.push(End {
+            id: entry.id,
+            method: "EndQuotaOverride",
+            resource: resource.clone(),
+            setter: entry.actor.clone(),
+            reason: entry.reason.clone(),
+            summary: summary::changed(&rest, &without),
+        });
+        rest = without;
+    }
+    // Each is set from the instant of its request on, so no two have the same end.
+    let id_of = |what: &str, until: Option<Timestamp>| {
+        let until = until.unwrap_or_default().as_microsecond().to_string();
+        id_of(&[what, &uid, &until])
+    };
+    if before.cordon_until.is_some() && after.cordon_until.is_none() {
+        let only = TenantRecord { pause: rest.pause.clone(), ..after.clone() };
+        ends.push(End {
+            id: id_of("tenant-cordon", before.cordon_until),
+            method: "EndTenantCordon",
+            resource: resource.clone(),
+            setter: String::new(),
+            reason: before.cordon_reason.clone(),
+            summary: summary::changed(&rest, &only),
+        });
+        rest = only;
+    }
+    if let (Some(pause), None) = (&before.pause, &after.pause) {
+        ends.push(End {
+            id: id_of("tenant-pause", Some(pause.until)),
+            method: "EndTenantPause",
+            resource,
+            setter: pause.actor.clone(),
+            reason: pause.reason.clone(),
+            summary: summary::changed(&rest, after),
+        });
+    }
+    ends
 }
 
 #[cfg(test)]

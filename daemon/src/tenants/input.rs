@@ -10,8 +10,9 @@ use streamspace_proto::v1;
 
 use crate::rpc::errors::{RpcError, RpcResult};
 
-/// The fields of a tenant that an update may name.
-pub(super) const MUTABLE_FIELDS: [&str; 8] = [
+/// The fields of a tenant that an update may name. `labels.KEY` is one label alone, which is
+/// taken away where the tenant of the request has none of that key.
+pub(super) const MUTABLE_FIELDS: [&str; 9] = [
     "display_name",
     "plan",
     "seats",
@@ -19,6 +20,7 @@ pub(super) const MUTABLE_FIELDS: [&str; 8] = [
     "billing_account",
     "admin_subjects",
     "labels",
+    "labels.KEY",
     "protected",
 ];
 
@@ -111,6 +113,13 @@ pub(super) fn spec_of_update(
             }
             "labels" => spec.labels = tenant.labels.clone().into_iter().collect(),
             "protected" => spec.protected = tenant.protected,
+            label if label.strip_prefix("labels.").is_some_and(|key| !key.is_empty()) => {
+                let key = label.trim_start_matches("labels.");
+                match tenant.labels.get(key) {
+                    Some(value) => spec.labels.insert(key.to_owned(), value.clone()),
+                    None => spec.labels.remove(key),
+                };
+            }
             other => faults.push(violation(
                 "update_mask",
                 &format!(

@@ -18,6 +18,7 @@ pub mod overrides;
 pub mod reconciler;
 pub mod service;
 mod store;
+pub mod summary;
 pub mod usage;
 mod wishes;
 

@@ -30,7 +30,8 @@ mod step;
 #[cfg(test)]
 pub(crate) mod tests;
 
-const FILTER_FIELDS: [&str; 8] =
+/// What a filter of tenants may name.
+pub(crate) const FILTER_FIELDS: [&str; 8] =
     ["name", "display_name", "plan", "seats", "state", "billing_account", "protected", "labels.*"];
 const ORDER_FIELDS: [&str; 6] = ["name", "display_name", "plan", "seats", "state", "create_time"];
 

@@ -188,7 +188,7 @@ impl WatchStream {
             }
         }
         if self.selection.wants_kind(ResourceKind::Operation) {
-            for operation in operations::open(&mut tx).await? {
+            for operation in operations::open(&mut tx, &self.scope).await? {
                 self.item(&operation.name.clone(), AnyResource::Operation(operation)).await?;
             }
         }

@@ -166,7 +166,12 @@ impl Parties {
                 ..UpdateTenantRequest::default()
             };
             let entry = entry(record);
-            let done = Outcome { ending: Ending::Succeeded, code: 0, message: String::new() };
+            let done = Outcome {
+                ending: Ending::Succeeded,
+                code: 0,
+                message: String::new(),
+                summary: String::new(),
+            };
             let other = records.get((turn + TENANTS / 2) % TENANTS).unwrap();
             let took = [
                 rested(async || self.ours.update_tenant(request.clone()).await.unwrap()).await,
@@ -231,6 +236,7 @@ fn entry(record: &TenantRecord) -> AuditRecord {
         resource: record.spec.id.to_name(),
         request_sha256: vec![7; 32],
         reason: String::new(),
+        incident: String::new(),
         rule: "role".into(),
         peer: "127.0.0.1:1".into(),
     }

@@ -1,8 +1,8 @@
 //! `make bench`: how close the shipped programs come to the bare limit, measured in the
 //! same run on the same machine, as a table of ratios.
 //!
-//! Names of sections as arguments measure those alone: `programs`, `calls`, `tenants`,
-//! `passes`.
+//! Names of sections as arguments measure those alone: `programs`, `completion`, `calls`,
+//! `lists`, `tenants`, `passes`.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,7 +18,10 @@ use streamspace_tests::{region::Region, runtime::story};
 mod audit_log;
 mod bare;
 mod calls;
+mod completion;
+mod conformance;
 mod echo;
+mod lists;
 mod passes;
 mod process;
 mod programs;
@@ -38,16 +41,27 @@ fn main() {
     let wanted = |section: &str| arguments.is_empty() || arguments.iter().any(|a| a == section);
     programs::build();
     let mut table = Table::default();
-    if wanted("programs") {
+    if wanted("programs") || wanted("lists") {
         table.add(programs::version());
+    }
+    if wanted("programs") {
         table.add(programs::help());
         table.add(story(programs::development()));
+    }
+    if wanted("conformance") {
+        table.add(conformance::measure());
     }
     story(async {
         if wanted("calls") {
             let region = region().await;
             calls::measure(&region, &mut table).await;
             table.add(round_trips::of_a_mutation(&region).await);
+        }
+        if wanted("completion") {
+            table.add(completion::measure(&region().await).await);
+        }
+        if wanted("lists") {
+            table.add(lists::measure(&region().await).await);
         }
         if wanted("tenants") {
             let region = region().await;

@@ -1,5 +1,6 @@
 //! The end of a namespace.
 
+use http::Method;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Client,
@@ -8,8 +9,8 @@ use kube::{
 use serde_json::json;
 
 use crate::support::{
-    apply, behaviours, configuration, gone, hold, labels, namespaces, refusal, release, unique,
-    version, within,
+    JSON, apply, behaviours, configuration, gone, hold, labels, namespaces, refusal, release, send,
+    unique, version, within,
 };
 
 behaviours![
@@ -21,6 +22,7 @@ behaviours![
     a_terminating_namespace_takes_labels_but_no_finalizers,
     a_finalizer_holds_until_it_is_taken_away,
     some_namespaces_cannot_be_deleted,
+    a_namespace_can_be_let_go_by_hand,
 ];
 
 async fn delete(client: &Client, name: &str, params: &DeleteParams) -> kube::Result<Namespace> {
@@ -179,4 +181,23 @@ async fn some_namespaces_cannot_be_deleted(client: Client) {
             format!("namespaces {name:?} is forbidden: this namespace may not be deleted")
         );
     }
+}
+
+/// Who takes a namespace's own finalizer away lets it go, whatever is still in it.
+async fn a_namespace_can_be_let_go_by_hand(client: Client) {
+    let name = unique();
+    apply(&client, "one", &name, json!({})).await.unwrap();
+    let map = json!({ "metadata": { "name": "held", "finalizers": ["stream.space/hold"] } });
+    let maps = format!("/api/v1/namespaces/{name}/configmaps");
+    let made = send(&client, Method::POST, &maps, JSON, &map.to_string()).await;
+    assert_eq!(made.0, 201, "{made:?}");
+    delete(&client, &name, &DeleteParams::default()).await.unwrap();
+    let free = json!({
+        "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name },
+        "spec": { "finalizers": [] },
+    });
+    let path = format!("/api/v1/namespaces/{name}/finalize");
+    let (code, answer) = send(&client, Method::PUT, &path, JSON, &free.to_string()).await;
+    assert_eq!(code, 200, "{answer}");
+    gone(&client, &name).await;
 }

@@ -2,11 +2,11 @@
 //! refused, made, applied, disputed, changed by hand, replaced, held and deleted.
 
 use http::Method;
-use kube::Client;
 use serde_json::{Value, json};
 
 use crate::{
-    support::{APPLY, JSON, MERGE, apply, send, unique},
+    pair::Pair,
+    support::{APPLY, JSON, MERGE, apply, unique},
     transcript::{Mask, none_of, note},
 };
 
@@ -133,6 +133,7 @@ fn samples() -> Vec<Sample> {
             json!({ "data": { "a": null, "b": "Yg==" } }),
         ),
     ];
+    samples.extend(workloads());
     let creations = json!({ "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"] });
     samples.push(Sample::new(
         ("apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicies", "ValidatingAdmissionPolicy", false),
@@ -158,6 +159,52 @@ fn samples() -> Vec<Sample> {
         json!({ "spec": { "policyName": "somebody" } }),
     ));
     samples
+}
+
+/// What runs and what it needs. Nothing runs here: deployments are paused and want nothing.
+fn workloads() -> Vec<Sample> {
+    let container =
+        |image: &str| json!({ "name": "main", "image": image, "ports": [{ "containerPort": 80 }] });
+    let pod = |image: &str, more: Value| {
+        let mut spec =
+            json!({ "containers": [container(image)], "automountServiceAccountToken": false });
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        spec
+    };
+    let deployment = |image: &str, more: Value| {
+        let mut spec = json!({
+            "replicas": 0, "paused": true, "selector": { "matchLabels": { "app": "a" } },
+            "template": { "metadata": { "labels": { "app": "a" } }, "spec": pod(image, json!({})) },
+        });
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({ "spec": spec })
+    };
+    vec![
+        Sample::new(
+            ("api/v1", "pods", "Pod", true),
+            json!({ "spec": pod("registry.example/app:1", json!({ "restartPolicy": "Never" })) }),
+            json!({ "spec": pod("registry.example/app", json!({ "restartPolicy": "Never" })) }),
+            json!({ "metadata": { "annotations": { "drift": "yes" } } }),
+        ),
+        Sample::new(
+            ("apis/apps/v1", "deployments", "Deployment", true),
+            deployment("app:1", json!({})),
+            deployment("app", json!({ "strategy": { "type": "Recreate" }, "minReadySeconds": 5 })),
+            json!({ "spec": { "revisionHistoryLimit": 3 } }),
+        ),
+        Sample::new(
+            ("api/v1", "services", "Service", true),
+            json!({ "spec": { "clusterIP": "None", "selector": { "app": "a" }, "ports": [{ "port": 80 }] } }),
+            json!({ "spec": { "clusterIP": "None", "selector": { "app": "b" }, "ports": [{ "name": "web", "port": 80, "targetPort": "http" }, { "name": "dns", "port": 53, "protocol": "UDP" }] } }),
+            json!({ "spec": { "publishNotReadyAddresses": true } }),
+        ),
+        Sample::new(
+            ("apis/autoscaling/v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", true),
+            json!({ "spec": { "maxReplicas": 3, "scaleTargetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": "a" } } }),
+            json!({ "spec": { "minReplicas": 2, "maxReplicas": 5, "scaleTargetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": "a" }, "metrics": [{ "type": "Resource", "resource": { "name": "memory", "target": { "type": "AverageValue", "averageValue": "1024Mi" } } }] } }),
+            json!({ "spec": { "maxReplicas": 9 } }),
+        ),
+    ]
 }
 
 type Request = (Method, String, &'static str, Value);
@@ -281,26 +328,24 @@ fn life(sample: &Sample, name: &str) -> Vec<Request> {
 }
 
 /// Tells the lives to both, and fails with all answers that differ.
-pub(crate) async fn compare(simulator: &Client, real: &Client) {
+pub(crate) async fn compare(pair: &mut Pair) {
     let mut differences = Vec::new();
     for sample in samples() {
         let name = unique();
-        for client in [simulator, real] {
-            apply(client, "test", &name, json!({})).await.unwrap();
-        }
+        pair.both(async |client| apply(client, "test", &name, json!({})).await.unwrap()).await;
         let (mut left, mut right) = (Mask::controlled(), Mask::controlled());
         for (method, path, content_type, body) in life(&sample, &name) {
             let body = if body.is_null() { String::new() } else { body.to_string() };
-            let simulated =
-                left.apply(send(simulator, method.clone(), &path, content_type, &body).await);
-            let wanted = right.apply(send(real, method.clone(), &path, content_type, &body).await);
+            let (simulated, wanted) = pair.ask(&method, &path, content_type, &body).await;
+            let (simulated, wanted) = (left.apply(simulated), right.apply(wanted));
             note(&mut differences, &format!("{method} {path} {body}"), &simulated, &wanted);
         }
         // Nothing that selects by the sample's label may meet the next one.
-        crate::support::namespaces(real)
-            .delete(&name, &kube::api::DeleteParams::default())
-            .await
-            .unwrap();
+        pair.both(async |client| {
+            let end = kube::api::DeleteParams::default();
+            crate::support::namespaces(client).delete(&name, &end).await.unwrap()
+        })
+        .await;
     }
     none_of(&differences);
 }

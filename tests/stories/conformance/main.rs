@@ -2,6 +2,11 @@
 //! against a real kube-apiserver. Where the two differ, the simulator is wrong.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stderr)]
+#![allow(
+    clippy::needless_pass_by_value,
+    clippy::similar_names,
+    reason = "tables of JSON read best when they are written in place"
+)]
 
 mod applying;
 mod audit;
@@ -9,16 +14,31 @@ mod deleting;
 mod kinds;
 mod manifests;
 mod namespaced;
+mod owners;
+mod pair;
+mod policies;
+mod quotas;
 mod reading;
+mod scripts;
+mod scripts_admission;
+mod scripts_objects;
 mod support;
 mod transcript;
 mod watching;
 mod writing;
 
+use std::time::Instant;
+
 use futures::future::BoxFuture;
 use kube::Client;
+use pair::Pair;
+use serde_json::json;
 use streamspace_sim::Simulator;
 use streamspace_tests::cluster::Cluster;
+
+/// Set, the real cluster's test also takes and tells the time of the whole suite on both:
+/// the start of the server, all behaviours at once, all stories, a history that is gone.
+const TIMES: &str = "STREAMSPACE_CONFORMANCE_TIMES";
 
 /// A behaviour over any Kubernetes API; it panics where the API behaves otherwise.
 type Behaviour = (&'static str, fn(Client) -> BoxFuture<'static, ()>);
@@ -31,6 +51,8 @@ fn behaviours() -> Vec<Behaviour> {
         deleting::behaviours(),
         watching::behaviours(),
         namespaced::behaviours(),
+        owners::behaviours(),
+        quotas::behaviours(),
     ]
     .concat()
 }
@@ -70,24 +92,39 @@ async fn a_history_that_the_simulator_forgot() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_kube_apiserver() {
+    let begin = Instant::now();
     let cluster = Cluster::start().await.unwrap();
     let client = cluster.client().await.unwrap();
     check_all(&client).await;
-    let simulator = Simulator::in_memory().client();
-    transcript::compare(&simulator, &client).await;
-    kinds::compare(&simulator, &client).await;
-    manifests::compare(&simulator, &client).await;
-    if cluster.is_ours() {
-        audit::writes_are_counted(&cluster, &client).await;
-        // A new API server remembers nothing from before its start.
-        watching::forgotten_history(&client, async || {
-            cluster.stop_apiserver().await.unwrap();
-            reading::refuses_connections(&client).await;
-            cluster.start_apiserver().await.unwrap();
-        })
-        .await;
-    } else {
-        support::clean_up(&client).await;
+    let mut pair = Pair::new(client.clone());
+    pair.awaited += begin.elapsed();
+    if std::env::var_os(TIMES).is_some() {
+        let (begin, simulator) = (Instant::now(), Simulator::in_memory());
+        check_all(&simulator.client()).await;
+        watching::forgotten_history(&simulator.client(), async || simulator.compact()).await;
+        pair.simulated += begin.elapsed();
+    }
+    transcript::compare(&mut pair).await;
+    kinds::compare(&mut pair).await;
+    manifests::compare(&mut pair).await;
+    scripts::compare(&mut pair).await;
+    policies::compare(&mut pair).await;
+    if !cluster.is_ours() {
+        return support::clean_up(&client).await;
+    }
+    audit::writes_are_counted(&cluster, &client).await;
+    let begin = Instant::now();
+    // A new API server remembers nothing from before its start.
+    watching::forgotten_history(&client, async || {
+        cluster.stop_apiserver().await.unwrap();
+        reading::refuses_connections(&client).await;
+        cluster.start_apiserver().await.unwrap();
+    })
+    .await;
+    pair.awaited += begin.elapsed();
+    if std::env::var_os(TIMES).is_some() {
+        let (simulated, awaited) = (pair.simulated.as_millis(), pair.awaited.as_millis());
+        eprintln!("times {}", json!({ "simulator": simulated, "apiserver": awaited }));
     }
 }
 

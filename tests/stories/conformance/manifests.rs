@@ -4,11 +4,11 @@
 use std::{fs, path::Path};
 
 use http::Method;
-use kube::Client;
 use serde_json::Value;
 
 use crate::{
-    support::{APPLY, send, unique},
+    pair::Pair,
+    support::{APPLY, unique},
     transcript::{Mask, none_of, note},
 };
 
@@ -49,7 +49,7 @@ fn path(object: &Value) -> String {
     }
 }
 
-pub(crate) async fn compare(simulator: &Client, real: &Client) {
+pub(crate) async fn compare(pair: &mut Pair) {
     let mut differences = Vec::new();
     for (file, objects) in snapshots() {
         let (mut left, mut right) = (Mask::controlled(), Mask::controlled());
@@ -62,8 +62,7 @@ pub(crate) async fn compare(simulator: &Client, real: &Client) {
                 ("apply again", Method::PATCH, &apply, APPLY, body.as_str()),
                 ("get", Method::GET, &path, "", ""),
             ] {
-                let simulated = send(simulator, method.clone(), path, content_type, body).await;
-                let wanted = send(real, method, path, content_type, body).await;
+                let (simulated, wanted) = pair.ask(&method, path, content_type, body).await;
                 assert!(wanted.0 < 300, "{file}: {step} {path}: {wanted:?}");
                 let request = format!("{file}: {step} {path}");
                 note(&mut differences, &request, &left.apply(simulated), &right.apply(wanted));

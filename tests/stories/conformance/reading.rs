@@ -14,6 +14,7 @@ behaviours![
     a_cluster_has_its_own_namespaces,
     a_missing_namespace_is_not_found,
     the_server_tells_its_health_and_version,
+    kinds_are_discovered,
     unknown_paths_are_refused,
     labels_select,
     fields_select,
@@ -59,6 +60,75 @@ async fn the_server_tells_its_health_and_version(client: Client) {
         namespaces["verbs"],
         json!(["create", "delete", "get", "list", "patch", "update", "watch"])
     );
+}
+
+/// Every kind that the project uses, with what can be done to it and to its parts.
+async fn kinds_are_discovered(client: Client) {
+    let roots = [
+        (
+            "/api/v1",
+            "",
+            "namespaces configmaps events limitranges persistentvolumeclaims pods resourcequotas secrets serviceaccounts services",
+        ),
+        ("/apis/apps/v1", "apps", "deployments replicasets"),
+        ("/apis/autoscaling/v2", "autoscaling", "horizontalpodautoscalers"),
+        ("/apis/events.k8s.io/v1", "events.k8s.io", "events"),
+        ("/apis/networking.k8s.io/v1", "networking.k8s.io", "networkpolicies"),
+        ("/apis/policy/v1", "policy", "poddisruptionbudgets"),
+        (
+            "/apis/rbac.authorization.k8s.io/v1",
+            "rbac.authorization.k8s.io",
+            "roles rolebindings clusterroles clusterrolebindings",
+        ),
+        (
+            "/apis/admissionregistration.k8s.io/v1",
+            "admissionregistration.k8s.io",
+            "validatingadmissionpolicies validatingadmissionpolicybindings",
+        ),
+        ("/apis/apiextensions.k8s.io/v1", "apiextensions.k8s.io", "customresourcedefinitions"),
+        (
+            "/apis/authorization.k8s.io/v1",
+            "authorization.k8s.io",
+            "subjectaccessreviews selfsubjectaccessreviews localsubjectaccessreviews",
+        ),
+    ];
+    let (_, groups) = get(&client, "/apis").await;
+    let groups = groups["groups"].as_array().unwrap();
+    for (root, group, plurals) in roots {
+        let (code, list) = get(&client, root).await;
+        assert_eq!(code, 200, "{root}");
+        assert_eq!(
+            list["groupVersion"],
+            json!(root.trim_start_matches("/apis/").trim_start_matches("/api/"))
+        );
+        assert!(group.is_empty() || groups.iter().any(|it| it["name"] == group), "{group}");
+        for plural in plurals.split(' ') {
+            let find = |name: &str| {
+                let all = list["resources"].as_array().unwrap();
+                all.iter().find(|it| it["name"] == name).cloned()
+            };
+            let found = find(plural).unwrap_or_else(|| panic!("{root}/{plural}"));
+            let verbs = found["verbs"].as_array().unwrap();
+            if group == "authorization.k8s.io" {
+                assert_eq!(found["verbs"], json!(["create"]));
+                continue;
+            }
+            for verb in ["create", "delete", "get", "list", "patch", "update", "watch"] {
+                assert!(verbs.iter().any(|it| it == verb), "{plural}: {verb}");
+            }
+            let collections = verbs.iter().any(|it| it == "deletecollection");
+            assert_eq!(collections, plural != "namespaces", "{plural}");
+            assert!(found["shortNames"].is_array() || found.get("shortNames").is_none());
+        }
+    }
+    let (_, apps) = get(&client, "/apis/apps/v1").await;
+    let all = apps["resources"].as_array().unwrap();
+    let scale = all.iter().find(|it| it["name"] == "deployments/scale").unwrap();
+    assert_eq!((&scale["kind"], &scale["group"]), (&json!("Scale"), &json!("autoscaling")));
+    assert_eq!(scale["verbs"], json!(["get", "patch", "update"]));
+    let deployments = all.iter().find(|it| it["name"] == "deployments").unwrap();
+    assert_eq!(deployments["shortNames"], json!(["deploy"]));
+    assert_eq!(deployments["categories"], json!(["all"]));
 }
 
 async fn unknown_paths_are_refused(client: Client) {

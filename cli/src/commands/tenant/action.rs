@@ -5,32 +5,36 @@ use std::time::Duration;
 use streamspace_client::{ClientError, Connection};
 use streamspace_proto::{
     json::to_value,
-    v1::{Consequence, Plan, Tenant},
+    v1::{self, Consequence, Plan, Tenant, change_tenants_request::Change},
 };
 
 use super::{get, until_settled};
 use crate::{
+    bulk::{self, Bulk, Chosen, Selection},
     change::{Action, ChangeArgs, ForArgs, Given, Loss, MatchArgs, Reply, act, send},
-    confirm::{ConfirmArgs, Question},
-    errors::{Doing as _, Outcome},
+    confirm::Question,
+    errors::{Doing as _, Failure, Outcome},
     output::print_one,
-    resource::{Noun as _, full_name, short},
+    resource::{Noun as _, short},
     shell::Shell,
-    time::until,
+    time::{proto_duration, until},
 };
 
-/// A step that takes nothing away.
+/// A step in the life of one tenant or of several.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Plain {
-    /// The tenant
-    name: String,
+    /// The tenant; several become one operation, which the daemon carries on by itself
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
     #[command(flatten)]
     change: ChangeArgs,
     #[command(flatten)]
     guard: MatchArgs,
-    /// Wait until the cluster has the change
+    /// Wait until the cluster has the change; of several, until the operation is done
     #[arg(long)]
     wait: bool,
+    #[command(flatten)]
+    selection: Selection,
 }
 
 /// A step that can end by itself.
@@ -40,15 +44,6 @@ pub(crate) struct Timed {
     plain: Plain,
     #[command(flatten)]
     end: ForArgs,
-}
-
-/// A step that takes something away.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Destructive {
-    #[command(flatten)]
-    plain: Plain,
-    #[command(flatten)]
-    confirm: ConfirmArgs,
 }
 
 /// The steps.
@@ -103,6 +98,20 @@ impl Verb {
         }
     }
 
+    /// What is done to each of several.
+    fn of_each(self, ttl: Option<prost_types::Duration>) -> Change {
+        match self {
+            Self::Cordon => Change::Cordon(v1::CordonTenantRequest { ttl, ..Default::default() }),
+            Self::Uncordon => Change::Uncordon(v1::UncordonTenantRequest::default()),
+            Self::Suspend => Change::Suspend(v1::SuspendTenantRequest::default()),
+            Self::Resume => Change::Resume(v1::ResumeTenantRequest::default()),
+            Self::Archive => Change::Archive(v1::ArchiveTenantRequest::default()),
+            Self::Restore => Change::Restore(v1::RestoreTenantRequest::default()),
+            Self::Pause => Change::Pause(v1::PauseTenantRequest { ttl, ..Default::default() }),
+            Self::Unpause => Change::Unpause(v1::UnpauseTenantRequest::default()),
+        }
+    }
+
     async fn send(self, connection: &Connection, given: &Given) -> Result<Tenant, ClientError> {
         match self {
             Self::Cordon => {
@@ -151,36 +160,64 @@ impl Reply for Tenant {
 }
 
 pub(super) async fn plain(shell: &Shell, verb: Verb, args: &Plain) -> Outcome {
-    step(shell, verb, args, None, None).await
+    step(shell, verb, args, None).await
 }
 
 pub(super) async fn timed(shell: &Shell, verb: Verb, args: &Timed) -> Outcome {
-    step(shell, verb, &args.plain, args.end.lifetime, None).await
+    step(shell, verb, &args.plain, args.end.lifetime).await
 }
 
-pub(super) async fn destructive(shell: &Shell, verb: Verb, args: &Destructive) -> Outcome {
-    step(shell, verb, &args.plain, None, Some(&args.confirm)).await
+async fn step(shell: &Shell, verb: Verb, args: &Plain, lifetime: Option<Duration>) -> Outcome {
+    match args.selection.chosen(&args.names)? {
+        Chosen::One(name) => one(shell, verb, args, &name, lifetime).await,
+        Chosen::Many(many) => {
+            no_etag(&args.guard)?;
+            let change = verb.of_each(proto_duration(lifetime)?);
+            let bulk = Bulk {
+                verb: verb.words().0,
+                loss: verb.loss(),
+                change,
+                many,
+                args: &args.change,
+                confirm: args.selection.confirmed(),
+                wait: args.wait,
+            };
+            bulk::run(shell, bulk).await
+        }
+    }
 }
 
-async fn step(
+/// Each tenant has an etag of its own, so one of several is a slip.
+pub(crate) fn no_etag(guard: &MatchArgs) -> Outcome {
+    match guard.if_match {
+        None => Ok(()),
+        Some(_) => Err(Failure::Usage {
+            message: "--if-match is for one tenant".into(),
+            next: "leave it out: each of several tenants has an etag of its own".into(),
+        }),
+    }
+}
+
+async fn one(
     shell: &Shell,
     verb: Verb,
     args: &Plain,
+    name: &str,
     lifetime: Option<Duration>,
-    confirm: Option<&ConfirmArgs>,
 ) -> Outcome {
-    let name = full_name::<Tenant>(&args.name);
+    let name = name.to_owned();
+    let confirm = args.selection.confirmed();
+    let takes_away = !verb.loss().is_empty();
     let connection = if args.wait { shell.connect_to_wait()? } else { shell.connect()? };
     let doing = format!("{} {name}", verb.words().0);
-    let what = match confirm {
-        Some(_) if !args.change.dry_run => {
-            let tenant = get(&connection, &name).await.doing(|| doing.clone())?;
-            described(&tenant, verb.loss(), &connection)
-        }
-        _ => String::new(),
+    let what = if takes_away && !args.change.dry_run {
+        let tenant = get(&connection, &name).await.doing(|| doing.clone())?;
+        described(&tenant, verb.loss(), &connection)
+    } else {
+        String::new()
     };
-    let loss = confirm.map(|args| Loss {
-        args,
+    let loss = takes_away.then_some(Loss {
+        args: &confirm,
         question: Question {
             what: &what,
             name: short(Tenant::PREFIX, &name),

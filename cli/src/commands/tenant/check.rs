@@ -8,7 +8,7 @@ use streamspace_proto::{
 
 use crate::{
     errors::{Doing as _, Failure, Outcome},
-    output::{Cell, Column, Format, Layout, Tone, plain_table, print_answer},
+    output::{Cell, Column, Listing, Tone, print_rows, print_value},
     resource::{call, full_name},
     shell::Shell,
 };
@@ -19,20 +19,10 @@ pub(super) async fn run(shell: &Shell, typed: &str) -> Outcome {
     let request = CheckTenantRequest { name: name.clone() };
     let proof =
         call!(&connection, tenants.check_tenant(request)).doing(|| format!("check {name}"))?;
-    match shell.format() {
-        Format::Json | Format::Yaml | Format::Jsonl => {
-            print_answer(shell, &[], &to_value(&proof)?)?;
-        }
-        Format::Name => {
-            let names = proof.rules.iter().map(|rule| rule.rule.clone() + "\n");
-            shell.print(&streamspace_client::text::escape_lines(&names.collect::<String>()))?;
-        }
-        format => {
-            let columns = columns(shell.terminal.unicode);
-            let layout = Layout::new(shell.terminal, format == Format::Wide);
-            let table = plain_table(format, &columns, &proof.rules, layout, shell.now);
-            shell.print(&table)?;
-        }
+    if shell.format().is_data() {
+        print_value(shell, &to_value(&proof)?)?;
+    } else {
+        print_rows(shell, &listing(shell.terminal.unicode), &proof.rules)?;
     }
     verdict(&name, &proof)
 }
@@ -58,6 +48,15 @@ fn verdict(name: &str, proof: &CheckTenantResponse) -> Outcome {
         "what was not told is under WRONG; `ssctl region show` tells how the region is".into()
     };
     Err(Failure::CheckFailed { message, next })
+}
+
+fn listing(unicode: bool) -> Listing<IsolationRule> {
+    Listing {
+        plural: "rules",
+        columns: columns(unicode),
+        name: |rule| rule.rule.clone(),
+        value: |rule| Ok(to_value(rule)?),
+    }
 }
 
 fn columns(unicode: bool) -> Vec<Column<IsolationRule>> {

@@ -1,27 +1,32 @@
 //! `ssctl tenant set`.
 
+use std::collections::BTreeSet;
+
 use streamspace_client::{ClientError, Connection};
 use streamspace_proto::{
     json::to_value,
-    v1::{Tenant, UpdateTenantRequest},
+    v1::{Tenant, UpdateTenantRequest, change_tenants_request::Change},
 };
 
 use super::{
+    action::no_etag,
     flags::{TenantFlags, plan_name},
     get, until_settled,
 };
 use crate::{
+    bulk::{self, Bulk, Chosen, Selection},
     change::{ChangeArgs, MatchArgs, request_id, show, tell_consequences},
     errors::{Doing as _, Failure, Outcome},
     output::print_one,
-    resource::{call, full_name},
+    resource::call,
     shell::Shell,
 };
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The tenant
-    name: String,
+    /// The tenant; several become one operation, which the daemon carries on by itself
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
     /// The plan that the customer buys
     #[arg(long)]
     plan: Option<String>,
@@ -38,23 +43,69 @@ pub(crate) struct Args {
     change: ChangeArgs,
     #[command(flatten)]
     guard: MatchArgs,
-    /// Wait until the cluster has the change
+    /// Wait until the cluster has the change; of several, until the operation is done
     #[arg(long)]
     wait: bool,
     #[command(flatten)]
     flags: TenantFlags,
+    #[command(flatten)]
+    selection: Selection,
 }
 
 pub(crate) async fn run(shell: &Shell, args: Args) -> Outcome {
-    let name = full_name::<Tenant>(&args.name);
+    match args.selection.chosen(&args.names)? {
+        Chosen::One(name) => one(shell, &args, name).await,
+        Chosen::Many(many) => {
+            no_etag(&args.guard)?;
+            let request = of_each(&args);
+            if request.update_mask.as_ref().is_none_or(|mask| mask.paths.is_empty()) {
+                return Err(nothing_named());
+            }
+            let bulk = Bulk {
+                verb: "change",
+                loss: "",
+                change: Change::Update(request),
+                many,
+                args: &args.change,
+                confirm: args.selection.confirmed(),
+                wait: args.wait,
+            };
+            bulk::run(shell, bulk).await
+        }
+    }
+}
+
+fn nothing_named() -> Failure {
+    Failure::Usage {
+        message: "nothing to change was named".into(),
+        next: "`ssctl tenant set --help` lists the fields".into(),
+    }
+}
+
+/// What is changed of each of several: of the labels only those that are named, since each
+/// tenant has others beside.
+fn of_each(args: &Args) -> UpdateTenantRequest {
+    let (mut wish, fields) = wish(args, &Tenant::default());
+    let others = fields.iter().filter(|field| **field != "labels");
+    let mut paths: Vec<String> = others.map(|field| (*field).to_owned()).collect();
+    let set = args.flags.labels.iter().map(|(key, _)| key);
+    let named: BTreeSet<&String> = set.chain(&args.removed_labels).collect();
+    paths.extend(named.into_iter().map(|key| format!("labels.{key}")));
+    wish.etag.clear();
+    UpdateTenantRequest {
+        tenant: Some(wish),
+        update_mask: Some(prost_types::FieldMask { paths }),
+        accept_overcommit: args.accept_overcommit,
+        ..UpdateTenantRequest::default()
+    }
+}
+
+async fn one(shell: &Shell, args: &Args, name: String) -> Outcome {
     let connection = if args.wait { shell.connect_to_wait()? } else { shell.connect()? };
     let before = get(&connection, &name).await.doing(|| format!("change {name}"))?;
-    let (wish, fields) = wish(&args, &before);
+    let (wish, fields) = wish(args, &before);
     if fields.is_empty() {
-        return Err(Failure::Usage {
-            message: "nothing to change was named".into(),
-            next: "`ssctl tenant set --help` lists the fields".into(),
-        });
+        return Err(nothing_named());
     }
     let request = UpdateTenantRequest {
         tenant: Some(wish),
@@ -118,4 +169,40 @@ pub(crate) async fn call(
     request: &UpdateTenantRequest,
 ) -> Result<Tenant, ClientError> {
     call!(connection, tenants.update_tenant(request.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn of_several_only_the_named_labels_are_touched() {
+        let line = [
+            "set",
+            "--all",
+            "--label",
+            "tier=gold",
+            "--remove-label",
+            "old",
+            "--seats",
+            "3",
+            "--label",
+            "a/b=1",
+        ];
+        let request = of_each(&Line::parse_from(line).args);
+        let mask = request.update_mask.unwrap().paths;
+        assert_eq!(mask, ["seats", "labels.a/b", "labels.old", "labels.tier"]);
+        let tenant = request.tenant.unwrap();
+        assert_eq!((tenant.seats, tenant.labels.get("old")), (3, None));
+        assert_eq!(tenant.labels["tier"], "gold");
+        assert_eq!((tenant.name.as_str(), tenant.etag.as_str()), ("", ""));
+    }
 }

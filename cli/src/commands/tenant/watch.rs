@@ -10,7 +10,7 @@ use streamspace_proto::{
 use super::noun::{message, state_word};
 use crate::{
     errors::{Doing as _, Outcome},
-    output::{Column, Format, csv_line, csv_titles, line, titles, yaml},
+    output::{Column, Format, csv_line, csv_titles, data_line, line, titles},
     resource::{Noun as _, full_name, short, word},
     shell::Shell,
     time::{instant, local},
@@ -44,7 +44,7 @@ pub(crate) async fn run(shell: &Shell, args: Args) -> Outcome {
     match shell.format() {
         Format::Table | Format::Wide => shell.print(&titles(&columns(), &WIDTHS))?,
         Format::Csv => shell.print(&csv_titles(&columns()))?,
-        Format::Json | Format::Yaml | Format::Jsonl | Format::Name => {}
+        Format::Json | Format::Yaml | Format::Jsonl | Format::JsonPath | Format::Name => {}
     }
     let mut is_lost = false;
     while let Some(event) = watch.next().await {
@@ -113,8 +113,9 @@ fn print(shell: &Shell, seen: &Seen) -> Outcome {
         }))
     };
     let text = match shell.format() {
-        Format::Json | Format::Jsonl => format!("{}\n", value()?),
-        Format::Yaml => format!("---\n{}", yaml(&value()?)?),
+        Format::Json | Format::Jsonl | Format::Yaml | Format::JsonPath => {
+            data_line(shell, &value()?)?
+        }
         Format::Name => format!("{}\n", streamspace_client::text::escape(&seen.tenant.name)),
         Format::Csv => csv_line(&columns(), seen, shell.now),
         Format::Table | Format::Wide => line(&columns(), &WIDTHS, seen, shell.now),

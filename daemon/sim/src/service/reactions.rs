@@ -7,7 +7,7 @@ use std::{
 
 use super::Service;
 use crate::{
-    controllers,
+    collector, controllers,
     kinds::EXTENSIONS,
     namespaces,
     objects::Place,
@@ -55,6 +55,39 @@ impl Service {
             let count = move || controllers::count_quotas(&store, &kinds, &namespace);
             if let Err(failure) = service.run(count).await {
                 tracing::warn!(failure = %failure.message, "simulated quotas could not be counted");
+            }
+        });
+    }
+
+    /// Collects garbage, from now on and until the cluster is gone.
+    pub(super) fn collect(&self) {
+        let (store, kinds) = (Arc::downgrade(&self.store), Arc::clone(&self.kinds));
+        let (faults, persistent) = (self.faults.clone(), self.store.is_persistent());
+        let mut revisions = self.store.revisions();
+        // What was left over when the data was opened is looked at first.
+        let mut position = 0;
+        revisions.mark_changed();
+        tokio::spawn(async move {
+            while revisions.changed().await.is_ok() {
+                faults.settle(REACTION).await;
+                revisions.borrow_and_update();
+                let Some(store) = store.upgrade() else {
+                    return;
+                };
+                let kinds = Arc::clone(&kinds);
+                let collect = move || collector::collect(&store, &kinds, position);
+                let collected = if persistent {
+                    tokio::task::spawn_blocking(collect).await.ok()
+                } else {
+                    Some(collect())
+                };
+                match collected {
+                    Some(Ok(reached)) => position = reached,
+                    Some(Err(failure)) => {
+                        tracing::warn!(failure = %failure.message, "simulated garbage could not be collected");
+                    }
+                    None => return,
+                }
             }
         });
     }

@@ -18,6 +18,7 @@ use crate::{
         errors::{RpcError, RpcResult},
         listing::Paging,
         once::Once,
+        summary::{self, NO_CHANGE},
         time,
     },
 };
@@ -68,6 +69,8 @@ impl Access {
             return Ok(reply);
         }
         once.remember(&mut tx, &reply).await?;
+        let end = summary::until(Some(grant.expire_time));
+        caller.notes.changes(format!("role admin for {operator}{end}"));
         self.enforce(tx).await?;
         tracing::error!(
             %operator, grant = %grant.id, until = %grant.expire_time, peer = %caller.peer, reason,
@@ -106,6 +109,7 @@ impl Access {
         })?;
         if !grant.in_force {
             // It is as wished.
+            caller.notes.changes(NO_CHANGE);
             return Ok(grant.to_proto());
         }
         let grant = grants::end(&mut tx, grant.id).await?;
@@ -114,6 +118,7 @@ impl Access {
             return Ok(reply);
         }
         once.remember(&mut tx, &reply).await?;
+        caller.notes.changes(format!("role admin of {} ended", grant.operator));
         self.enforce(tx).await?;
         tracing::warn!(
             operator = %grant.operator, grant = %grant.id, by = %caller.operator,
@@ -194,6 +199,7 @@ impl Access {
             return Ok(reply);
         }
         once.remember(&mut tx, &reply).await?;
+        caller.notes.changes(format!("the grant of {} is reviewed", grant.operator));
         commit(tx).await?;
         Ok(reply)
     }

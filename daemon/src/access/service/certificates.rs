@@ -19,6 +19,7 @@ use crate::{
         errors::{RpcError, RpcResult},
         listing::Paging,
         once::Once,
+        summary::NO_CHANGE,
         time,
     },
 };
@@ -114,6 +115,12 @@ impl Access {
             return Ok(reply);
         }
         once.remember(&mut tx, &reply).await?;
+        let what = if whole_family {
+            format!("all {ended} certificates of an enrolment of {} revoked", after.operator)
+        } else {
+            format!("certificate of {} revoked", after.operator)
+        };
+        caller.notes.changes(if ended == 0 { NO_CHANGE.to_owned() } else { what });
         self.enforce(tx).await?;
         Ok(reply)
     }

@@ -16,11 +16,11 @@ use crate::{
         listing::Paging,
         once::Once,
         peer::is_name,
-        time,
+        summary, time,
     },
 };
 
-const SHORTEST: Duration = Duration::from_mins(1);
+const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_hours(90 * 24);
 
 impl Access {
@@ -35,7 +35,7 @@ impl Access {
             None => None,
             Some(ttl) if (SHORTEST..=LONGEST).contains(&ttl) => i64::try_from(ttl.as_secs()).ok(),
             Some(_) => {
-                return Err(RpcError::field("ttl", "must be one minute to 90 days, or absent"));
+                return Err(RpcError::field("ttl", "must be one second to 90 days, or absent"));
             }
         };
         if operator == caller.operator {
@@ -62,6 +62,7 @@ impl Access {
             return Ok(reply);
         }
         once.remember(&mut tx, &reply).await?;
+        caller.notes.changes(format!("locked{}", summary::until(lock.expire_time)));
         self.enforce(tx).await?;
         Ok(reply)
     }
@@ -85,6 +86,7 @@ impl Access {
             return Ok(reply);
         }
         once.remember(&mut tx, &reply).await?;
+        caller.notes.changes("unlocked");
         self.enforce(tx).await?;
         Ok(reply)
     }

@@ -23,6 +23,7 @@ use crate::{
         listing::Paging,
         once::Once,
         policy::role_of,
+        summary::{self, NO_CHANGE},
         time,
     },
 };
@@ -61,6 +62,15 @@ impl Access {
             .map_err(token_fault)?;
         reply.name = token.id.to_name();
         reply.expire_time = time::timestamp(token.expires);
+        let reach = match reply.tenants.len() {
+            0 => String::new(),
+            1 => " in one tenant".to_owned(),
+            tenants => format!(" in {tenants} tenants"),
+        };
+        let end = summary::until(Some(token.expires));
+        caller
+            .notes
+            .changes(format!("token of role {role} for {}{reach}, usable{end}", request.operator));
         reply.create_time = time::timestamp(token.created);
         // A retry gets the token without its secret: that is shown once.
         once.remember(&mut tx, &reply).await?;
@@ -116,7 +126,10 @@ impl Access {
             }
             v1::EnrolmentTokenState::Usable => {}
             // Nobody can use it, as wished.
-            _ => return self.token_to_proto(&record).await,
+            _ => {
+                caller.notes.changes(NO_CHANGE);
+                return self.token_to_proto(&record).await;
+            }
         }
         let record = token::revoke(&mut tx, id, &caller.operator).await?;
         let reply = self.token_to_proto(&record).await?;
@@ -124,6 +137,7 @@ impl Access {
             return Ok(reply);
         }
         once.remember(&mut tx, &reply).await?;
+        caller.notes.changes(format!("token for {} taken back", reply.operator));
         commit(tx).await?;
         Ok(reply)
     }

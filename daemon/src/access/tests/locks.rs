@@ -72,6 +72,41 @@ async fn a_lock_ends_by_itself_and_can_be_set_anew() {
 }
 
 #[tokio::test]
+async fn a_lock_that_ends_is_in_the_audit_log_once() {
+    let world = World::new().await;
+    let root = world.person("root", Role::Admin).await;
+    let hour = prost_types::Duration { seconds: 3600, nanos: 0 };
+    let request = v1::LockOperatorRequest { ttl: Some(hour), ..lock("ada") };
+    world.access.lock_operator(by(&root, request)).await.unwrap();
+    world.access.lock_operator(by(&root, lock("eve"))).await.unwrap();
+    let db = world.database();
+    for sql in [
+        "UPDATE leader SET leader_term = 3, replica = 'a'",
+        "UPDATE operator_locks SET expire_time = now() WHERE operator = 'ada'",
+    ] {
+        sqlx::query(sql).execute(db.operator()).await.unwrap();
+    }
+    let leader = crate::db::Leadership { replica: "a".into(), leader_term: 3, leads: true };
+    let sink = crate::audit::AuditLog::new(db.clone(), "a", "local");
+    let log = crate::rpc::ends::EndLog::new(Arc::new(sink));
+    let end = async || crate::access::ends::end_what_has_ended(db, &log, &leader).await.unwrap();
+    assert_eq!((end().await, end().await), (1, 0));
+    let told: Vec<(String, String, String, String)> = sqlx::query_as(
+        "SELECT method, resource, reason, summary FROM audit_entries WHERE phase = 'outcome'",
+    )
+    .fetch_all(db.operator())
+    .await
+    .unwrap();
+    let [(method, resource, reason, summary)] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!(
+        (method.as_str(), resource.as_str()),
+        ("streamspaced/EndOperatorLock", "operators/ada")
+    );
+    assert_eq!(reason, "its time is over; root had set it for: left the company");
+    assert_eq!(summary, "unlocked");
+}
+
+#[tokio::test]
 async fn nobody_locks_themselves_and_bad_input_changes_nothing() {
     let world = World::new().await;
     let root = world.person("root", Role::Admin).await;
@@ -84,7 +119,7 @@ async fn nobody_locks_themselves_and_bad_input_changes_nothing() {
         lock("Ada Lovelace"),
         lock("../root"),
         v1::LockOperatorRequest { name: "ada".into(), ..lock("ada") },
-        v1::LockOperatorRequest { ttl: seconds(59), ..lock("ada") },
+        v1::LockOperatorRequest { ttl: seconds(0), ..lock("ada") },
         v1::LockOperatorRequest { ttl: seconds(91 * 24 * 3600), ..lock("ada") },
         v1::LockOperatorRequest { ttl: seconds(-5), ..lock("ada") },
         v1::LockOperatorRequest { reason: "x".repeat(1001), ..lock("ada") },

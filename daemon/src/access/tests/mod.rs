@@ -148,6 +148,7 @@ impl World {
             audience: identity.audience,
             break_glass,
             notes: CallNotes::default(),
+            item: None,
         }
     }
 

@@ -37,7 +37,9 @@ WHERE $1::text[] IS NOT NULL
   AND grantee = (SELECT oid FROM pg_roles WHERE rolname = 'streamspace_audit')
   AND NOT (relname = 'audit_entries' AND privilege = 'INSERT')
 UNION ALL
--- The next value of a sequence tells how much all tenants together have made.
+-- The next value of a sequence tells how much all tenants together have made. The
+-- operator login sees all of them, and draws the identities of the region's changes from
+-- the sequence of the tenants'.
 SELECT class.oid::regclass::text,
        format('%s has %s on the sequence', CASE acl.grantee WHEN 0 THEN 'everybody' ELSE acl.grantee::regrole::text END,
               acl.privilege_type),
@@ -46,6 +48,8 @@ SELECT class.oid::regclass::text,
 FROM pg_class AS class
 CROSS JOIN LATERAL aclexplode(class.relacl) AS acl
 WHERE class.relkind = 'S' AND acl.grantee <> class.relowner
+  AND NOT (class.relname = 'changes_change_id_seq' AND acl.privilege_type = 'USAGE'
+           AND acl.grantee = (SELECT oid FROM pg_roles WHERE rolname = 'streamspace_operator'))
 UNION ALL
 -- The maintainer rolls partitions and looks into none.
 SELECT name, format('the maintainer login has %s; it may only roll partitions', privilege),

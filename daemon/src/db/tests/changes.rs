@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{change, eventually};
 use crate::db::testing::TestDatabase;
-use crate::db::{ChangeLog, ChangeRow, Scope, changes};
+use crate::db::{ChangeKind, ChangeLog, ChangeRow, ChangeType, NewRegionChange, Scope, changes};
 
 /// A log that follows, until dropped.
 struct Following {
@@ -145,7 +145,7 @@ async fn every_commit_is_seen_once_and_in_order(writers: Vec<Vec<Step>>) {
     for tenant in &tenants {
         let of_tenant: Vec<Vec<u8>> = seen
             .iter()
-            .filter(|row| row.tenant_uid == *tenant)
+            .filter(|row| row.tenant_uid == Some(*tenant))
             .map(|row| row.resource.clone())
             .collect();
         assert_eq!(of_tenant, committed.get(tenant).cloned().unwrap_or_default());
@@ -246,5 +246,71 @@ async fn the_log_goes_on_after_postgresql_was_stopped() {
     patiently("it is sequenced", latest.wait_for(|revision| *revision == 2)).await.unwrap();
     let seen = following.log.read(&Scope::Region, 1, 10).await.unwrap();
     assert_eq!(seen[0].resource, b"after");
+    following.stop().await;
+}
+
+fn of_region(resource: &[u8]) -> NewRegionChange {
+    NewRegionChange {
+        kind: ChangeKind::Operation,
+        change: ChangeType::Created,
+        name: "operations/some".to_owned(),
+        actor: "someone".to_owned(),
+        resource: resource.to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn what_belongs_to_the_region_has_its_place_in_the_one_order_and_tenants_do_not_see_it() {
+    let test = TestDatabase::create().await;
+    let acme = test.insert_tenant("acme-corp").await;
+    // Written before anybody gives revisions, so that one statement gives both tables theirs.
+    let mut transaction = test.database().begin(&Scope::Region).await.unwrap();
+    for number in 0..40u8 {
+        let resource = [number];
+        if number % 3 == 0 {
+            changes::record_of_region(&mut transaction, &of_region(&resource)).await.unwrap();
+        } else {
+            changes::record(&mut transaction, &change(acme, &resource)).await.unwrap();
+        }
+    }
+    transaction.commit().await.unwrap();
+    let following = Following::start(&test).await;
+    let all = watch_until(following.log.clone(), Scope::Region, 40);
+    let seen = patiently("the region's watcher has all", all).await;
+    let order: Vec<(i64, u8)> = seen.iter().map(|row| (row.revision, row.resource[0])).collect();
+    let written: Vec<(i64, u8)> = (1..).zip(0..40u8).collect();
+    assert_eq!(order, written, "revisions follow the order of writing, over both tables");
+    for row in &seen {
+        let is_regions = row.resource[0] % 3 == 0;
+        assert_eq!(row.tenant_uid, (!is_regions).then_some(acme));
+    }
+
+    let scope = Scope::Tenants(vec![acme]);
+    let own = watch_until(following.log.clone(), scope.clone(), 26);
+    let seen = patiently("the tenant's watcher has its own", own).await;
+    assert!(seen.iter().all(|row| row.tenant_uid == Some(acme)), "{seen:?}");
+    assert_eq!(following.log.read(&scope, 0, 100).await.unwrap().len(), 26);
+    // The login of tenants has no way to the other table at all.
+    let mut transaction = test.database().begin(&scope).await.unwrap();
+    let refused = changes::record_of_region(&mut transaction, &of_region(b"x")).await.unwrap_err();
+    assert_eq!(refused.code().as_deref(), Some("42501"));
+    following.stop().await;
+}
+
+#[tokio::test]
+async fn a_change_of_the_region_that_commits_later_is_not_passed() {
+    let test = TestDatabase::create().await;
+    let acme = test.insert_tenant("acme-corp").await;
+    let following = Following::start(&test).await;
+    let mut slow = test.database().begin(&Scope::Region).await.unwrap();
+    changes::record_of_region(&mut slow, &of_region(b"slow")).await.unwrap();
+    let mut quick = test.database().begin(&Scope::Region).await.unwrap();
+    changes::record(&mut quick, &change(acme, b"quick")).await.unwrap();
+    quick.commit().await.unwrap();
+    let first = watch_until(following.log.clone(), Scope::Region, 1);
+    assert_eq!(patiently("the quick one is seen", first).await[0].resource, b"quick");
+    slow.commit().await.unwrap();
+    let both = watch_until(following.log.clone(), Scope::Region, 2);
+    assert_eq!(patiently("both are seen", both).await[1].resource, b"slow");
     following.stop().await;
 }

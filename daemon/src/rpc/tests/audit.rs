@@ -259,3 +259,42 @@ async fn the_outcome_names_the_approval_that_was_used_and_none_that_was_rolled_b
         .collect();
     assert_eq!(outcomes, ["least-role; approvals/7", "least-role"]);
 }
+
+#[tokio::test]
+async fn an_incident_and_a_summary_are_in_the_log_and_a_wrong_incident_is_refused() {
+    let world = World::new();
+    let named = |incident: &str| {
+        let mut request = request(CREATE, &world.admin, create());
+        let incident = http::HeaderValue::from_bytes(incident.as_bytes()).unwrap();
+        request.headers_mut().insert("streamspace-incident", incident);
+        request
+    };
+    let send = async |request: Request<Body>| {
+        let audit = AuditLayer::new(world.sink.clone(), world.calls.clone());
+        let handler = service_fn(|request: Request<Body>| async move {
+            let caller: &Caller = request.extensions().get().unwrap();
+            assert_eq!(caller.notes.incident(), "INC-7");
+            caller.notes.changes("seats 10 → 20");
+            Ok::<_, Infallible>(well())
+        });
+        let service =
+            ServiceBuilder::new().layer(world.policy.clone()).layer(audit).service(handler);
+        read(service.oneshot(request).await.unwrap()).await.0
+    };
+    assert_eq!(send(named("INC-7")).await.code(), Code::Ok);
+    let events = world.sink.events();
+    let [Event::Intent(intent), Event::Outcome(_, outcome)] = events.as_slice() else {
+        panic!("{events:?}")
+    };
+    assert_eq!((&intent.incident[..], &outcome.summary[..]), ("INC-7", "seats 10 → 20"));
+
+    let long = format!("I{}", "x".repeat(64));
+    for wrong in ["7", "", "INC 7", "INC_7", "é", &long] {
+        let refusal = send(named(wrong)).await;
+        assert_eq!(refusal.code(), Code::InvalidArgument, "{wrong}");
+        let details = tonic_types::StatusExt::get_error_details(&refusal);
+        let field = details.bad_request().unwrap().field_violations[0].field.clone();
+        assert_eq!(field, "streamspace-incident");
+    }
+    assert_eq!(world.sink.events().len(), 2, "and leaves nothing in the log");
+}

@@ -262,6 +262,8 @@ impl AuditSink for MemorySink {
     fn denied(&self, record: AuditRecord, code: i32, message: String) {
         self.note(Event::Denied(record, code, message));
     }
+
+    fn left(&self, _call: Uuid) {}
 }
 
 /// A message in its frame.

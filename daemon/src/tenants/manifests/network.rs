@@ -18,6 +18,7 @@ use k8s_openapi::{
     },
     apimachinery::pkg::{apis::meta::v1::LabelSelector, util::intstr::IntOrString},
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 use streamspace_core::text;
 use thiserror::Error;
@@ -71,16 +72,19 @@ const NOT_INTERNET_IPV6: [&str; 13] = [
 ];
 
 /// What the cluster's network is like.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NetworkConfig {
     /// The namespace of the ingress controller that brings users to their sessions.
     pub ingress_namespace: String,
-    /// Addresses of a DNS cache on the nodes, for example `169.254.20.10/32`. The DNS of
-    /// the cluster itself is always open.
+    /// Addresses of a DNS cache on the nodes, for example `["169.254.20.10/32"]`. The
+    /// cluster's own DNS is always open.
+    #[schemars(with = "Vec<String>")]
     pub node_local_dns: Vec<Cidr>,
-    /// Ranges of nodes, pods and services that are not private ones. Private ranges are
-    /// never open.
+    /// Ranges of nodes, pods and services that are not private ones, for example
+    /// `["203.0.114.0/24"]`. Private ranges are never open to tenants. A range must begin
+    /// where it says: `10.1.0.0/8` is refused.
+    #[schemars(with = "Vec<String>")]
     pub cluster_ranges: Vec<Cidr>,
     /// Whether tenants reach the internet by IPv6 too.
     pub ipv6: bool,

@@ -41,9 +41,12 @@ impl Term {
                     let full = i64::try_from(rows.len()).unwrap_or(0) >= CHANGE_BATCH;
                     for row in rows {
                         after = row.revision;
-                        if row.kind == ChangeKind::Tenant && !self.is_own_note(&row) {
-                            self.ledger.tell(row.tenant_uid);
-                            self.queue.add(row.tenant_uid);
+                        if row.kind == ChangeKind::Tenant
+                            && let Some(tenant) = row.tenant_uid
+                            && !self.is_own_note(&row, tenant)
+                        {
+                            self.ledger.tell(tenant);
+                            self.queue.add(tenant);
                         }
                     }
                     if full {
@@ -64,7 +67,7 @@ impl Term {
 
     /// Whether a worker of this term wrote the change when it noted what it saw: it knows
     /// that already.
-    fn is_own_note(&self, row: &ChangeRow) -> bool {
+    fn is_own_note(&self, row: &ChangeRow, uid: TenantUid) -> bool {
         if row.actor != ACTOR {
             return false;
         }
@@ -72,7 +75,7 @@ impl Term {
             Ok(Some(v1::resource::Resource::Tenant(tenant))) => tenant.update_time,
             _ => return false,
         };
-        let known = self.ledger.update_time(row.tenant_uid);
+        let known = self.ledger.update_time(uid);
         known.is_some_and(|known| timestamp(known) == time)
     }
 

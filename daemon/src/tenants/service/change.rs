@@ -29,8 +29,9 @@ use crate::{
         Caller,
         errors::{RpcError, RpcResult},
         once::Once,
+        summary::NO_CHANGE,
     },
-    tenants::{TenantRecord, consequences, convert, input, store, usage},
+    tenants::{TenantRecord, consequences, convert, input, store, summary, usage},
 };
 
 impl Tenants {
@@ -88,6 +89,7 @@ impl Tenants {
         let change = convert::change(&tenant, ChangeType::Created, &caller.operator);
         changes::record(&mut tx, &change).await?;
         once.remember(&mut tx, &reply).await?;
+        caller.notes.changes(summary::created(&tenant));
         tx.commit().await.map_err(DbError::from)?;
         Ok(reply)
     }
@@ -132,6 +134,7 @@ impl Tenants {
         }
         if tenant == current {
             // What is wished already is no change: no generation, no entry in the log.
+            caller.notes.changes(NO_CHANGE);
             return Ok(convert::to_proto(&current));
         }
         let mut told = Vec::new();
@@ -163,6 +166,7 @@ impl Tenants {
         let change = convert::change(&tenant, ChangeType::Updated, &caller.operator);
         changes::record(&mut tx, &change).await?;
         once.remember(&mut tx, &reply).await?;
+        caller.notes.changes(summary::changed(&current, &tenant));
         tx.commit().await.map_err(DbError::from)?;
         Ok(reply)
     }
@@ -222,7 +226,7 @@ impl Tenants {
             };
             tx = agreed(tx, caller, request, question, request.validate_only, &mut told).await?;
         }
-        let mut tenant = current;
+        let mut tenant = current.clone();
         tenant.set_life(life);
         tenant.generation += 1;
         tenant.update_time = now;
@@ -243,6 +247,7 @@ impl Tenants {
         let begun = operations::begin(&mut tx, &operation).await?;
         let reply = v1::Operation { consequences: told, ..begun };
         once.remember(&mut tx, &reply).await?;
+        caller.notes.changes(summary::changed(&current, &tenant));
         tx.commit().await.map_err(DbError::from)?;
         Ok(reply)
     }

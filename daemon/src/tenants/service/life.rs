@@ -24,9 +24,8 @@ use crate::{
 
 /// The longest reason that is kept with a tenant, in characters.
 pub(crate) const REASON_MAXIMUM: usize = 1000;
-const CORDON: Bounds =
-    Bounds { shortest: 60, longest: 90 * 86_400, words: "one minute to 90 days" };
-const PAUSE: Bounds = Bounds { shortest: 60, longest: 86_400, words: "one minute to 24 hours" };
+const CORDON: Bounds = Bounds { shortest: 1, longest: 90 * 86_400, words: "one second to 90 days" };
+const PAUSE: Bounds = Bounds { shortest: 1, longest: 86_400, words: "one second to 24 hours" };
 const PAUSE_UNLESS_SAID: SignedDuration = SignedDuration::from_hours(1);
 
 const fn operator(name: &'static str) -> Method {

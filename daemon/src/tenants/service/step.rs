@@ -18,8 +18,9 @@ use crate::{
         Caller,
         errors::{RpcError, RpcResult},
         once::Once,
+        summary::NO_CHANGE,
     },
-    tenants::{TenantRecord, convert, store},
+    tenants::{TenantRecord, convert, store, summary},
 };
 
 /// A request to change one tenant's life.
@@ -110,6 +111,7 @@ impl Tenants {
         let Step { mut tenant, mut consequences, second_person, is_wish } = decide(&current, now)?;
         if tenant == current {
             // What is so already is no change: no generation, no entry in the log.
+            caller.notes.changes(NO_CHANGE);
             return Ok(v1::Tenant { consequences, ..convert::to_proto(&current) });
         }
         if let Some(why) = second_person {
@@ -129,6 +131,7 @@ impl Tenants {
         let change = convert::change(&tenant, ChangeType::Updated, &caller.operator);
         changes::record(&mut tx, &change).await?;
         once.remember(&mut tx, &reply).await?;
+        caller.notes.changes(summary::changed(&current, &tenant));
         tx.commit().await.map_err(DbError::from)?;
         Ok(reply)
     }
@@ -154,6 +157,16 @@ pub(super) async fn agreed<M: Name>(
 ) -> RpcResult<Transaction<'static, Postgres>> {
     let Question { method, tenant, why, reason } = question;
     let (path, target) = (format!("TenantService.{}", method.name), tenant.spec.id.to_name());
+    if caller.item.is_some() {
+        // Hundreds of questions at once would be agreed to unread.
+        return Err(RpcError::Refused {
+            reason: "APPROVAL_REQUIRED",
+            message: format!(
+                "a second person must agree to this, since {why}: do it to {target} by itself, \
+                 which asks for that"
+            ),
+        });
+    }
     let summary = format!(
         "{} {target} ({}, {}, {} seats): {why}",
         method.name, tenant.state, tenant.spec.plan, tenant.spec.seats

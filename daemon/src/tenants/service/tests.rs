@@ -23,7 +23,7 @@ use crate::{
 /// A service with a database and a cluster of its own.
 pub(crate) struct World {
     pub(crate) test: TestDatabase,
-    _simulator: Simulator,
+    pub(crate) simulator: Simulator,
     pub(crate) tenants: Tenants,
     pub(crate) kim: Caller,
 }
@@ -46,12 +46,7 @@ impl World {
             })),
             leadership: watch::channel(Leadership::default()).1,
         };
-        Self {
-            test,
-            _simulator: simulator,
-            tenants,
-            kim: caller("kim", Role::Admin, Scope::Region),
-        }
+        Self { test, simulator, tenants, kim: caller("kim", Role::Admin, Scope::Region) }
     }
 
     /// A tenant of ten business seats, in this state.
@@ -206,8 +201,7 @@ async fn bad_input_names_its_field_and_changes_nothing() {
     let (tenants, kim) = (&world.tenants, &world.kim);
     let name = world.tenant("acme", "active", "").await;
     let before = world.get(&name).await;
-    for ttl in [seconds(0), seconds(59), seconds(-60), seconds(90 * 86_400 + 1), seconds(i64::MAX)]
-    {
+    for ttl in [seconds(0), seconds(-60), seconds(90 * 86_400 + 1), seconds(i64::MAX)] {
         assert_eq!(
             field(tenants.cordon(kim, request!(CordonTenantRequest, &name, ttl: ttl)).await),
             "ttl"

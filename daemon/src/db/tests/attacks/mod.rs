@@ -54,6 +54,10 @@ impl World {
                 "INSERT INTO approvals (tenant_uid, approval_id, method, request_sha256, target, summary,
                                         reason, least_role, requester, expire_time)
                      VALUES ($1, $1, 'method', '', 'tenants/' || $2, '', '', 'admin', $2, now())",
+                "INSERT INTO bulk_operations (operation_id, kind, target, request, reason, actor, role, serial)
+                     VALUES ($1, 'tenant.cordon', 'tenants/-', '', $2, $2, '', '')",
+                "INSERT INTO bulk_items (tenant_uid, operation_id, ordinal, target)
+                     VALUES ($1, $1, 1, 'tenants/' || $2)",
             ] {
                 sqlx::query(statement)
                     .bind(tenant.0)
