@@ -10,7 +10,6 @@
 )]
 
 mod machine;
-#[allow(dead_code, reason = "what was asked is of interest to others")]
 mod region;
 
 use machine::{Machine, Run, golden};
@@ -48,14 +47,14 @@ fn steady(text: &str) -> String {
     let mut next = parts.next().unwrap().to_owned();
     for part in parts {
         // `27000d left` of an approval.
-        let left = part.find(" left").filter(|at| part[..*at].chars().all(|c| c.is_alphanumeric()));
+        let left = part.find(" left").filter(|at| part[..*at].chars().all(char::is_alphanumeric));
         next += "; ";
         next += &left.map_or_else(|| part.to_owned(), |at| format!("…{}", &part[at..]));
     }
     next
 }
 
-fn entry(time: &str, actor: &str, method: &str, decision: &str, more: Value) -> Value {
+fn entry(time: &str, actor: &str, method: &str, decision: &str, more: &Value) -> Value {
     let mut entry = json!({
         "time": time, "actor": actor, "phase": "AUDIT_PHASE_OUTCOME", "count": 1,
         "method": method, "decision": format!("AUDIT_DECISION_{decision}"),
@@ -75,7 +74,7 @@ fn changes(method: &str, request: &Value) -> Answer {
             "streamspaced",
             "streamspaced/EndQuotaOverride",
             "SUCCEEDED",
-            json!({
+            &json!({
                 "summary": "cpu 120 → 80", "incident": "INC-7",
                 "reason": "its time is over; kim had set it for: INC-7"
             }),
@@ -85,7 +84,7 @@ fn changes(method: &str, request: &Value) -> Answer {
             "kim",
             set,
             "SUCCEEDED",
-            json!({
+            &json!({
                 "summary": "cpu 80 → 120 until 2026-05-02T08:00:00Z", "incident": "INC-7",
                 "reason": "INC-7"
             }),
@@ -96,7 +95,7 @@ fn changes(method: &str, request: &Value) -> Answer {
             "statusMessage": "needs role operator", "count": 190,
             "reason": format!("\u{1b}[2J{}", "x".repeat(4000))
         });
-        entries.push(entry("2026-05-01T19:00:00Z", "eve", set, "DENIED", hostile));
+        entries.push(entry("2026-05-01T19:00:00Z", "eve", set, "DENIED", &hostile));
     }
     Answer::Is(json!({ "entries": entries }))
 }

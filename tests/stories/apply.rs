@@ -134,7 +134,8 @@ fn what_is_applied_twice_changes_nothing_the_second_time() {
 
         let all = ["plans/studio", "tenants/acme-corp", "tenants/beta-inc", "quotas/acme-corp"];
         let told = |word: &[&str]| -> String {
-            all.iter().zip(word).map(|(name, word)| format!("{name} {word}\n")).collect()
+            let lines = all.iter().zip(word).map(|(name, word)| [name, " ", word, "\n"].concat());
+            lines.collect()
         };
         let wait = [&apply[..], &["--wait"]].concat();
         let first = ssctl.ok(&wait).await;
@@ -220,7 +221,8 @@ fn hostile_files_are_refused_with_their_place_and_change_nothing() {
         let ssctl = region.admin();
         let mut bomb = String::from("kind: Tenant\nname: a\nspec:\n  labels:\n    a: &a [x, x]\n");
         for (name, of) in ('b'..='z').zip('a'..='y') {
-            bomb += &format!("    {name}: &{name} [*{of}, *{of}, *{of}, *{of}]\n");
+            let line = format!("    {name}: &{name} [*{of}, *{of}, *{of}, *{of}]\n");
+            bomb.push_str(&line);
         }
         let spec = |spec: &str| format!("kind: Tenant\nname: acme\nspec:\n  {spec}\n");
         let cases: Vec<(&str, Vec<u8>, &str)> = vec![
@@ -434,8 +436,8 @@ fn a_killed_apply_is_repeated_and_nothing_is_double() {
     story(async {
         let region = Region::start().await;
         let ssctl = region.admin();
-        let all: String =
-            (0..MANY).map(|number| format!("---\n{}", tenant(&format!("many-{number}")))).collect();
+        let documents: Vec<_> = (0..MANY).map(|number| tenant(&format!("many-{number}"))).collect();
+        let all = documents.join("---\n");
         let files = Files::new(&[("all.yaml", &all)]);
         let apply = ["apply", "-f", files.path(), "--set", "many"];
         let running = ssctl.start(&apply);

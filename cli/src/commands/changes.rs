@@ -96,12 +96,16 @@ fn filter(args: &Args) -> String {
     } else {
         r#"phase = "outcome" AND (decision = "succeeded" OR decision = "unknown")"#.to_owned()
     };
-    filter += &format!(" AND method != {}", quoted(RENEWAL));
+    let mut and = |term: &str| {
+        filter.push_str(" AND ");
+        filter.push_str(term);
+    };
+    and(&format!("method != {}", quoted(RENEWAL)));
     if let Some(actor) = &args.actor {
-        filter += &format!(" AND actor = {}", quoted(actor));
+        and(&format!("actor = {}", quoted(actor)));
     }
     if let Some(incident) = &args.incident {
-        filter += &format!(" AND incident = {}", quoted(incident.name()));
+        and(&format!("incident = {}", quoted(incident.name())));
     }
     let names: Vec<_> = args
         .names
@@ -112,7 +116,7 @@ fn filter(args: &Args) -> String {
         })
         .collect();
     if !names.is_empty() {
-        filter += &format!(" AND ({})", names.join(" OR "));
+        and(&format!("({})", names.join(" OR ")));
     }
     filter
 }
@@ -166,7 +170,8 @@ fn what(entry: &AuditEntry) -> String {
     let singular = kind.strip_suffix('s').unwrap_or(kind).to_ascii_lowercase();
     // `lock operator ada`, and `enrol ada`, but `set quota of acme-corp`.
     let mut last = verb.split(' ').rev();
-    let named = last.next().is_some_and(|last| singular.ends_with(last)) || last.next().is_none();
+    let of_its_kind = last.next().is_some_and(|last| singular.ends_with(last));
+    let named = of_its_kind || last.next().is_none();
     match name {
         "" => verb,
         name if named => format!("{verb} {name}"),

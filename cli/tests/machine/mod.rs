@@ -64,12 +64,13 @@ impl Machine {
         let mut text = format!("current = \"{}\"\n", contexts.first().unwrap().0);
         for (name, endpoint) in contexts {
             let keys = self.home.path().join("none.toml");
-            text += &format!(
+            let context = format!(
                 "[contexts.{name}]\nendpoint = \"{endpoint}\"\nregion = \"{name}\"\n\
                  authorities = \"\"\"{authority}\"\"\"\n\
                  credential = {{ store = \"file\", path = \"{}\" }}\n",
                 keys.display()
             );
+            text += &context;
         }
         self.file("streamspace/contexts.toml", &text);
     }

@@ -186,7 +186,7 @@ impl Desk {
         self.incidents.lock().unwrap().push(incident);
         let body = request.into_body().collect().await.unwrap().to_bytes();
         // One byte whether it is compressed, four for the length.
-        let message = DynamicMessage::decode(method.input(), &body[5..]).unwrap();
+        let message = DynamicMessage::decode(method.input(), body.get(5..).unwrap()).unwrap();
         let asked = message
             .serialize_with_options(serde_json::value::Serializer, &SerializeOptions::new())
             .unwrap();

@@ -298,8 +298,8 @@ impl Shared {
         // What failed changed nothing.
         if outcome.ending != Ending::Failed {
             let told = response.extensions().get::<AuditedSummary>().map(|told| told.0.clone());
-            let noted = || notes.as_ref().map(CallNotes::summary).unwrap_or_default();
-            outcome.summary = told.unwrap_or_else(noted);
+            let by_handler = || notes.as_ref().map(CallNotes::summary).unwrap_or_default();
+            outcome.summary = told.unwrap_or_else(by_handler);
         }
         let approvals = notes.map(|notes| notes.approvals()).unwrap_or_default();
         // What failed was rolled back, and its approval is unused.

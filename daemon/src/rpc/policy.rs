@@ -271,14 +271,9 @@ impl Policy {
         if let Err(status) = &incident {
             return Err(status.clone());
         }
-        if rule.mutates
-            && caller.is_none()
-            && !self.of_anyone.count(peer_key(peer.addr.ip()), Instant::now())
-        {
-            let text = "too many calls from this address: wait a minute";
-            let metadata = [("rule", RATE_RULE)];
-            let status = status(Code::ResourceExhausted, "TOO_MANY_CALLS", text, &metadata);
-            return Err(deny(record(RATE_RULE), status));
+        if rule.mutates && caller.is_none() {
+            let counted = self.require_patience(peer.addr.ip());
+            counted.map_err(|status| deny(record(RATE_RULE), status))?;
         }
 
         let mut admission = Admission::Read;
@@ -321,6 +316,16 @@ impl Policy {
         let guard = identity.filter(|_| method.streams);
         let guard = guard.map(|identity| Guard { identity, ruled: Arc::clone(ruled) });
         Ok(Admitted { request, guard })
+    }
+
+    /// Refuses an address whose callers prove nothing and change too much.
+    fn require_patience(&self, address: IpAddr) -> Result<(), Status> {
+        if self.of_anyone.count(peer_key(address), Instant::now()) {
+            return Ok(());
+        }
+        let text = "too many calls from this address: wait a minute";
+        let metadata = [("rule", RATE_RULE)];
+        Err(status(Code::ResourceExhausted, "TOO_MANY_CALLS", text, &metadata))
     }
 
     /// Refuses until it is known who was revoked or locked. What is in memory may be told

@@ -11,7 +11,7 @@ use uuid::Uuid;
 /// The header that tells a caller the id of its call.
 pub const CALL_ID: HeaderName = HeaderName::from_static("streamspace-call-id");
 /// The header that tells a caller the version of the daemon.
-pub const VERSION: HeaderName = HeaderName::from_static("streamspace-version");
+pub(super) const VERSION: HeaderName = HeaderName::from_static("streamspace-version");
 
 /// A status with a word for programs and what belongs to it.
 pub(crate) fn status(

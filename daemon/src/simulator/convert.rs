@@ -190,6 +190,7 @@ mod tests {
         v1::Fault { kind: kind.into(), ..v1::Fault::default() }
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "the fields of messages are options")]
     fn seconds(seconds: i64) -> Option<prost_types::Duration> {
         Some(prost_types::Duration { seconds, nanos: 0 })
     }

@@ -129,8 +129,8 @@ pub(super) fn report(told: &Told, now: Timestamp) -> Report {
     let leader = told.region.leader.as_ref();
     Report {
         region: told.region.name.clone(),
-        needs: bounded(needs),
-        notes: bounded(notes),
+        needs: bounded(&needs),
+        notes: bounded(&notes),
         tenants: tenants.map(|tenants| states(tenants)),
         leader: leader.map(|leader| leader.replica.clone()).unwrap_or_default(),
         role: who.map(|who| who.role_name.clone()).unwrap_or_default(),
@@ -140,10 +140,10 @@ pub(super) fn report(told: &Told, now: Timestamp) -> Report {
 }
 
 /// A screen has no room for a hundred of a kind: the first ones, and how many more.
-fn bounded(findings: Vec<Finding>) -> Vec<Finding> {
+fn bounded(findings: &[Finding]) -> Vec<Finding> {
     let mut kept: Vec<Finding> = Vec::new();
     let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
-    for finding in &findings {
+    for finding in findings {
         let count = counts.entry(finding.kind).or_default();
         *count += 1;
         if *count <= EACH {

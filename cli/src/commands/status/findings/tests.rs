@@ -11,6 +11,7 @@ fn now() -> Timestamp {
     "2026-05-01T12:00:00Z".parse().unwrap()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the fields of messages are options")]
 fn after(seconds: i64) -> Option<prost_types::Timestamp> {
     Some(prost_types::Timestamp { seconds: now().as_second() + seconds, nanos: 0 })
 }
