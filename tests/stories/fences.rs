@@ -269,7 +269,6 @@ fn a_leader_whose_term_has_passed_changes_nothing() {
 fn what_the_fences_read_is_changed_by_those_who_may_change_the_fences() {
     story(async {
         let region = Region::start().await;
-        let term = highest_term(&region).await;
         let patch = PatchParams::default();
         let mallory = control(&region, somebody(&region).await);
         // The mark of the database is made when the first term begins.
@@ -279,6 +278,12 @@ fn what_the_fences_read_is_changed_by_those_who_may_change_the_fences() {
             holds(live.is_some(), || "it is not".to_owned())
         })
         .await;
+        until("a term has begun", async || {
+            let term = highest_term(&region).await;
+            holds(term > 0, || format!("the term is {term}"))
+        })
+        .await;
+        let term = highest_term(&region).await;
         // The API server takes a policy up a moment after it was made.
         let dry = PatchParams { dry_run: true, ..PatchParams::default() };
         until("the API server knows the policy", async || {
