@@ -1,7 +1,11 @@
 use std::collections::BTreeMap as Map;
 
+use jiff::SignedDuration;
 use streamspace_client::Refusal;
-use streamspace_proto::v1::{Breaker, Component, Cordon, Leader, OperationError, QuotaOverride};
+use streamspace_proto::v1::{
+    Approval, BreakGlassGrant, Breaker, Certificate, Component, Condition, ConditionStatus, Cordon,
+    Health, Leader, Operation, OperationError, OperatorLock, QuotaOverride, Region, TenantState,
+};
 use tonic::Code;
 
 use super::*;
