@@ -21,6 +21,10 @@ use streamspaced::{
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+/// Lists and caches are many small pieces, made and dropped by several threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The StreamSpace control-plane daemon of one region.
 #[derive(Parser)]
 #[command(name = "streamspaced", version, about, propagate_version = true)]

@@ -9,7 +9,7 @@ use streamspace_proto::v1::{
     Approval, BreakGlassGrant, Certificate, GetRegionRequest, ListApprovalsRequest,
     ListBreakGlassGrantsRequest, ListCertificatesRequest, ListOperationsRequest,
     ListOperatorLocksRequest, ListTenantsRequest, Operation, OperatorLock, Region, Tenant,
-    WhoAmIResponse,
+    TenantView, WhoAmIResponse,
 };
 
 use super::whoami;
@@ -88,7 +88,8 @@ async fn ask(connection: &Connection, within: Option<prost_types::Duration>) -> 
     let who = async { Ok(whoami::ask(connection).await?) };
     let tenants = async {
         list!(connection, None, tenants.list_tenants, ListTenantsRequest {
-            filter: String::new(), order_by: String::new(), show_deleted: false
+            filter: String::new(), order_by: String::new(), show_deleted: false,
+            view: TenantView::Basic.into()
         } => tenants)
     };
     let approvals = async {

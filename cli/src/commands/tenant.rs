@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use streamspace_client::{ClientError, Connection};
 use streamspace_proto::v1::{
-    GetTenantRequest, ListTenantObjectsRequest, ListTenantsRequest, Tenant,
+    GetTenantRequest, ListTenantObjectsRequest, ListTenantsRequest, Tenant, TenantView,
 };
 
 use crate::{
@@ -130,15 +130,22 @@ pub(crate) async fn run(shell: &Shell, command: Command) -> Outcome {
 
 async fn all(shell: &Shell, args: ListCommand) -> Outcome {
     let filter = filter(&args.list.filter, &args.labels);
-    let limit = args.list.limit;
+    let (limit, view) = (args.list.limit, view(shell));
     let tenants = shell.read(async |connection| {
         list!(connection, limit, tenants.list_tenants, ListTenantsRequest {
             filter: filter.clone(),
             order_by: args.sort.clone(),
-            show_deleted: args.deleted
+            show_deleted: args.deleted,
+            view: view
         } => tenants)
     });
     tenants.await?.print_all(shell)
+}
+
+/// How much of each tenant the output shows.
+fn view(shell: &Shell) -> i32 {
+    let view = if shell.format().is_data() { TenantView::Full } else { TenantView::Basic };
+    view.into()
 }
 
 /// The expression of `--filter` and each `-l` as one.

@@ -6,7 +6,7 @@ use streamspace_client::Connection;
 use streamspace_proto::v1::{
     ListApprovalsRequest, ListBreakGlassGrantsRequest, ListCertificatesRequest,
     ListEnrolmentTokensRequest, ListFaultsRequest, ListOperationsRequest, ListOperatorLocksRequest,
-    ListPlansRequest, ListTenantsRequest,
+    ListPlansRequest, ListTenantsRequest, TenantView,
 };
 use tonic::Status;
 
@@ -165,7 +165,8 @@ pub(super) fn about_line(text: &str) -> String {
 type Page = (Vec<(String, String)>, String);
 
 async fn tenants(connection: &Connection, filter: String) -> Result<Page, Status> {
-    let request = ListTenantsRequest { page_size: PAGE, filter, ..Default::default() };
+    let view = TenantView::Basic.into();
+    let request = ListTenantsRequest { page_size: PAGE, filter, view, ..Default::default() };
     let reply = connection.tenants().list_tenants(request).await?.into_inner();
     let names = reply.tenants.into_iter().map(|tenant| {
         let state = word("TENANT_STATE_", tenant.state().as_str_name());

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use sqlx::PgPool;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -49,6 +50,21 @@ pub async fn run(log: Arc<AuditLog>, stop: CancellationToken) {
         let written = stop.run_until_cancelled(timeout(POLL, log.written.notified())).await;
         if matches!(written, Some(Ok(()))) {
             let _ = stop.run_until_cancelled(tokio::time::sleep(GATHER)).await;
+        }
+    }
+}
+
+/// Gives positions to what is written by now, so that a reader finds what was answered
+/// before it asked, by whichever replica. A database that takes no writes is read as it is.
+pub(super) async fn catch_up(pool: &PgPool) {
+    loop {
+        match store::sequence(pool, false).await {
+            Ok(count) if count >= FULL => {}
+            Ok(_) => return,
+            Err(error) => {
+                tracing::debug!(%error, "the audit log is read without its last entries");
+                return;
+            }
         }
     }
 }

@@ -10,7 +10,10 @@ use streamspace_proto::v1::{
 };
 use tonic::{Request, Response, Status};
 
-use super::store::{self, Range, Span};
+use super::{
+    sequencer,
+    store::{self, Range, Span},
+};
 use crate::{
     db::Database,
     rpc::{RpcError, RpcResult, listing::page_size},
@@ -53,7 +56,10 @@ impl Audit {
         let mut response = ListAuditEntriesResponse::default();
         let range = match place(&request.page_token, &query)? {
             Some(range) => Some(range),
-            None => store::positions(pool, span).await?,
+            None => {
+                sequencer::catch_up(pool).await;
+                store::positions(pool, span).await?
+            }
         };
         let Some(mut range) = range else { return Ok(response) };
         let mut looked_at = 0;

@@ -55,8 +55,8 @@ async fn list(
     service.list_audit_entries(Request::new(request)).await.map(tonic::Response::into_inner)
 }
 
-async fn sequenced(test: &TestDatabase) -> Vec<AuditEntry> {
-    while store::sequence(test.database().operator(), false).await.unwrap() > 0 {}
+/// The list, which holds all that is committed.
+async fn listed(test: &TestDatabase) -> Vec<AuditEntry> {
     list(test, ListAuditEntriesRequest { page_size: 1000, ..Default::default() })
         .await
         .unwrap()
@@ -98,7 +98,7 @@ async fn an_entry_comes_back_as_it_was_written() {
         summary: String::new(),
     };
     log.outcome(&record, &failed).await.unwrap();
-    let entries = sequenced(&test).await;
+    let entries = listed(&test).await;
     let [outcome, intent] = entries.as_slice() else { panic!("{entries:?}") };
     assert_eq!((intent.position, outcome.position), (1, 2));
     assert_eq!((intent.phase(), intent.decision()), (AuditPhase::Intent, AuditDecision::Allowed));
@@ -133,7 +133,7 @@ async fn a_repeated_outcome_is_one() {
     for _ in 0..3 {
         log.outcome(&record, &succeeded()).await.unwrap();
     }
-    assert_eq!(sequenced(&test).await.len(), 2);
+    assert_eq!(listed(&test).await.len(), 2);
 }
 
 #[tokio::test]
@@ -210,9 +210,9 @@ async fn an_entry_gets_its_position_after_its_commit() {
     .await
     .unwrap();
     log.intent(&record("tenants/quick")).await.unwrap();
-    assert_eq!(sequenced(&test).await.len(), 1);
+    assert_eq!(listed(&test).await.len(), 1);
     slow.commit().await.unwrap();
-    let entries = sequenced(&test).await;
+    let entries = listed(&test).await;
     assert_eq!((entries[0].position, entries[0].actor.as_str()), (2, "slow"));
 }
 
@@ -235,7 +235,7 @@ async fn what_a_crash_took_is_unknown_and_what_is_under_way_is_left_alone() {
     let mut sweep = Sweep::default();
     assert_eq!(sweep.pass(&sweeper).await.unwrap(), 1);
     assert_eq!(sweep.pass(&sweeper).await.unwrap(), 0, "nothing twice");
-    let entries = sequenced(&test).await;
+    let entries = listed(&test).await;
     let unknown: Vec<_> =
         entries.iter().filter(|e| e.decision() == AuditDecision::Unknown).collect();
     assert_eq!(unknown.len(), 1);
@@ -251,7 +251,7 @@ async fn what_a_crash_took_is_unknown_and_what_is_under_way_is_left_alone() {
     assert_eq!(sweep.pass(&sweeper).await.unwrap(), 1);
     // Its late outcome changes nothing any more, and is no failure.
     alive.outcome(&running, &succeeded()).await.unwrap();
-    let entries = sequenced(&test).await;
+    let entries = listed(&test).await;
     let outcomes = entries.iter().filter(|e| e.call_id == running.call_id.to_string());
     assert_eq!(outcomes.count(), 2, "one intent and one outcome");
 }
@@ -267,7 +267,7 @@ async fn a_replica_closes_what_its_earlier_life_left_and_not_what_it_does_now() 
     reborn.intent(&current).await.unwrap();
     assert_eq!(Sweep::default().pass(&reborn).await.unwrap(), 1);
     reborn.outcome(&current, &succeeded()).await.unwrap();
-    let entries = sequenced(&test).await;
+    let entries = listed(&test).await;
     let ending = |record: &AuditRecord| {
         let id = record.call_id.to_string();
         let ending = entries.iter().find(|e| e.call_id == id && e.phase() == AuditPhase::Outcome);
@@ -288,7 +288,7 @@ async fn denials_are_written_and_a_flood_is_one_entry() {
     }
     stop.cancel();
     writer.await.unwrap();
-    let entries = sequenced(&test).await;
+    let entries = listed(&test).await;
     assert!(entries.len() <= 22, "{}", entries.len());
     assert!(entries.iter().all(|e| e.phase() == AuditPhase::Denial && e.status_code == 7));
     assert_eq!(entries.iter().map(|e| e.count).sum::<i32>(), 500, "and none is lost");
@@ -304,7 +304,7 @@ async fn pages_join_and_filters_choose() {
         log.intent(&record).await.unwrap();
         log.outcome(&record, &succeeded()).await.unwrap();
     }
-    let whole = sequenced(&test).await;
+    let whole = listed(&test).await;
     assert_eq!(whole.len(), 50);
 
     let filter = r#"actor = "grace" AND phase = "outcome""#;
@@ -492,7 +492,7 @@ async fn what_the_daemon_does_again_is_not_called_unknown() {
     let mut sweep = Sweep::default();
     assert_eq!(sweep.pass(&log).await.unwrap(), 1);
     assert_eq!(sweep.pass(&log).await.unwrap(), 0, "the other is done again");
-    let entries = sequenced(&test).await;
+    let entries = listed(&test).await;
     let outcomes: Vec<_> =
         entries.iter().filter(|entry| entry.phase() == AuditPhase::Outcome).collect();
     assert_eq!(outcomes.len(), 1);

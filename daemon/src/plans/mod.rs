@@ -9,4 +9,4 @@ mod tests;
 
 pub use convert::quota_to_proto;
 pub(crate) use store::joined_plan_columns;
-pub use store::{PlanRecord, current, joined, list};
+pub use store::{Joined, PlanRecord, current, list};

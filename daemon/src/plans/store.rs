@@ -1,5 +1,7 @@
 //! Plans in the database.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use sqlx::{FromRow, PgConnection, Row, postgres::PgRow};
 use streamspace_core::{
@@ -25,12 +27,26 @@ impl FromRow<'_, PgRow> for PlanRecord {
     }
 }
 
-/// The plan of a row whose statement has `joined_plan_columns!`.
-pub fn joined(row: &PgRow) -> Result<Plan, sqlx::Error> {
-    read(row, "plan_version", "p_")
+/// The plans of rows whose statement has `joined_plan_columns!`, each version read once.
+#[derive(Debug, Default)]
+pub struct Joined(Vec<Arc<Plan>>);
+
+impl Joined {
+    /// The plan of a row.
+    pub fn of(&mut self, row: &PgRow) -> Result<Arc<Plan>, sqlx::Error> {
+        let id: &str = row.try_get("plan_id")?;
+        let version: i32 = row.try_get("plan_version")?;
+        let known = self.0.iter().find(|plan| plan.version == version && plan.id.as_str() == id);
+        if let Some(plan) = known {
+            return Ok(Arc::clone(plan));
+        }
+        let plan = Arc::new(read(row, "plan_version", "p_")?);
+        self.0.push(Arc::clone(&plan));
+        Ok(plan)
+    }
 }
 
-/// The columns of `plans AS p` that [`joined`] reads, beside the `plan_id` and the
+/// The columns of `plans AS p` that [`Joined`] reads, beside the `plan_id` and the
 /// `plan_version` of the row that they are joined to.
 macro_rules! joined_plan_columns {
     () => {

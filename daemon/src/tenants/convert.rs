@@ -24,38 +24,44 @@ pub fn etag(tenant: &TenantRecord) -> String {
 
 /// A tenant as the contract shows it.
 pub fn to_proto(tenant: &TenantRecord) -> v1::Tenant {
-    let spec = &tenant.spec;
+    into_proto(tenant.clone())
+}
+
+/// The same of a tenant that is needed no more, as in a list.
+pub(super) fn into_proto(tenant: TenantRecord) -> v1::Tenant {
+    let (etag, quota) = (etag(&tenant), tenant.quota());
+    let spec = tenant.spec;
     v1::Tenant {
         name: spec.id.to_name(),
         uid: tenant.uid.0.to_string(),
-        display_name: spec.display_name.clone(),
+        display_name: spec.display_name,
         plan: spec.plan.to_name(),
         plan_version: tenant.plan_version,
         seats: spec.seats,
         home_region: spec.home_region.to_name(),
         allowed_regions: spec.allowed_regions.iter().map(RegionId::to_name).collect(),
-        billing_account: spec.billing_account.clone(),
-        admin_subjects: spec.admin_subjects.iter().map(subject).collect(),
+        billing_account: spec.billing_account,
+        admin_subjects: spec.admin_subjects.into_iter().map(subject).collect(),
         isolation: v1::Isolation::Namespace.into(),
-        labels: spec.labels.clone().into_iter().collect(),
+        labels: spec.labels.into_iter().collect(),
         protected: spec.protected,
         state: state(tenant.state).into(),
-        conditions: tenant.conditions.iter().map(condition).collect(),
-        namespace: tenant.namespace.clone(),
+        conditions: tenant.conditions.into_iter().map(condition).collect(),
+        namespace: tenant.namespace,
         generation: tenant.generation,
         observed_generation: tenant.observed_generation,
-        etag: etag(tenant),
+        etag,
         create_time: timestamp(tenant.create_time),
         update_time: timestamp(tenant.update_time),
-        quota: Some(plans::quota_to_proto(&tenant.quota())),
+        quota: Some(plans::quota_to_proto(&quota)),
         quota_overrides: tenant.overrides.iter().map(quota_override).collect(),
-        pause: tenant.pause.as_ref().map(|pause| v1::Pause {
+        pause: tenant.pause.map(|pause| v1::Pause {
             expire_time: timestamp(pause.until),
-            reason: pause.reason.clone(),
-            actor: pause.actor.clone(),
+            reason: pause.reason,
+            actor: pause.actor,
         }),
         cordon_expire_time: tenant.cordon_until.and_then(timestamp),
-        cordon_reason: tenant.cordon_reason.clone(),
+        cordon_reason: tenant.cordon_reason,
         archive_time: tenant.archive_time.and_then(timestamp),
         retention_end_time: tenant.purge_after.and_then(timestamp),
         adopt: tenant.adopt,
@@ -89,25 +95,25 @@ pub fn change(tenant: &TenantRecord, change: ChangeType, actor: &str) -> NewChan
     }
 }
 
-fn subject(subject: &Subject) -> v1::Subject {
+fn subject(subject: Subject) -> v1::Subject {
     let kind = match subject.kind {
         SubjectKind::User => v1::SubjectKind::User,
         SubjectKind::Group => v1::SubjectKind::Group,
     };
-    v1::Subject { kind: kind.into(), name: subject.name.clone() }
+    v1::Subject { kind: kind.into(), name: subject.name }
 }
 
-fn condition(condition: &Condition) -> v1::Condition {
+fn condition(condition: Condition) -> v1::Condition {
     let status = match condition.status {
         ConditionStatus::True => v1::ConditionStatus::True,
         ConditionStatus::False => v1::ConditionStatus::False,
         ConditionStatus::Unknown => v1::ConditionStatus::Unknown,
     };
     v1::Condition {
-        r#type: condition.type_.clone(),
+        r#type: condition.type_,
         status: status.into(),
-        reason: condition.reason.clone(),
-        message: condition.message.clone(),
+        reason: condition.reason,
+        message: condition.message,
         observed_generation: condition.observed_generation,
         last_transition_time: timestamp(condition.last_transition_time),
     }

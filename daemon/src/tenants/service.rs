@@ -80,13 +80,18 @@ impl Tenants {
         let paging = Paging { size: request.page_size, token: &request.page_token, query };
 
         let mut tx = self.db.begin(&caller.scope).await?;
-        let mut tenants = store::list(&mut tx, request.show_deleted).await?;
+        let mut tenants = match request.view() {
+            v1::TenantView::Basic => store::list_basic(&mut tx, request.show_deleted).await?,
+            v1::TenantView::Full | v1::TenantView::Unspecified => {
+                store::list(&mut tx, request.show_deleted).await?
+            }
+        };
         drop(tx);
         tenants.retain(|tenant| filter.matches(tenant));
         tenants.sort_by(|a, b| order.compare(a, b));
         let total_size = i32::try_from(tenants.len()).unwrap_or(i32::MAX);
         let (page, next_page_token) = paging.cut(tenants, |tenant| tenant.uid.0.to_string())?;
-        let tenants = page.iter().map(convert::to_proto).collect();
+        let tenants = page.into_iter().map(convert::into_proto).collect();
         Ok(v1::ListTenantsResponse { tenants, next_page_token, total_size })
     }
 }

@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use serde::Deserialize;
 use sqlx::{FromRow, PgConnection, Row, postgres::PgRow, types::Json};
@@ -146,6 +147,13 @@ impl StoredOverride {
 
 impl FromRow<'_, PgRow> for TenantRecord {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Self::read(row, &mut plans::Joined::default())
+    }
+}
+
+impl TenantRecord {
+    /// Reads one of several rows, which share their plans.
+    fn read(row: &PgRow, plans: &mut plans::Joined) -> Result<Self, sqlx::Error> {
         let text = |column: &str| row.try_get::<String, _>(column);
         let state = |word: &str| stored(TenantState::parse(word).ok_or("unknown tenant state"));
         let time = |column: &str| {
@@ -188,7 +196,7 @@ impl FromRow<'_, PgRow> for TenantRecord {
                 protected: row.try_get("protected")?,
             },
             plan_version: row.try_get("plan_version")?,
-            plan: Arc::new(plans::joined(row)?),
+            plan: plans.of(row)?,
             overrides: overrides.into_iter().map(StoredOverride::read).collect::<Result<_, _>>()?,
             namespace: text("namespace")?,
             adopt: row.try_get("adopt")?,
@@ -215,16 +223,22 @@ fn stored<T, E: std::fmt::Display>(parsed: Result<T, E>) -> Result<T, sqlx::Erro
 }
 
 /// `SELECT` over tenants with their plan versions and live overrides, with the given
-/// rest of the statement. The plan's columns are those that [`plans::joined`] reads.
+/// rest of the statement; an expression before it says which conditions. The plan's
+/// columns are those that [`plans::Joined`] reads.
 macro_rules! select_tenants {
     ($rest:literal) => {
+        select_tenants!("t.conditions", $rest)
+    };
+    ($conditions:literal, $rest:literal) => {
         concat!(
             "SELECT t.tenant_uid, t.tenant_id, t.namespace, t.display_name, t.plan_id, \
              t.plan_version, t.seats, t.home_region, t.allowed_regions, t.billing_account, \
-             t.admin_subjects, t.labels, t.protected, t.state, t.conditions, t.generation, \
-             t.observed_generation, t.create_time, t.update_time, t.adopt, t.prior_state, \
+             t.admin_subjects, t.labels, t.protected, t.state, t.generation, t.observed_generation, \
+             t.create_time, t.update_time, t.adopt, t.prior_state, \
              t.resume_state, t.cordon_until, t.cordon_reason, t.pause_until, t.pause_reason, t.pause_actor, \
              t.archive_time, t.purge_after, ",
+            $conditions,
+            " AS conditions, ",
             $crate::plans::joined_plan_columns!(),
             ", (SELECT coalesce(json_agg(json_build_object('id', o.override_id, \
                  'resource', o.resource, 'amount', o.amount, 'reason', o.reason, \
@@ -294,9 +308,35 @@ pub async fn list(
     connection: &mut PgConnection,
     with_gone: bool,
 ) -> Result<Vec<TenantRecord>, DbError> {
-    let statement =
-        select_tenants!("WHERE $1 OR t.state <> 'gone' ORDER BY t.tenant_id, t.tenant_uid");
-    Ok(sqlx::query_as(statement).bind(with_gone).fetch_all(connection).await?)
+    read_all(connection, select_tenants!("WHERE $1 OR t.state <> 'gone'"), with_gone).await
+}
+
+/// The same without the conditions that hold.
+pub(super) async fn list_basic(
+    connection: &mut PgConnection,
+    with_gone: bool,
+) -> Result<Vec<TenantRecord>, DbError> {
+    let statement = select_tenants!(
+        "jsonb_path_query_array(t.conditions, '$[*] ? (@.status != \"True\")')",
+        "WHERE $1 OR t.state <> 'gone'"
+    );
+    read_all(connection, statement, with_gone).await
+}
+
+async fn read_all(
+    connection: &mut PgConnection,
+    statement: &'static str,
+    with_gone: bool,
+) -> Result<Vec<TenantRecord>, DbError> {
+    let mut rows = sqlx::query(statement).bind(with_gone).fetch(connection);
+    let mut plans = plans::Joined::default();
+    let mut tenants = Vec::new();
+    // Unsorted rows are read while the database makes the next.
+    while let Some(row) = rows.try_next().await? {
+        tenants.push(TenantRecord::read(&row, &mut plans)?);
+    }
+    tenants.sort_by(|a, b| (a.spec.id.as_str(), a.uid.0).cmp(&(b.spec.id.as_str(), b.uid.0)));
+    Ok(tenants)
 }
 
 /// What time it is for the database, whose clock all replicas share.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use streamspace_client::{ClientError, Connection};
 use streamspace_proto::{
     json::to_value,
-    v1::{ArchiveTenantRequest, ListTenantsRequest, Tenant, TenantState},
+    v1::{ArchiveTenantRequest, ListTenantsRequest, Tenant, TenantState, TenantView},
 };
 
 use super::{
@@ -40,7 +40,8 @@ pub(super) async fn leaving(
     let of_set = list!(connection, None, tenants.list_tenants, ListTenantsRequest {
         filter: filter.clone(),
         order_by: String::new(),
-        show_deleted: false
+        show_deleted: false,
+        view: TenantView::Basic.into()
     } => tenants)?;
     let stays: BTreeSet<&str> = documents
         .iter()

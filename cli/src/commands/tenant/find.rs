@@ -20,14 +20,15 @@ pub(crate) struct Args {
 
 /// Asks all contexts, or those that are named, and says where the tenant is.
 pub(crate) async fn run(shell: &Shell, args: &Args) -> Outcome {
-    let filter = expression(&args.wanted);
+    let (filter, view) = (expression(&args.wanted), super::view(shell));
     let everywhere = shell.everywhere();
     let tenants = everywhere
         .read(async |connection| {
             list!(connection, None, tenants.list_tenants, ListTenantsRequest {
                 filter: filter.clone(),
                 order_by: String::new(),
-                show_deleted: args.deleted
+                show_deleted: args.deleted,
+                view: view
             } => tenants)
         })
         .await?;

@@ -470,3 +470,30 @@ async fn objects_and_proof_are_read_from_the_cluster() {
     assert_eq!(of("no-privileged-pods"), v1::ConditionStatus::Unknown);
     assert_eq!(reason(tenants.prove(kim, "tenants/other").await), "NOT_FOUND");
 }
+
+#[tokio::test]
+async fn a_table_is_told_what_is_wrong_and_not_what_holds() {
+    let world = World::start().await;
+    let condition = |kind: &str, status: &str| {
+        format!(
+            r#"{{"type": "{kind}", "status": "{status}", "reason": "Told", "message": "{kind}",
+                "observedGeneration": 1, "lastTransitionTime": "2026-11-24T00:00:00Z"}}"#
+        )
+    };
+    let conditions = [("Ready", "True"), ("Applied", "False"), ("Counted", "Unknown")];
+    let conditions = conditions.map(|(kind, status)| condition(kind, status)).join(",");
+    world.tenant("acme", "active", &format!(", conditions = '[{conditions}]'")).await;
+    let list = async |view: v1::TenantView| {
+        let request = v1::ListTenantsRequest { view: view.into(), ..Default::default() };
+        world.tenants.list(&world.kim, &request).await.unwrap().tenants.remove(0)
+    };
+    let kinds = |tenant: &v1::Tenant| -> Vec<String> {
+        tenant.conditions.iter().map(|condition| condition.r#type.clone()).collect()
+    };
+    let full = list(v1::TenantView::Full).await;
+    assert_eq!(kinds(&full), ["Ready", "Applied", "Counted"]);
+    assert_eq!(list(v1::TenantView::Unspecified).await, full);
+    let basic = list(v1::TenantView::Basic).await;
+    assert_eq!(kinds(&basic), ["Applied", "Counted"]);
+    assert_eq!(basic, v1::Tenant { conditions: basic.conditions.clone(), ..full });
+}
