@@ -34,6 +34,7 @@ soak: needs-tests ## Run what is long at its whole length: 200 kills, many seeds
 	$(CARGO) build --workspace --bins
 	STREAMSPACE_KILLS=200 $(CARGO) test -p streamspace-tests --test end_to_end -- kills::
 	PROPTEST_CASES=100000 $(CARGO) test --release -p streamspace-core --lib
+	STREAMSPACE_SEEDS=1000000 $(CARGO) test --release -p streamspace-core --lib -- usage::simulation
 
 bench: needs-tests ## Measure, as ratios within one run
 	$(CARGO) run --release -p streamspace-tests --example bench -- $(ARGS)

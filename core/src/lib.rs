@@ -6,6 +6,7 @@
 //! around these modules.
 
 pub mod access;
+pub mod admission;
 pub mod approval;
 pub mod conditions;
 pub mod filter;
@@ -16,7 +17,10 @@ pub mod page;
 pub mod plan;
 pub mod quantity;
 pub mod quota;
+pub mod session;
 pub mod suggest;
+pub mod template;
 pub mod tenant;
 pub mod text;
+pub mod usage;
 pub mod violation;
