@@ -15,7 +15,7 @@ help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: needs ## Build, and start a development region with sample tenants
-	$(CARGO) build -p streamspaced -p ssctl
+	$(CARGO) build --workspace --bins
 	exec $(TARGET)/debug/streamspaced dev $(ARGS)
 
 cluster: needs-cluster ## Run a real kube-apiserver on loopback, to give to `make run`

@@ -54,12 +54,11 @@ impl Audit {
             Query { method: "ListAuditEntries", filter: &asked, order_by: "", show_deleted: false };
         let pool = self.database.operator();
         let mut response = ListAuditEntriesResponse::default();
-        let range = match place(&request.page_token, &query)? {
-            Some(range) => Some(range),
-            None => {
-                sequencer::catch_up(pool).await;
-                store::positions(pool, span).await?
-            }
+        let range = if let Some(range) = place(&request.page_token, &query)? {
+            Some(range)
+        } else {
+            sequencer::catch_up(pool).await;
+            store::positions(pool, span).await?
         };
         let Some(mut range) = range else { return Ok(response) };
         let mut looked_at = 0;
