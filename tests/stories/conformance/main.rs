@@ -57,41 +57,20 @@ fn behaviours() -> Vec<Behaviour> {
     .concat()
 }
 
-/// Runs these at once, each in namespaces of its own, and returns those that failed.
-async fn failing(client: &Client, behaviours: Vec<Behaviour>) -> Vec<Behaviour> {
-    assert!(!behaviours.is_empty());
-    let running: Vec<_> = behaviours
+/// Runs all at once, each in namespaces of its own, and fails with every one that failed.
+async fn check_all(client: &Client) {
+    let running: Vec<_> = behaviours()
         .into_iter()
-        .map(|behaviour| (behaviour, tokio::spawn(support::within((behaviour.1)(client.clone())))))
+        .map(|(name, run)| (name, tokio::spawn(support::within(run(client.clone())))))
         .collect();
+    assert!(!running.is_empty());
     let mut failed = Vec::new();
-    for (behaviour, task) in running {
+    for (name, task) in running {
         if task.await.is_err() {
-            failed.push(behaviour);
+            failed.push(name);
         }
     }
-    failed
-}
-
-fn names(behaviours: &[Behaviour]) -> Vec<&str> {
-    behaviours.iter().map(|(name, _)| *name).collect()
-}
-
-/// Fails with every behaviour that is not so.
-async fn check_all(client: &Client) {
-    let failed = failing(client, behaviours()).await;
-    assert!(failed.is_empty(), "behaves otherwise: {:?}", names(&failed));
-}
-
-/// The same of a real server, which may cut watches and be late where the machine is busy:
-/// what failed among all is asked once more, by itself.
-async fn check_all_of_a_real_server(client: &Client) {
-    let mut failed = Vec::new();
-    for behaviour in failing(client, behaviours()).await {
-        eprintln!("asked once more: {}", behaviour.0);
-        failed.extend(failing(client, vec![behaviour]).await);
-    }
-    assert!(failed.is_empty(), "behaves otherwise: {:?}", names(&failed));
+    assert!(failed.is_empty(), "behaves otherwise: {failed:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,7 +95,7 @@ async fn the_kube_apiserver() {
     let begin = Instant::now();
     let cluster = Cluster::start().await.unwrap();
     let client = cluster.client().await.unwrap();
-    check_all_of_a_real_server(&client).await;
+    check_all(&client).await;
     let mut pair = Pair::new(client.clone());
     pair.awaited += begin.elapsed();
     if std::env::var_os(TIMES).is_some() {
