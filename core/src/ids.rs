@@ -26,9 +26,10 @@ pub struct IdError {
     pub remedy: String,
 }
 
-/// Names of a collection whose ids are DNS labels.
-macro_rules! label_name {
-    ($name:ident, $collection:literal, $kind:literal, $rule:literal) => {
+/// Names of a collection: a slash between it and the id. `$remedy` says of a text that is
+/// no such name what to write instead.
+macro_rules! collection_name {
+    ($name:ident, $collection:literal, $kind:literal, $rule:literal, $remedy:expr) => {
         impl $name {
             /// Reads a name: the collection, a slash, the id.
             pub fn from_name(name: &str) -> Result<Self, IdError> {
@@ -38,7 +39,7 @@ macro_rules! label_name {
                         kind: $kind,
                         value: text::excerpt(name),
                         rule: $rule,
-                        remedy: Self::RULE.remedy(name, concat!($collection, "/")),
+                        remedy: $remedy(name),
                     }),
                 }
             }
@@ -48,6 +49,22 @@ macro_rules! label_name {
                 format!(concat!($collection, "/{}"), self.0)
             }
         }
+    };
+}
+
+/// Names of a collection whose ids are DNS labels.
+macro_rules! label_name {
+    ($name:ident, $collection:literal, $kind:literal, $rule:literal) => {
+        collection_name!($name, $collection, $kind, $rule, |name: &str| {
+            $name::RULE.remedy(name, concat!($collection, "/"))
+        });
+    };
+}
+
+/// Names of a collection whose ids are UUIDs.
+macro_rules! uuid_name {
+    ($name:ident, $collection:literal, $kind:literal, $rule:literal, $remedy:literal) => {
+        collection_name!($name, $collection, $kind, $rule, |_: &str| $remedy.to_owned());
     };
 }
 
@@ -164,31 +181,6 @@ uuid_id!(
     TenantUid,
     "tenant uid"
 );
-
-/// Names of a collection whose ids are UUIDs.
-macro_rules! uuid_name {
-    ($name:ident, $collection:literal, $kind:literal, $rule:literal, $remedy:literal) => {
-        impl $name {
-            /// Reads a name: the collection, a slash and the UUID.
-            pub fn from_name(name: &str) -> Result<Self, IdError> {
-                match name.strip_prefix(concat!($collection, "/")) {
-                    Some(id) => Self::parse(id),
-                    None => Err(IdError {
-                        kind: $kind,
-                        value: text::excerpt(name),
-                        rule: $rule,
-                        remedy: $remedy.to_owned(),
-                    }),
-                }
-            }
-
-            /// The name in the contract: the collection, a slash and the UUID.
-            pub fn to_name(&self) -> String {
-                format!(concat!($collection, "/{}"), self.0)
-            }
-        }
-    };
-}
 
 uuid_id!(
     /// The identity of an operation.
