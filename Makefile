@@ -58,7 +58,7 @@ needs:
 	@$(DEV)/needs postgresql
 
 needs-tests:
-	@$(DEV)/needs postgresql go
+	@$(DEV)/needs postgresql prometheus go
 
 needs-cluster:
 	@$(DEV)/needs go

@@ -5,7 +5,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost_reflect::{DescriptorPool, Value};
 
-const SERVICES: [&str; 11] = [
+const SERVICES: [&str; 13] = [
     "access",
     "approval",
     "audit",
@@ -14,8 +14,10 @@ const SERVICES: [&str; 11] = [
     "plan",
     "quota",
     "region",
+    "session",
     "simulator",
     "tenant",
+    "usage",
     "watch",
 ];
 

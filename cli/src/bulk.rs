@@ -188,7 +188,7 @@ async fn send(
 }
 
 /// Whom it touches, in the daemon's words.
-fn touched(operation: &Operation) -> &str {
+pub(crate) fn touched(operation: &Operation) -> &str {
     let told = operation.consequences.iter().find(|told| told.code == "TOUCHES");
     told.map_or("", |told| told.message.as_str())
 }
@@ -219,7 +219,7 @@ fn asked(bulk: &Bulk<'_>, connection: &Connection, rehearsal: &ChangeTenantsResp
 }
 
 /// What would become of how many.
-fn would(counts: &OperationCounts) -> String {
+pub(crate) fn would(counts: &OperationCounts) -> String {
     let parts = [
         (counts.changed, "would change"),
         (counts.unchanged, "as wished already"),
@@ -261,7 +261,7 @@ fn show(shell: &Shell, rehearsal: &ChangeTenantsResponse) -> Outcome<Failure> {
 }
 
 /// How a rehearsal ends: with 3 where anything would change.
-fn ending(counts: &OperationCounts, items: &[OperationItem]) -> Failure {
+pub(crate) fn ending(counts: &OperationCounts, items: &[OperationItem]) -> Failure {
     if counts.changed + counts.pending > 0 {
         return Failure::Changes;
     }
@@ -274,7 +274,7 @@ fn ending(counts: &OperationCounts, items: &[OperationItem]) -> Failure {
     }
 }
 
-fn would_be(item: &OperationItem) -> Cell {
+pub(crate) fn would_be(item: &OperationItem) -> Cell {
     match item.state() {
         State::Changed => Cell::toned("changed", Tone::Good),
         State::Unchanged => Cell::toned("as it is", Tone::Good),

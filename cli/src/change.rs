@@ -271,9 +271,16 @@ pub(crate) fn rule(method: &str) -> MethodPolicy {
 /// The reason of the flag; where the method needs one and a person is there, one
 /// that is typed.
 pub(crate) async fn reason(shell: &Shell, method: &str, given: Option<String>) -> Outcome<String> {
+    match given {
+        None if !rule(method).needs_reason => Ok(String::new()),
+        given => needed_reason(shell, given).await,
+    }
+}
+
+/// The same of a change that needs one, whatever its method says of others.
+pub(crate) async fn needed_reason(shell: &Shell, given: Option<String>) -> Outcome<String> {
     let given = match given {
         Some(reason) => reason,
-        None if !rule(method).needs_reason => return Ok(String::new()),
         None if shell.terminal.can_ask() => ask("Why, for the audit log: ".into()).await?,
         None => String::new(),
     };
@@ -297,9 +304,15 @@ mod tests {
     use crate::commands::Cli;
 
     /// The last word of commands that change nothing in a region.
-    const READS: [&str; 21] = [
+    const READS: [&str; 27] = [
         "list",
         "show",
+        "describe",
+        "neighbours",
+        "top",
+        "compare",
+        "export",
+        "verify",
         "find",
         "watch",
         "check",

@@ -27,11 +27,15 @@ mod operator;
 mod plan;
 mod quota;
 mod region;
+mod session;
 mod simulator;
 mod status;
+mod stream;
+mod template;
 pub(crate) mod tenant;
 mod token;
 mod ui;
+mod usage;
 pub(crate) mod version;
 mod whoami;
 
@@ -57,6 +61,15 @@ pub(crate) enum Command {
     /// Quotas: how much tenants may use
     #[command(subcommand, visible_alias = "quotas")]
     Quota(quota::Command),
+    /// Sessions: the desktops and applications of users
+    #[command(subcommand, visible_alias = "sessions")]
+    Session(session::Command),
+    /// Templates: what sessions are made of
+    #[command(subcommand, visible_alias = "templates")]
+    Template(template::Command),
+    /// What tenants used, how well it is known, and why it is so
+    #[command(subcommand)]
+    Usage(usage::Command),
     /// Regions and their health
     #[command(subcommand, visible_alias = "regions")]
     Region(region::Command),
@@ -153,6 +166,9 @@ async fn run_online(shell: &Shell, command: Command) -> Outcome {
     match command {
         Command::Tenant(command) => tenant::run(shell, command).await,
         Command::Plan(command) => plan::run(shell, command).await,
+        Command::Session(command) => session::run(shell, command).await,
+        Command::Template(command) => template::run(shell, command).await,
+        Command::Usage(command) => usage::run(shell, command).await,
         Command::Region(command) => region::run(shell, command).await,
         Command::Operation(command) => operation::run(shell, command).await,
         Command::Apply(args) => apply::run(shell, args).await,

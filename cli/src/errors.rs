@@ -121,6 +121,19 @@ impl Failure {
         };
         ClientError::Refused(Box::new(refusal)).into()
     }
+
+    /// The tenant's state is in the way, found out here: the change itself was taken.
+    pub(crate) fn tenant_state(message: String) -> Self {
+        let refusal = Refusal {
+            code: Code::FailedPrecondition,
+            message,
+            reason: Some("TENANT_STATE".into()),
+            metadata: BTreeMap::new(),
+            violations: Vec::new(),
+            request_id: None,
+        };
+        ClientError::Refused(Box::new(refusal)).into()
+    }
 }
 
 /// Says what was being done when it failed.

@@ -106,6 +106,10 @@ pub(crate) fn of_status(code: Code, reason: Option<&str>) -> Exit {
         Code::PermissionDenied => Exit::Denied,
         Code::NotFound => Exit::NotFound,
         Code::AlreadyExists | Code::Aborted => Exit::Conflict,
+        // What is used up does not come back by trying again, which 8 invites to.
+        Code::ResourceExhausted if matches!(reason, Some("USER_LIMIT" | "TENANT_QUOTA")) => {
+            Exit::Refused
+        }
         Code::Unavailable | Code::ResourceExhausted => Exit::Unavailable,
         Code::DeadlineExceeded | Code::Cancelled => Exit::TimedOut,
         Code::FailedPrecondition if reason == Some("APPROVAL_REQUIRED") => Exit::AwaitsApproval,
@@ -129,6 +133,8 @@ mod tests {
             (Code::Aborted, Some("ETAG_MISMATCH"), 7),
             (Code::Unavailable, Some("DATABASE_UNAVAILABLE"), 8),
             (Code::ResourceExhausted, None, 8),
+            (Code::ResourceExhausted, Some("TOO_MANY_STARTING"), 8),
+            (Code::ResourceExhausted, Some("TENANT_QUOTA"), 12),
             (Code::DeadlineExceeded, None, 9),
             (Code::FailedPrecondition, Some("PROTECTED"), 12),
             (Code::FailedPrecondition, Some("APPROVAL_REQUIRED"), 13),

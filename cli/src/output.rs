@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use streamspace_client::text::{escape, misleads};
 use streamspace_proto::json::to_value;
 
-pub(crate) use csv::{csv_line, csv_titles};
+pub(crate) use csv::{csv_line, csv_titles, field as csv_field};
 pub(crate) use diff::preview;
 pub(crate) use format::{Format, Output, OutputParser};
 pub(crate) use jsonpath::Template;

@@ -85,7 +85,8 @@ pub(crate) fn parse_when(text: &str) -> Result<Timestamp, String> {
     when(text, Timestamp::now(), &TimeZone::system())
 }
 
-fn when(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {
+/// The same, where a date without an offset is one of the zone.
+pub(crate) fn when(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {
     if let Ok(instant) = text.parse::<Timestamp>() {
         return Ok(instant);
     }
@@ -106,6 +107,11 @@ fn when(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String
 /// A month: `2026-05`.
 fn parse_month(text: &str) -> Result<Month, String> {
     month(text, &TimeZone::system())
+}
+
+/// The first and the last instant of a month of the zone.
+pub(crate) fn month_bounds(text: &str, zone: &TimeZone) -> Result<(Timestamp, Timestamp), String> {
+    month(text, zone).map(|Month(since, until)| (since, until))
 }
 
 fn month(text: &str, zone: &TimeZone) -> Result<Month, String> {

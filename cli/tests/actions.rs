@@ -10,66 +10,14 @@
 )]
 
 mod machine;
+mod play;
 mod region;
 
-use machine::{Machine, Run, golden};
+use machine::{Machine, Run};
+use play::{plays, with};
 use region::{Answer, Region};
 use serde_json::{Value, json};
 use tonic::Code;
-
-/// Each command with the code that it ends with.
-type Script<'a> = &'a [(&'a str, i32)];
-
-/// Runs commands, and compares what was asked and told with a committed file.
-fn plays(name: &str, answers: fn(&str, &Value) -> Answer, script: Script<'_>) {
-    let machine = Machine::new();
-    let region = Region::start(answers);
-    let mut transcript = String::new();
-    for (line, exit) in script {
-        let words = words(line);
-        let words: Vec<_> = words.iter().map(String::as_str).collect();
-        let run = Run::new(region.command(&machine, &words).output().unwrap());
-        transcript += &format!("$ ssctl {line}\n");
-        for (method, mut request) in region.asked() {
-            if let Some(id) = request.as_object_mut().unwrap().remove("requestId") {
-                assert_eq!(id.as_str().unwrap().len(), 36, "{id}");
-            }
-            transcript += &format!("> {method} {request}\n");
-        }
-        transcript += &shown(&run);
-        assert_eq!(run.exit, *exit, "{transcript}");
-    }
-    golden(name, &transcript);
-}
-
-/// Standard output as it is, standard error behind a bar, then the code.
-fn shown(run: &Run) -> String {
-    let stderr = run.stderr.lines().fold(String::new(), |text, line| text + "| " + line + "\n");
-    steady(&format!("{}{stderr}= {}\n\n", run.stdout, run.exit))
-}
-
-/// How long it is until a fixed time is different each day.
-fn steady(text: &str) -> String {
-    let mut parts = text.split("(in ");
-    let mut steady = parts.next().unwrap().to_owned();
-    for part in parts {
-        steady += &format!("(in …{}", &part[part.find(')').unwrap()..]);
-    }
-    steady
-}
-
-/// A line's words; those in single quotes are one.
-fn words(line: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    for (at, part) in line.split('\'').enumerate() {
-        if at % 2 == 1 {
-            words.push(part.to_owned());
-        } else {
-            words.extend(part.split_whitespace().map(str::to_owned));
-        }
-    }
-    words
-}
 
 const END: &str = "2099-01-01T00:00:00Z";
 
@@ -82,13 +30,6 @@ fn tenant() -> Value {
             "storageBytes": "2199023255552", "pods": 200
         }
     })
-}
-
-/// The value with other fields put over it.
-fn with(mut value: Value, fields: Value) -> Value {
-    let Value::Object(fields) = fields else { panic!("{fields}") };
-    value.as_object_mut().unwrap().extend(fields);
-    value
 }
 
 fn consequence(message: &str) -> Value {

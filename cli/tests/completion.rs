@@ -90,6 +90,33 @@ fn descriptions_are_one_harmless_line() {
 }
 
 #[test]
+fn sessions_users_and_templates_are_offered_as_they_are_typed() {
+    let region = Region::start(|method, request| {
+        let session = |tenant: &str, id: &str| json!({ "name": format!("tenants/{tenant}/sessions/{id}"), "user": "ada" });
+        Answer::Is(match (method, request["parent"].as_str()) {
+            ("SessionService.ListSessions", Some("tenants/acme")) => {
+                json!({ "sessions": [session("acme", "desk-1"), session("acme", "x;y")] })
+            }
+            ("SessionService.ListSessions", _) => json!({
+                "sessions": [session("acme", "desk-1"), session("beta", "desk-2")],
+                "nextPageToken": "more"
+            }),
+            ("SessionService.ListTemplates", _) => {
+                json!({ "templates": [{ "name": "templates/firefox" }] })
+            }
+            (other, _) => panic!("not expected: {other}"),
+        })
+    });
+    let machine = Machine::new();
+    let all = offered(&region, &machine, "ssctl session show ");
+    assert_eq!(all, ["acme/desk-1", "beta/desk-2"]);
+    // All of them were more than are asked for: those of the tenant are asked for again.
+    assert_eq!(offered(&region, &machine, "ssctl session wake acme/"), ["acme/desk-1"]);
+    assert_eq!(offered(&region, &machine, "ssctl session list --user a"), ["ada"]);
+    assert_eq!(offered(&region, &machine, "ssctl template show f"), ["firefox"]);
+}
+
+#[test]
 fn a_second_tab_asks_nobody() {
     let (region, machine) = (Region::start(hostile), Machine::new());
     offered(&region, &machine, "ssctl tenant show ");

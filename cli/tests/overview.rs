@@ -144,6 +144,14 @@ fn region(method: &str, wrong: bool) -> Answer {
             let needed = vec![("needed_role", "admin"), ("role", "operator")];
             return Answer::No(Code::PermissionDenied, "needs role admin", "ROLE_TOO_LOW", needed);
         }
+        "UsageService.GetUsageStatus" => json!({
+            "beginTime": BEGIN, "completeThroughTime": END,
+            "closedThroughTime": if wrong { BEGIN } else { END }
+        }),
+        "SessionService.ListSessions" if wrong => json!({ "sessions": [{
+            "name": "tenants/acme-corp/sessions/desk-1", "phase": "SESSION_PHASE_FAILED",
+            "message": "ErrImagePull\u{1b}[2J\nStatus: all well"
+        }] }),
         _ => json!({}),
     })
 }

@@ -7,8 +7,9 @@ use streamspace_proto::v1::{
     approval_service_client::ApprovalServiceClient, audit_service_client::AuditServiceClient,
     bulk_service_client::BulkServiceClient, operation_service_client::OperationServiceClient,
     plan_service_client::PlanServiceClient, quota_service_client::QuotaServiceClient,
-    region_service_client::RegionServiceClient, simulator_service_client::SimulatorServiceClient,
-    tenant_service_client::TenantServiceClient, watch_service_client::WatchServiceClient,
+    region_service_client::RegionServiceClient, session_service_client::SessionServiceClient,
+    simulator_service_client::SimulatorServiceClient, tenant_service_client::TenantServiceClient,
+    usage_service_client::UsageServiceClient, watch_service_client::WatchServiceClient,
 };
 use tonic::{Response, Status};
 
@@ -115,6 +116,16 @@ impl Connection {
     /// How much tenants may use.
     pub fn quotas(&self) -> QuotaServiceClient<Carrier> {
         QuotaServiceClient::new(self.carrier.clone())
+    }
+
+    /// Sessions and their templates.
+    pub fn sessions(&self) -> SessionServiceClient<Carrier> {
+        SessionServiceClient::new(self.carrier.clone())
+    }
+
+    /// What tenants used.
+    pub fn usage(&self) -> UsageServiceClient<Carrier> {
+        UsageServiceClient::new(self.carrier.clone())
     }
 
     /// Requests that wait for a second person.

@@ -82,9 +82,14 @@ impl Refusal {
     fn new(status: &Status) -> Self {
         let details = status.get_error_details();
         let info = details.error_info();
+        // A daemon that has no such service does not say so in words.
+        let message = match (status.code(), status.message()) {
+            (Code::Unimplemented, "") => "the daemon does not know this call".to_owned(),
+            (_, message) => message.to_owned(),
+        };
         Self {
             code: status.code(),
-            message: status.message().to_owned(),
+            message,
             reason: info.map(|info| info.reason.clone()),
             metadata: info.map(|i| i.metadata.clone().into_iter().collect()).unwrap_or_default(),
             violations: details
@@ -215,6 +220,10 @@ impl Refusal {
                      the same command with the same reason"
                 ));
             }
+            "TENANT_QUOTA" => {
+                "`ssctl quota show TENANT` tells what is used, and who holds how much"
+            }
+            "USER_LIMIT" => "`ssctl session list TENANT --user NAME` shows what the user holds",
             "OVERCOMMIT" => "repeat it with --accept-overcommit where that is meant",
             "TENANT_PROTECTED" => "`ssctl tenant set NAME --protected=false` lifts the protection",
             "OWN_REQUEST" => "ask another person; nobody decides alone",

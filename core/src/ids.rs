@@ -234,5 +234,52 @@ uuid_name!(
     "`ssctl token list` shows the names"
 );
 
+label!(
+    /// The name of any object in a namespace: DNS labels joined by dots, at most 253
+    /// characters. A session that somebody made under a name that is none of a session has
+    /// one of these, and must be found to be ended.
+    ObjectName,
+    LabelRule {
+        kind: "object name",
+        minimum: 1,
+        maximum: 253,
+        starts_with_letter: false,
+        dots: true,
+        rule: "it must be 1 to 253 lower-case letters, digits, hyphens and dots, and start and end with a letter or digit, also on both sides of a dot",
+        example: "ada-firefox",
+    }
+);
+
+/// Which session, by the names of its tenant and of its object:
+/// `tenants/{tenant}/sessions/{session}`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionPath {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The name of the object in the tenant's namespace.
+    pub session: ObjectName,
+}
+
+impl SessionPath {
+    /// Reads the name in the contract.
+    pub fn from_name(name: &str) -> Result<Self, IdError> {
+        let parts = name.strip_prefix("tenants/").and_then(|rest| rest.split_once("/sessions/"));
+        let Some((tenant, session)) = parts else {
+            return Err(IdError {
+                kind: "session name",
+                value: text::excerpt(name),
+                rule: "it must be `tenants/`, the tenant's id, `/sessions/` and the session's name",
+                remedy: "`tenants/acme-corp/sessions/ada-firefox` would be, for example".to_owned(),
+            });
+        };
+        Ok(Self { tenant: TenantId::parse(tenant)?, session: ObjectName::parse(session)? })
+    }
+
+    /// The name in the contract.
+    pub fn to_name(&self) -> String {
+        format!("tenants/{}/sessions/{}", self.tenant, self.session)
+    }
+}
+
 #[cfg(test)]
 mod tests;

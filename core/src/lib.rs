@@ -12,6 +12,7 @@ pub mod conditions;
 pub mod filter;
 pub mod ids;
 pub mod labels;
+pub mod load;
 pub mod order;
 pub mod page;
 pub mod plan;

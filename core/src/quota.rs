@@ -16,6 +16,7 @@ use crate::{
 pub use hard::{SESSIONS_KEY, hard, hard_in, unit_of};
 pub use usage::{Consequence, Line, Shortfall, consequences, fits, lines};
 
+pub mod forecast;
 mod hard;
 #[cfg(test)]
 mod tests;

@@ -25,7 +25,7 @@ pub use counter::{Increase, Reading, increase, over_buckets, showback, spread};
 pub use coverage::{Coverage, CoveredSeconds, Gap, Ledger, Reason, Unbilled};
 pub use instant::{BUCKET_SECONDS, Bucket, Second, Span};
 pub use integrate::{Interval, Piece, integrate, intervals, pieces};
-pub use period::{Month, MonthError, Parts, parts};
+pub use period::{Month, MonthError, Parts, days, parts};
 pub use quantity::{ByteSeconds, MillicoreSeconds, SessionCount, SessionSeconds, Usage};
 pub use rollup::{Cell, Entry, Grain, Metric, Rollup, dirty, entries, rollup};
 pub use transition::{

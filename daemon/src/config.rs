@@ -13,8 +13,10 @@ use thiserror::Error;
 use crate::{
     db::DatabaseConfig,
     kube::ClusterConfig,
+    sessions::config::SessionConfig,
     telemetry::logs::LogConfig,
     tenants::{breaker::BreakerConfig, manifests::NetworkConfig},
+    usage::config::UsageConfig,
 };
 
 /// What `streamspaced run` reads from its TOML file. The comments of this type and of its
@@ -45,6 +47,12 @@ pub struct Config {
     /// What becomes of tenants in the cluster.
     #[serde(default)]
     pub tenants: TenantConfig,
+    /// How sessions are reconciled and admitted.
+    #[serde(default)]
+    pub sessions: SessionConfig,
+    /// How long usage is kept, and what measures it.
+    #[serde(default)]
+    pub usage: UsageConfig,
     /// Logs go to standard error.
     #[serde(default)]
     pub log: LogConfig,
@@ -203,6 +211,8 @@ impl Config {
         self.tenants.breaker.check().map_err(|message| format!("tenants.breaker.{message}"))?;
         self.tenants.network.check().map_err(|message| format!("tenants.network.{message}"))?;
         self.cluster.check()?;
+        self.sessions.check()?;
+        self.usage.check()?;
         if self.access.names.is_empty() {
             return Err(
                 "access.names: name at least one host that clients reach the daemon by".into()
@@ -259,6 +269,10 @@ mod tests {
             (
                 &format!("{WHOLE}\n[tenants.network]\ncluster_ranges = [\"10.1.0.0/8\"]"),
                 "10.0.0.0/8",
+            ),
+            (
+                &format!("{WHOLE}\n[usage.actual]\nperiod_seconds = 5"),
+                "usage.actual.period_seconds",
             ),
             (&format!("{WHOLE}\n[[simulator.faults]]\nkind = \"gone\""), "streamspaced dev"),
             ("", "region"),

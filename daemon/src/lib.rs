@@ -25,4 +25,5 @@ pub mod setup;
 pub mod simulator;
 pub mod telemetry;
 pub mod tenants;
+pub mod usage;
 pub mod watch;

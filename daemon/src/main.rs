@@ -7,7 +7,10 @@ use clap::{Args, Parser, Subcommand};
 use streamspace_core::{access::Role, ids::RegionId};
 use streamspaced::{
     config::Config,
-    dev::mode::{self, DevOptions},
+    dev::{
+        load::LoadOptions,
+        mode::{self, DevOptions},
+    },
     kube::{Cluster, ClusterConfig},
     platform::{
         install::{self, InstallOptions},
@@ -179,6 +182,8 @@ struct DevArguments {
     /// Make no sample tenants.
     #[arg(long)]
     no_samples: bool,
+    #[command(flatten)]
+    load: LoadOptions,
     /// What to log on standard error: a level, or directives.
     #[arg(long, default_value = "warn,kube_client=off")]
     log: String,
@@ -255,6 +260,7 @@ fn dev_options(arguments: DevArguments) -> anyhow::Result<DevOptions> {
         },
         context: arguments.context.unwrap_or_else(|| region.to_string()),
         faults,
+        load: arguments.load,
         region,
         samples: !arguments.no_samples,
         fresh: arguments.fresh,

@@ -145,6 +145,8 @@ func (s *supervisor) startEtcd() (*embed.Etcd, error) {
 	config.LogLevel = "error"
 	config.LogOutputs = []string{s.layout.path("etcd.log")}
 	config.UnsafeNoFsync = true
+	// Measurements make a hundred thousand objects, each in several versions.
+	config.QuotaBackendBytes = 8 << 30
 	client, err := loopbackURL()
 	if err != nil {
 		return nil, err

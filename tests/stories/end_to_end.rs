@@ -12,6 +12,7 @@
 )]
 
 mod access;
+mod admission;
 mod apply;
 mod bulk;
 mod changes;
@@ -26,10 +27,12 @@ mod isolation;
 mod kills;
 mod leaders;
 mod life;
+mod metering;
 mod node_pools;
 mod outages;
 mod regions;
 mod scope;
+mod sessions;
 mod status;
 mod tenant;
 mod trouble;

@@ -14,21 +14,18 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client,
-    api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams},
+    api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 use streamspace_tests::{
     region::Region,
     runtime::story,
+    sessions::{session_resource, sessions},
     ssctl::Ssctl,
     wait::{holds, until},
 };
 
 const PLANS: [&str; 4] = ["free", "professional", "business", "enterprise"];
-
-fn sessions(client: &Client, namespace: &str) -> Api<DynamicObject> {
-    Api::namespaced_with(client.clone(), namespace, &session_resource())
-}
 
 fn session(name: &str) -> DynamicObject {
     serde_json::from_value(json!({
@@ -111,7 +108,7 @@ async fn bounds_of(region: &Region, id: &str) {
     let new = PostParams::default();
 
     // Sessions are theirs.
-    let own = sessions(&theirs, &namespace);
+    let own = sessions(theirs.clone(), &namespace);
     own.create(&new, &session("desk")).await.unwrap();
     assert_eq!(own.list(&<_>::default()).await.unwrap().items.len(), 1);
     let hibernate = Patch::Merge(json!({"spec": {"state": "hibernated"}}));
@@ -123,7 +120,7 @@ async fn bounds_of(region: &Region, id: &str) {
     // Nothing elsewhere, and no name is learnt from the refusal.
     let neighbour = region.namespace("neighbour");
     for other in [neighbour.as_str(), "kube-system", "default"] {
-        let there = sessions(&theirs, other);
+        let there = sessions(theirs.clone(), other);
         refused("a session elsewhere", there.create(&new, &session("desk")).await, "forbidden");
         refused("sessions elsewhere", there.list(&<_>::default()).await, "forbidden");
         let pods = Api::<Pod>::namespaced(theirs.clone(), other);
@@ -131,7 +128,7 @@ async fn bounds_of(region: &Region, id: &str) {
     }
     let absent = region.namespace("never-was");
     let of = async |namespace: &str| {
-        let answer = sessions(&theirs, namespace).get("desk").await;
+        let answer = sessions(theirs.clone(), namespace).get("desk").await;
         let Err(kube::Error::Api(status)) = answer else { panic!("it was read: {answer:?}") };
         (status.code, status.message.replace(namespace, "NAMESPACE"))
     };
@@ -229,16 +226,6 @@ async fn over_quota(pods: &Api<Pod>, quota: &ResourceQuota) {
 
 fn region_namespaces(client: &Client) -> Api<k8s_openapi::api::core::v1::Namespace> {
     Api::all(client.clone())
-}
-
-fn session_resource() -> ApiResource {
-    ApiResource {
-        group: "stream.space".into(),
-        version: "v1alpha1".into(),
-        api_version: "stream.space/v1alpha1".into(),
-        kind: "Session".into(),
-        plural: "sessions".into(),
-    }
 }
 
 /// Asked about everything that the API server serves outside namespaces.

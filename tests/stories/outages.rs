@@ -218,7 +218,7 @@ fn metrics_and_probes_are_as_documented() {
         assert_eq!(http::get(region.http(), "/livez").await.unwrap(), (200, "ok\n".into()));
         let (code, body) = readiness(&region).await;
         assert_eq!(code, 200);
-        for part in ["database", "cluster", "leader", "change-log", "audit-log"] {
+        for part in ["database", "cluster", "leader", "change-log", "audit-log", "sessions"] {
             assert!(body.contains(&format!("{part} Ok: ")), "{part} in {body}");
         }
         assert_eq!(http::get(region.http(), "/elsewhere").await.unwrap().0, 404);

@@ -209,6 +209,7 @@ fn name_of(change: &Change) -> String {
     match change.resource.as_ref().and_then(|resource| resource.resource.as_ref()) {
         Some(AnyResource::Tenant(tenant)) => tenant.name.clone(),
         Some(AnyResource::Operation(operation)) => operation.name.clone(),
+        Some(AnyResource::Session(session)) => session.name.clone(),
         None => String::new(),
     }
 }

@@ -111,7 +111,7 @@ pub(crate) fn region(components: Vec<Component>) -> EventKind {
 }
 
 pub(crate) fn well() -> Vec<Component> {
-    ["database", "cluster", "leader", "change-log", "audit-log"]
+    ["database", "cluster", "leader", "change-log", "audit-log", "sessions"]
         .map(|name| component(name, Health::Ok, ""))
         .into()
 }

@@ -31,7 +31,7 @@ pub(crate) enum Command {
         /// The operation
         name: String,
     },
-    /// Show what became of each tenant of an operation over several
+    /// Show what became of each tenant or session of an operation over several
     Items {
         /// The operation
         name: String,

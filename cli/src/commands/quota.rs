@@ -1,33 +1,36 @@
 //! `ssctl quota`.
 
 use clap::Subcommand;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use streamspace_client::{ClientError, Connection};
 use streamspace_proto::{
     json::to_value,
     v1::{
-        CheckQuotaRequest, Consequence, GetQuotaRequest, Quota, QuotaChange, QuotaLine,
-        ResetQuotaRequest, SetQuotaRequest, Tenant, change_tenants_request::Change,
+        CheckQuotaRequest, Consequence, GetQuotaRequest, Quota, QuotaChange, ResetQuotaRequest,
+        SetQuotaRequest, Tenant, change_tenants_request::Change,
     },
 };
 
-use super::tenant::{no_etag, override_words};
+use super::tenant::no_etag;
 use crate::{
     bulk::{self, Bulk, Chosen, Selection},
     change::{Action, ChangeArgs, ForArgs, Given, MatchArgs, Reply, act},
     errors::{Doing as _, Failure, Outcome},
-    output::{Cell, Column, Format, Layout, Tone, details, print_answer},
-    quantity::{RESOURCES, decimal, parse_assignment},
+    output::{Cell, Tone, print_answer},
+    quantity::{RESOURCES, parse_assignment},
     read::Read,
-    resource::{Noun, call, full_name, short},
+    resource::{Noun as _, call, full_name, short},
     shell::Shell,
     time::{proto_duration, until},
 };
+use table::print;
+
+mod table;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show what a tenant may use, where that comes from, and what it uses
+    /// Show what a tenant may use, where that comes from, what it uses and who of it, and when
+    /// it will be used up
     #[command(visible_aliases = ["get", "describe"])]
     Show {
         /// The tenant
@@ -321,99 +324,11 @@ async fn check(
     })
 }
 
-/// The lines as a table, and below it what else is to know; else the whole value.
-fn print(shell: &Shell, quota: Read<Quota>) -> Outcome {
-    if shell.format().is_data() {
-        return quota.print_answer(shell, |_| Vec::new(), |quota| Ok(to_value(quota)?));
-    }
-    let mut notes = Vec::new();
-    let lines = quota.map(|context, quota| {
-        notes.extend(note(shell, context, &quota));
-        Ok(quota.lines)
-    })?;
-    let told = lines.print_all(shell);
-    if matches!(shell.format(), Format::Table | Format::Wide) {
-        for note in &notes {
-            shell.print(note)?;
-        }
-    }
-    told
-}
-
-/// What is to know beside the lines, if anything is.
-fn note(shell: &Shell, context: &str, quota: &Quota) -> Option<String> {
-    let overrides = quota.overrides.iter().map(|set| override_words(set, shell.now));
-    let overrides = overrides.collect::<Vec<_>>().join("\n");
-    let unseen = if quota.observed { "" } else { "what is used is not known" };
-    let why = [unseen, &quota.message];
-    let why: Vec<_> = why.into_iter().filter(|part| !part.is_empty()).collect();
-    let mut pairs: Vec<(&str, Cell)> = vec![
-        ("Overrides", overrides.into()),
-        ("Note", Cell::toned(why.join(": "), Tone::Doubtful)),
-    ];
-    if pairs.iter().all(|(_, cell)| cell.text.is_empty()) {
-        return None;
-    }
-    if shell.several() {
-        pairs.insert(0, ("Context", context.into()));
-    }
-    Some(details(&pairs, Layout::new(shell.terminal, false)))
-}
-
-impl Noun for QuotaLine {
-    const PLURAL: &'static str = "limits";
-    const PREFIX: &'static str = "";
-
-    fn resource_name(&self) -> &str {
-        &self.resource
-    }
-
-    fn columns() -> Vec<Column<Self>> {
-        vec![
-            Column::new("RESOURCE", |line: &Self, _| line.resource.clone().into()),
-            Column::new("LIMIT", |line, _| line.hard.clone().into()),
-            Column::new("USED", |line, _| line.used.clone().into()),
-            Column::new("LEFT", |line, _| line.headroom.clone().into()),
-            Column::new("USE", |line, _| used(line)),
-            Column::new("PLAN", |line, _| line.plan.clone().into()),
-        ]
-    }
-
-    fn details(&self, now: Timestamp) -> Vec<(&'static str, Cell)> {
-        let columns = Self::columns();
-        columns.iter().map(|column| (column.title, (column.cell)(self, now))).collect()
-    }
-}
-
-/// How much is used, in percent; nothing where it was not observed.
-fn used(line: &QuotaLine) -> Cell {
-    if line.used.is_empty() {
-        return "".into();
-    }
-    let tone = match line.used_permille {
-        ..800 => Tone::Good,
-        800..=1000 => Tone::Doubtful,
-        _ => Tone::Bad,
-    };
-    Cell::toned(format!("{} %", decimal(line.used_permille, 1)), tone)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use streamspace_proto::v1::QuotaLine;
 
-    #[test]
-    fn use_is_told_by_its_tone_and_nothing_where_it_is_not_known() {
-        let line = |used: &str, used_permille| QuotaLine {
-            used: used.into(),
-            used_permille,
-            ..QuotaLine::default()
-        };
-        assert_eq!(used(&line("", 0)), Cell::from(""));
-        assert_eq!(used(&line("1", 125)), Cell::toned("12.5 %", Tone::Good));
-        assert_eq!(used(&line("9", 900)), Cell::toned("90 %", Tone::Doubtful));
-        assert_eq!(used(&line("12", 1200)), Cell::toned("120 %", Tone::Bad));
-    }
+    use super::*;
 
     #[test]
     fn tenants_and_amounts_are_told_apart_by_what_they_look_like() {

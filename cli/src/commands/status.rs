@@ -6,13 +6,15 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use streamspace_client::{Connection, credentials::Credential, text::escape};
 use streamspace_proto::v1::{
-    Approval, BreakGlassGrant, Certificate, GetRegionRequest, ListApprovalsRequest,
-    ListBreakGlassGrantsRequest, ListCertificatesRequest, ListOperationsRequest,
-    ListOperatorLocksRequest, ListTenantsRequest, Operation, OperatorLock, Region, Tenant,
-    TenantView, WhoAmIResponse,
+    Approval, BreakGlassGrant, Certificate, GetRegionRequest, GetUsageStatusRequest,
+    ListApprovalsRequest, ListBreakGlassGrantsRequest, ListCertificatesRequest,
+    ListOperationsRequest, ListOperatorLocksRequest, ListTenantsRequest, Operation, OperatorLock,
+    Region, Session, Tenant, TenantView, UsageStatus, WhoAmIResponse,
 };
 
-use super::whoami;
+use tonic::Code;
+
+use super::{session, whoami};
 use crate::{
     errors::{Doing as _, Failure, Outcome},
     exit::Exit,
@@ -30,6 +32,8 @@ mod findings;
 const SOON: Duration = Duration::from_hours(14 * 24);
 /// So many operations are looked at, the newest.
 const OPERATIONS: usize = 200;
+/// So many sessions that failed are read.
+const FAILED: usize = 1000;
 
 /// A part of the answer: what was read, or why not.
 type Part<T> = Outcome<T>;
@@ -47,6 +51,10 @@ pub(super) struct Told {
     operations: Part<Vec<Operation>>,
     locks: Part<Vec<OperatorLock>>,
     certificates: Part<Vec<Certificate>>,
+    /// None where the daemon is older than metering.
+    metering: Part<Option<UsageStatus>>,
+    /// The sessions that cannot run; none where the daemon is older than sessions.
+    failed: Part<Vec<Session>>,
 }
 
 pub(crate) async fn run(shell: &Shell) -> Outcome {
@@ -115,8 +123,20 @@ async fn ask(connection: &Connection, within: Option<prost_types::Duration>) -> 
             filter: "kind = \"device\"".to_owned(), expiring_within: within
         } => certificates)
     };
-    let (region, who, tenants, approvals, grants, operations, locks, certificates) =
-        tokio::join!(region, who, tenants, approvals, grants, operations, locks, certificates);
+    // Ten at once are much for a stack.
+    let metering = Box::pin(async {
+        let status = call!(connection, usage.get_usage_status(GetUsageStatusRequest {}));
+        known(status.map(Some).map_err(Failure::from))
+    });
+    let failed = Box::pin(async {
+        known(session::list(connection, Some(FAILED), "tenants/-", "phase = \"Failed\"").await)
+    });
+    let ((region, who, tenants, approvals, grants), (operations, locks, certificates), sessions) = tokio::join!(
+        Box::pin(async { tokio::join!(region, who, tenants, approvals, grants) }),
+        Box::pin(async { tokio::join!(operations, locks, certificates) }),
+        async { tokio::join!(metering, failed) },
+    );
+    let (metering, failed) = sessions;
     let region = region?;
     Ok(Told {
         region,
@@ -128,7 +148,19 @@ async fn ask(connection: &Connection, within: Option<prost_types::Duration>) -> 
         operations,
         locks,
         certificates,
+        metering,
+        failed,
     })
+}
+
+/// What a daemon that does not know the call would say: there is none of it.
+fn known<T: Default>(part: Part<T>) -> Part<T> {
+    match part {
+        Err(Failure::Client { error, .. }) if error.code() == Some(Code::Unimplemented) => {
+            Ok(T::default())
+        }
+        part => part,
+    }
 }
 
 /// When this machine must log in again: at the end of its device. Plain files are renewed
@@ -185,6 +217,8 @@ fn title(kind: &str) -> &'static str {
         "approval" => "Approval",
         "break-glass" => "Break-glass",
         "operation" => "Operation",
+        "metering" => "Metering",
+        "session" => "Sessions",
         _ => "Other",
     }
 }

@@ -18,6 +18,7 @@ mod create;
 mod delete;
 mod find;
 mod flags;
+mod neighbours;
 mod noun;
 mod objects;
 mod set;
@@ -74,6 +75,11 @@ pub(crate) enum Command {
         /// The tenant
         name: String,
     },
+    /// Show whose sessions share nodes with a tenant's, and what they take there
+    Neighbours {
+        /// The tenant
+        name: String,
+    },
     /// Print tenants as they change, until Ctrl-C
     Watch(watch::Args),
 }
@@ -124,6 +130,7 @@ pub(crate) async fn run(shell: &Shell, command: Command) -> Outcome {
         Command::Pause(args) => action::timed(shell, Verb::Pause, &args).await,
         Command::Unpause(args) => action::plain(shell, Verb::Unpause, &args).await,
         Command::Check { name } => check::run(shell, &name).await,
+        Command::Neighbours { name } => neighbours::run(shell, &name).await,
         Command::Watch(args) => watch::run(shell, args).await,
     }
 }

@@ -1,12 +1,13 @@
 //! Names that a region's daemon knows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use streamspace_client::Connection;
 use streamspace_proto::v1::{
     ListApprovalsRequest, ListBreakGlassGrantsRequest, ListCertificatesRequest,
     ListEnrolmentTokensRequest, ListFaultsRequest, ListOperationsRequest, ListOperatorLocksRequest,
-    ListPlansRequest, ListTenantsRequest, TenantView,
+    ListPlansRequest, ListSessionsRequest, ListTemplatesRequest, ListTenantsRequest, Session,
+    TenantView,
 };
 use tonic::Status;
 
@@ -33,10 +34,16 @@ pub(super) enum Kind {
     LockedOperators,
     Grants,
     Faults,
+    /// As `TENANT/SESSION`.
+    Sessions,
+    /// Those of the catalogue.
+    Templates,
+    /// Who has sessions.
+    Users,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::Tenants,
         Self::Plans,
         Self::Operations,
@@ -48,6 +55,9 @@ impl Kind {
         Self::LockedOperators,
         Self::Grants,
         Self::Faults,
+        Self::Sessions,
+        Self::Templates,
+        Self::Users,
     ];
 
     /// What it is called between processes and in the names of files.
@@ -64,6 +74,9 @@ impl Kind {
             Self::LockedOperators => "locked-operators",
             Self::Grants => "grants",
             Self::Faults => "faults",
+            Self::Sessions => "sessions",
+            Self::Templates => "templates",
+            Self::Users => "users",
         }
     }
 
@@ -79,6 +92,9 @@ impl Kind {
             Self::Operators | Self::LockedOperators => "operators/",
             Self::Grants => "breakGlassGrants/",
             Self::Faults => "faults/",
+            Self::Templates => "templates/",
+            // What is offered of them is not what they are called in full.
+            Self::Sessions | Self::Users => "",
         }
     }
 
@@ -95,6 +111,11 @@ impl Kind {
                 if is_plain(prefix) =>
             {
                 prefix
+            }
+            // Those of the tenant, once its name is whole.
+            Self::Sessions if is_plain(prefix) => {
+                { prefix.split_inclusive('/').next().filter(|tenant| tenant.ends_with('/')) }
+                    .unwrap_or_default()
             }
             _ => "",
         }
@@ -136,6 +157,9 @@ pub(super) async fn ask(connection: &Connection, kind: Kind, prefix: &str) -> Re
         Kind::LockedOperators => locks(connection).await?,
         Kind::Grants => grants(connection).await?,
         Kind::Faults => faults(connection).await?,
+        Kind::Sessions => sessions(connection, prefix).await?,
+        Kind::Templates => templates(connection).await?,
+        Kind::Users => users(connection).await?,
     };
     Ok(Told {
         prefix: prefix.to_owned(),
@@ -259,6 +283,38 @@ async fn faults(connection: &Connection) -> Result<Page, Status> {
     Ok((reply.faults.into_iter().map(|fault| (fault.name, String::new())).collect(), String::new()))
 }
 
+/// A page of sessions: those of a tenant, or of all.
+async fn page(connection: &Connection, parent: String) -> Result<(Vec<Session>, String), Status> {
+    let request = ListSessionsRequest { parent, page_size: PAGE, ..Default::default() };
+    let reply = connection.sessions().list_sessions(request).await?.into_inner();
+    Ok((reply.sessions, reply.next_page_token))
+}
+
+async fn sessions(connection: &Connection, prefix: &str) -> Result<Page, Status> {
+    let tenant = prefix.strip_suffix('/').unwrap_or("-");
+    let (sessions, next) = page(connection, format!("tenants/{tenant}")).await?;
+    let names = sessions.into_iter().filter_map(|session| {
+        let (tenant, own) = session.name.strip_prefix("tenants/")?.split_once("/sessions/")?;
+        let phase = word("SESSION_PHASE_", session.phase().as_str_name());
+        let about = format!("{}, {}, {phase}", session.user, session.template);
+        Some((format!("{tenant}/{own}"), about))
+    });
+    Ok((names.collect(), next))
+}
+
+async fn users(connection: &Connection) -> Result<Page, Status> {
+    let (sessions, next) = page(connection, "tenants/-".into()).await?;
+    let users: BTreeSet<String> = sessions.into_iter().map(|session| session.user).collect();
+    Ok((users.into_iter().map(|user| (user, String::new())).collect(), next))
+}
+
+async fn templates(connection: &Connection) -> Result<Page, Status> {
+    let request = ListTemplatesRequest { page_size: PAGE, ..Default::default() };
+    let reply = connection.sessions().list_templates(request).await?.into_inner();
+    let names = reply.templates.into_iter().map(|template| (template.name, template.display_name));
+    Ok((names.collect(), reply.next_page_token))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -310,6 +366,9 @@ mod tests {
         assert_eq!(Kind::Tenants.asked("a\" OR name = \"*"), "");
         assert_eq!(Kind::Tenants.asked("a*"), "");
         assert_eq!(Kind::Plans.asked("bu"), "");
+        assert_eq!(Kind::Sessions.asked("acm"), "");
+        assert_eq!(Kind::Sessions.asked("acme/de"), "acme/");
+        assert_eq!(Kind::Sessions.asked("a\"/de"), "");
     }
 
     #[test]

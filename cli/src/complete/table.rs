@@ -61,6 +61,8 @@ fn of_flag(long: &str) -> Option<Wanted> {
         "context" => Wanted::Contexts,
         "plan" => Wanted::Live(Kind::Plans),
         "tenant" => Wanted::Live(Kind::Tenants),
+        "template" => Wanted::Live(Kind::Templates),
+        "user" => Wanted::Live(Kind::Users),
         "operator" | "actor" => Wanted::Live(Kind::Operators),
         _ => return None,
     })
@@ -72,10 +74,13 @@ fn of_place(path: &[&str], id: &str) -> Option<Wanted> {
         ([.., "create"], _) => return None,
         (["tenant", ..], "name" | "names" | "wanted")
         | (["quota", ..], "tenant" | "tenants" | "name")
+        | (["session" | "template", "list"] | ["usage", ..], "tenant")
         | (["changes"], "names") => Wanted::Live(Kind::Tenants),
         (["quota", "set"], "words") => Wanted::TenantThenAmounts,
         (["quota", "reset"], "words") => Wanted::TenantThenResources,
         (["quota", ..], "needs") => Wanted::Amounts,
+        (["session", ..], "name" | "names") => Wanted::Live(Kind::Sessions),
+        (["template", ..], "name") => Wanted::Live(Kind::Templates),
         (["plan", ..], "name") => Wanted::Live(Kind::Plans),
         (["region", ..], "name") => Wanted::Regions,
         (["operation", ..], "name" | "names") => Wanted::Live(Kind::Operations),
@@ -174,8 +179,15 @@ mod tests {
     use crate::commands::Cli;
 
     /// Places that nothing is offered for: what is typed there is new, or a text.
-    const FREE: [&str; 4] =
-        ["tenant create name", "plan create name", "login host", "completion dialect"];
+    const FREE: [&str; 7] = [
+        "tenant create name",
+        "plan create name",
+        "session create name",
+        "usage compare first",
+        "usage compare second",
+        "login host",
+        "completion dialect",
+    ];
 
     fn places(command: &Command, path: &[&str], found: &mut Vec<(String, Option<Wanted>)>) {
         for argument in command.get_positionals() {
@@ -217,6 +229,11 @@ mod tests {
             ("operator lock name", Kind::Operators),
             ("cert revoke serial", Kind::Certificates),
             ("token revoke name", Kind::Tokens),
+            ("session wake names", Kind::Sessions),
+            ("session list tenant", Kind::Tenants),
+            ("template show name", Kind::Templates),
+            ("usage show tenant", Kind::Tenants),
+            ("tenant neighbours name", Kind::Tenants),
         ] {
             assert_eq!(of(place), Some(Wanted::Live(kind)), "{place}");
         }

@@ -30,12 +30,23 @@ pub(super) fn pairs(pairs: &[(&str, Cell)]) -> String {
     names + &record(pairs.iter().map(|(_, cell)| field(&cell.text)))
 }
 
-fn field(text: &str) -> String {
+/// Whether it is a plain number, perhaps a share: `-0.5`, `12`, `-3.1 %`.
+fn is_number(text: &str) -> bool {
+    let digits = text.strip_suffix(" %").unwrap_or(text);
+    let digits = digits.strip_prefix('-').unwrap_or(digits);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    let all = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    all(whole) && all(fraction)
+}
+
+/// One field of a row, which no spreadsheet runs and no terminal acts on.
+pub(crate) fn field(text: &str) -> String {
     // The file may be shown on a terminal later.
     let text = escape_lines(text);
     // A spreadsheet would run a formula that came in as somebody's name; some
     // look behind leading space.
-    let formula = text.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']);
+    let formula = !is_number(&text)
+        && text.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']);
     let guarded = if formula || text.starts_with('\n') { format!("'{text}") } else { text.into() };
     if guarded.contains([',', '"', '\n', ';']) {
         format!("\"{}\"", guarded.replace('"', "\"\""))

@@ -37,6 +37,10 @@ use crate::machine::{Machine, set_mode};
 /// An answer: a message as JSON, or a refusal.
 pub enum Answer {
     Is(Value),
+    /// The messages of a stream, and then its end.
+    Are(Vec<Value>),
+    /// What a daemon says that has no such service.
+    Unknown,
     No(Code, &'static str, &'static str, Vec<(&'static str, &'static str)>),
     /// None: the call is taken and hangs.
     Never,
@@ -194,7 +198,9 @@ impl Desk {
         let answer = (self.answers)(&name, &asked);
         self.asked.lock().unwrap().push((name, asked));
         let mut response = match answer {
-            Answer::Is(value) => granted(&method, value),
+            Answer::Is(value) => granted(&method, vec![value]),
+            Answer::Are(values) => granted(&method, values),
+            Answer::Unknown => Status::new(Code::Unimplemented, "").into_http(),
             Answer::No(code, message, reason, metadata) => {
                 let mut details = ErrorDetails::new();
                 let pairs = metadata.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
@@ -219,12 +225,14 @@ fn method(path: &str) -> MethodDescriptor {
     service.methods().find(|method| method.name() == name).unwrap()
 }
 
-fn granted(method: &MethodDescriptor, value: Value) -> http::Response<Body> {
-    let message = DynamicMessage::deserialize(method.output(), value).unwrap().encode_to_vec();
+fn granted(method: &MethodDescriptor, values: Vec<Value>) -> http::Response<Body> {
     let mut data = BytesMut::new();
-    data.put_u8(0);
-    data.put_u32(u32::try_from(message.len()).unwrap());
-    data.extend_from_slice(&message);
+    for value in values {
+        let message = DynamicMessage::deserialize(method.output(), value).unwrap().encode_to_vec();
+        data.put_u8(0);
+        data.put_u32(u32::try_from(message.len()).unwrap());
+        data.extend_from_slice(&message);
+    }
     let trailers = http::HeaderMap::from_iter([(
         http::HeaderName::from_static("grpc-status"),
         http::HeaderValue::from_static("0"),

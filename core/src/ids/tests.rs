@@ -119,13 +119,35 @@ fn hostile_texts_are_refused_in_few_words() {
     }
 }
 
+#[test]
+fn a_session_is_found_by_two_names_also_where_it_has_none_of_a_session() {
+    for name in ["tenants/acme-corp/sessions/ada-firefox", "tenants/abc/sessions/a.b"] {
+        assert_eq!(SessionPath::from_name(name).unwrap().to_name(), name);
+    }
+    let long = format!("tenants/abc/sessions/{}", "x".repeat(253));
+    assert_eq!(SessionPath::from_name(&long).unwrap().session.as_str().len(), 253);
+    for (name, kind) in [
+        ("", "session name"),
+        ("ada-firefox", "session name"),
+        ("tenants/acme-corp", "session name"),
+        ("tenants/acme-corp/sessions", "session name"),
+        ("tenants/acme-corp/sessions/", "object name"),
+        ("tenants/acme-corp/sessions/a/sessions/b", "object name"),
+        ("tenants/acme-corp/sessions/../x", "object name"),
+        ("tenants/-/sessions/a", "tenant id"),
+        ("tenants/A/sessions/a", "tenant id"),
+    ] {
+        assert_eq!(SessionPath::from_name(name).unwrap_err().kind, kind, "{name}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_text_is_an_id_or_explained(text in any::<String>()) {
         for error in [
             TenantId::parse(&text).err(), TenantId::from_name(&text).err(),
             PlanId::parse(&text).err(), TenantUid::parse(&text).err(),
-            OperationId::from_name(&text).err(),
+            OperationId::from_name(&text).err(), SessionPath::from_name(&text).err(),
         ].into_iter().flatten() {
             prop_assert!(!error.to_string().chars().any(crate::text::acts_on_terminals));
         }

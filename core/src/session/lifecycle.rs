@@ -61,6 +61,12 @@ pub const IDLE: &str = "Idle";
 /// The reason of the end of a run that lasted too long.
 pub const MAXIMUM_DURATION: &str = "MaximumDuration";
 
+/// The reasons of a sleep because of the tenant, in which nothing runs.
+pub const CLOSED: [&str; 3] = [TENANT_SUSPENDED, TENANT_ARCHIVED, TENANT_PURGING];
+const TENANT_SUSPENDED: &str = "TenantSuspended";
+const TENANT_ARCHIVED: &str = "TenantArchived";
+const TENANT_PURGING: &str = "TenantPurging";
+
 /// How old a report of activity may be.
 pub const ACTIVITY_FRESH: Span = Span::from_minutes(10);
 /// How long a start may take. Kubernetes gives a Deployment as long.

@@ -5,7 +5,7 @@
 
 use std::{fmt, str::FromStr};
 
-use jiff::{civil::Date, tz::TimeZone};
+use jiff::{ToSpan as _, civil::Date, tz::TimeZone};
 use thiserror::Error;
 
 use super::{BUCKET_SECONDS, Bucket, Grain, Second, Span};
@@ -79,6 +79,33 @@ impl FromStr for Month {
             Self::new(year.parse().ok()?, month.parse().ok()?).ok()
         };
         read().ok_or_else(|| MonthError { value: text::excerpt(value) })
+    }
+}
+
+/// The first seconds of the days of a zone that have a second of a span, in their order.
+/// The first one's is raised to the span's: with the span's end after them, they cut it
+/// into days. Nothing where the calendar has no more days.
+pub fn days(span: Span, zone: &TimeZone) -> Vec<Second> {
+    if span.is_empty() {
+        return Vec::new();
+    }
+    let mut starts = vec![span.from];
+    let mut day = span.from.timestamp().to_zoned(zone.clone()).date();
+    loop {
+        let next = day.checked_add(1.day()).and_then(|next| {
+            // Where a change of the clocks leaves no midnight, the day begins at the
+            // first time that there is; a day that a zone left out begins with the next.
+            Ok((next, next.to_zoned(zone.clone())?.start_of_day()?))
+        });
+        let Ok((next, begin)) = next else { return starts };
+        day = next;
+        let begin = Second::holding(begin.timestamp());
+        if begin >= span.to {
+            return starts;
+        }
+        if starts.last().is_none_or(|last| *last < begin) {
+            starts.push(begin);
+        }
     }
 }
 

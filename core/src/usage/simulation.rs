@@ -1,5 +1,8 @@
 //! Thirty days of a few sessions, metered by two replicas that are killed, deposed and
 //! misled, compared with the oracle.
+//!
+//! What is in the folder names nothing but its neighbours and what is in reach here, so
+//! that the daemon's tests run the same days against their database.
 
 use std::{
     env,
@@ -9,105 +12,29 @@ use std::{
 };
 
 use super::*;
-use replica::{Now, Replica};
+use crate::{
+    ids::TenantUid,
+    load::random::Random,
+    quantity::{Bytes, Millicores},
+    session::{SessionPhase, SessionUid},
+};
+use drive::{Counts, drive};
 use store::Store;
-use world::{BEGIN, DAY, END, Random, World};
+use world::{BEGIN, World};
 
+mod drive;
 mod replica;
 mod store;
 mod world;
 
-/// What happened, to see that the runs are about something.
-#[derive(Clone, Copy, Debug, Default)]
-struct Counts {
-    crashes: u64,
-    gaps: u64,
-    measured_blind: u64,
-    estimated: u64,
-    unproved: u64,
-    corrections: u64,
-    commits: u64,
-    deposed: u64,
-    moved: u64,
-    vanished: u64,
-    exact_sessions: u64,
-}
-
-impl Counts {
-    fn all(&self) -> [u64; 11] {
-        [
-            self.crashes,
-            self.gaps,
-            self.measured_blind,
-            self.estimated,
-            self.unproved,
-            self.corrections,
-            self.commits,
-            self.deposed,
-            self.moved,
-            self.vanished,
-            self.exact_sessions,
-        ]
-    }
-}
-
 fn run(seed: u64) -> Counts {
-    let mut random = Random(seed);
-    let world = World::new(&mut random);
-    let mut store = Store::new(Second(BEGIN));
-    let mut replicas = [Replica::default(), Replica::default()];
-    let mut counts = Counts::default();
-    // Quiet runs too: without a fault everything must be measured.
-    let crash_percent = random.below(4);
-    let mut at = BEGIN;
-    let mut asleep = [0_u64; 2];
-    while at < END {
-        at = later(at, &world, &mut random);
-        for _ in 0..=random.below(12) {
-            let one = usize::from(random.chance(30));
-            let (replica, asleep) = (&mut replicas[one], &mut asleep[one]);
-            if *asleep > 0 {
-                *asleep -= 1;
-                continue;
-            }
-            if random.chance(crash_percent) {
-                counts.crashes += 1;
-                replica.crash();
-            } else if random.chance(crash_percent / 2) {
-                *asleep = random.below(100);
-            } else if random.chance(2) {
-                replica.clock = random.seconds(1201) - 600;
-            }
-            replica.is_up |= random.chance(50);
-            // The second takes over now and then, also while the first goes on.
-            let may = one == 0 || replica.leads() || random.chance(1);
-            if replica.is_up && may {
-                replica.step(&Now { world: &world, at }, &mut store, &mut random, &mut counts);
-            }
-        }
-    }
-    // The last session may have gone on.
-    let last = world.events.last().map_or(END, |event| event.transition.at.0);
-    let now = Now { world: &world, at: END.max(last) + DAY };
-    replicas[0].finish(&now, &mut store, &mut counts);
+    let (world, store, mut counts) = drive(seed);
     compare(&world, &store, &mut counts);
     // A part of the seeds is enough for the sums, which are the dearest.
     if seed.is_multiple_of(4) {
         check_books(&world, &store);
     }
     counts
-}
-
-/// Some time later: mostly a little, and often right where something happens.
-fn later(at: i64, world: &World, random: &mut Random) -> i64 {
-    let next = || world.events.iter().map(|event| event.transition.at.0).find(|next| *next > at);
-    at + match random.below(100) {
-        0..30 => random.seconds(4),
-        30..45 => random.seconds(400),
-        45..85 => next().map_or(DAY, |next| (next - at - 1).min(DAY)) + random.seconds(3),
-        85..95 => random.seconds(7200),
-        _ => random.seconds(2 * DAY),
-    }
 }
 
 fn amounts(usage: &Usage) -> [i128; 4] {

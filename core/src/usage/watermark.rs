@@ -90,6 +90,11 @@ impl Watermark {
         Self { leader_term, begins, complete_through: at, closed_through: begins }
     }
 
+    /// Through when buckets are closed; `None` before the first is.
+    pub fn closed(&self) -> Option<Second> {
+        (self.closed_through > self.begins).then_some(self.closed_through)
+    }
+
     /// The time of which the facts are complete, gaps apart.
     pub fn metered(&self) -> Span {
         Span::new(self.begins, self.complete_through)

@@ -32,7 +32,7 @@ pub(crate) fn fill(resource: &Resource, object: &mut Object) {
         ("apps", plural) => edit(object, "spec", |spec| workload(spec, plural == "deployments")),
         ("autoscaling", _) => edit(object, "spec", autoscaler),
         ("", "secrets") => put(object, "type", json!("Opaque")),
-        ("networking.k8s.io", _) => edit(object, "spec", network_policy),
+        ("networking.k8s.io", "networkpolicies") => edit(object, "spec", network_policy),
         (RBAC, "roles" | "clusterroles") => {
             object.entry("rules").or_insert(Value::Null);
         }
@@ -58,7 +58,9 @@ pub(crate) fn first_status(resource: &Resource, object: &Object) -> Option<Value
         ("", "namespaces") => Some(json!({ "phase": "Active" })),
         ("", "persistentvolumeclaims") => Some(json!({ "phase": "Pending" })),
         ("", "pods") => Some(json!({ "phase": "Pending", "qosClass": pods::quality(object) })),
-        ("", "services") => Some(json!({ "loadBalancer": {} })),
+        ("", "services") | ("networking.k8s.io", "ingresses") => {
+            Some(json!({ "loadBalancer": {} }))
+        }
         ("apps", "replicasets") => Some(json!({ "replicas": 0 })),
         ("autoscaling", _) => Some(json!({ "currentMetrics": null, "desiredReplicas": 0 })),
         ("apps", _)

@@ -4,8 +4,8 @@
 //!
 //! It serves the kinds that the daemon writes and that sessions are made of: namespaces,
 //! config maps, secrets, service accounts, events, quotas, limit ranges, network policies,
-//! roles and bindings, disruption budgets, pods, services, claims, deployments, replica
-//! sets, autoscalers, admission policies, custom resource definitions, and what definitions
+//! roles and bindings, disruption budgets, pods, services, ingresses, claims, deployments,
+//! replica sets, autoscalers, admission policies, custom resource definitions, and what definitions
 //! define. Each can be discovered, read, listed in pages, watched, created, replaced,
 //! patched (merge, JSON, strategic merge, server-side apply) and deleted, one by one or as a
 //! collection, with the API server's own answers and defaults; status, scale and a

@@ -53,9 +53,13 @@ pub(crate) fn whole(text: impl Into<Bytes>) -> ResponseBody {
 pub(crate) fn json_response(code: StatusCode, body: ResponseBody) -> Response<ResponseBody> {
     let mut response = Response::new(body);
     *response.status_mut() = code;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    // The clock that clients of a cluster go by.
+    let now = jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    if let Ok(now) = HeaderValue::from_str(&now) {
+        headers.insert(header::DATE, now);
+    }
     response
 }
 

@@ -53,7 +53,7 @@ impl Working {
 impl ItemOfMany for Working {
     fn hold<'a>(&'a self, tx: &'a mut PgConnection) -> BoxFuture<'a, RpcResult<()>> {
         async move {
-            match bulk::hold(tx, self.operation, self.item.tenant).await? {
+            match bulk::hold(tx, self.operation, &self.item.key).await? {
                 Held::Pending => Ok(()),
                 Held::TenantGone => Err(RpcError::NotFound(self.item.target.clone())),
                 Held::Over => {
@@ -67,8 +67,7 @@ impl ItemOfMany for Working {
 
     fn changed<'a>(&'a self, tx: &'a mut PgConnection) -> BoxFuture<'a, RpcResult<()>> {
         async move {
-            let (id, tenant) = (self.operation, self.item.tenant);
-            if !bulk::settle(tx, id, tenant, &Settled::Changed).await? {
+            if !bulk::settle(tx, self.operation, &self.item.key, &Settled::Changed).await? {
                 return Err(RpcError::Internal("an item that was held was settled".into()));
             }
             self.note(Found::Changed);
@@ -98,7 +97,10 @@ impl ItemOfMany for Rehearsed {
 /// same whenever it is tried again, so that the log finds out how it ended. Of SHA-256, as
 /// RFC 9562 lets a version 8 be.
 pub(super) fn request_id(operation: OperationId, run: i32, item: &bulk::Item) -> Uuid {
-    let name = format!("{}/{run}/{}", operation.0, item.tenant.0);
+    let mut name = format!("{}/{run}/{}", operation.0, item.key.tenant.0);
+    if !item.key.session.is_empty() {
+        name = format!("{name}/{}", item.key.session);
+    }
     let digest = digest(&SHA256, name.as_bytes());
     let mut bytes = [0; 16];
     for (byte, of) in bytes.iter_mut().zip(digest.as_ref()) {
@@ -115,17 +117,22 @@ mod tests {
 
     #[test]
     fn the_id_of_an_item_is_the_same_in_a_run_and_no_other() {
-        let item = |tenant: u128| bulk::Item {
-            tenant: TenantUid(Uuid::from_u128(tenant)),
-            target: "tenants/a".into(),
+        let item = |tenant: u128| {
+            bulk::Item::of_tenant(TenantUid(Uuid::from_u128(tenant)), "tenants/a".into())
         };
         let id = |operation: u128, run, tenant| {
             request_id(OperationId(Uuid::from_u128(operation)), run, &item(tenant))
         };
+        let of_session = |session: &str| {
+            let mut item = item(1);
+            item.key.session = session.into();
+            request_id(OperationId(Uuid::from_u128(1)), 1, &item)
+        };
         assert_eq!(id(1, 1, 1), id(1, 1, 1));
         let ids = [id(1, 1, 1), id(2, 1, 1), id(1, 2, 1), id(1, 1, 2)];
-        let different: std::collections::HashSet<_> = ids.into_iter().collect();
-        assert_eq!(different.len(), 4);
+        let sessions = [of_session("a"), of_session("b")];
+        let different: std::collections::HashSet<_> = ids.into_iter().chain(sessions).collect();
+        assert_eq!(different.len(), 6);
         assert_eq!(id(1, 1, 1).get_version_num(), 8);
     }
 }

@@ -1,9 +1,11 @@
-//! One change of many tenants, as an operation that the daemon carries on by itself.
+//! One change of many tenants or sessions, as an operation that the daemon carries on by
+//! itself.
 //!
 //! What holds here:
-//! - The tenants are chosen once, in one snapshot, when the operation is asked for.
-//! - Each is changed through the very service that changes one of them, in the name of who
-//!   asked, and is in the audit log as if they had done it by hand.
+//! - The items are chosen once, in one snapshot, when the operation is asked for.
+//! - A tenant is changed through the very service that changes one, in the name of who asked,
+//!   and is in the audit log as if they had done it by hand. A session is changed in the
+//!   cluster ([`session`]), with an entry of its own in the audit log as well.
 //! - An item is settled in the transaction of its change, which holds the item's row. So it
 //!   is done once, whoever is killed when and however many replicas are at it; and once an
 //!   operation has stopped, nothing of it happens any more.
@@ -15,5 +17,6 @@ pub mod change;
 mod item;
 pub mod runner;
 pub mod service;
+pub mod session;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,5 @@
-//! Works on operations over several tenants, on the leader: several operations at once,
-//! and a few items of each.
+//! Works on operations over several tenants or sessions, on the leader: several operations
+//! at once, and a few items of each.
 //!
 //! Leadership only says who is at it. What keeps items from being done twice is the lock on
 //! their rows, so a leader that was replaced and does not know yet does no harm.
@@ -13,7 +13,7 @@ use std::{
 
 use futures::{FutureExt as _, future::join_all};
 use streamspace_core::ids::OperationId;
-use streamspace_proto::{policy::Method, v1::change_tenants_request::Change};
+use streamspace_proto::policy::Method;
 use tokio::{
     sync::watch,
     task::{Id, JoinSet},
@@ -21,18 +21,17 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
-use uuid::Uuid;
 
 use super::{
-    change::{Address, Reply, Work},
+    change::{Address, Work},
     item::{Found, Working, request_id},
-    service::error_of,
+    session::{self, SessionWork},
 };
 use crate::{
     db::{Database, DbError, Leadership, Scope, changes::ChangeLog, lease},
     operations::{
-        bulk::{self, BulkRecord, Item, Settled},
-        change,
+        bulk::{self, BulkRecord, Item, ItemKey, Settled},
+        change::Deed,
     },
     rpc::{
         CallNotes, Caller, Clock,
@@ -72,6 +71,8 @@ pub struct Parts {
     pub changes: ChangeLog,
     /// What is done to each tenant.
     pub work: Work,
+    /// What each session is changed with.
+    pub sessions: SessionWork,
     /// Who was revoked or locked.
     pub status: Arc<dyn CertificateStatus>,
     /// Where each item's change is written down.
@@ -198,7 +199,7 @@ impl Task {
     async fn run(self) {
         let mut pause = BACKOFF.0;
         let mut told = Instant::now();
-        let mut collisions: HashMap<Uuid, u32> = HashMap::new();
+        let mut collisions: HashMap<ItemKey, u32> = HashMap::new();
         while !self.term.is_cancelled() {
             let later = match self.next(&collisions).await {
                 Ok(Next::Over) => return,
@@ -227,9 +228,9 @@ impl Task {
     }
 
     /// Looks at the operation as it is now: ends it where it is to end, or gives the next
-    /// items. Those that collided wait until there are no others, so that one tenant that
+    /// items. Those that collided wait until there are no others, so that one item that
     /// somebody holds does not hold up all.
-    async fn next(&self, collisions: &HashMap<Uuid, u32>) -> Result<Next, RpcError> {
+    async fn next(&self, collisions: &HashMap<ItemKey, u32>) -> Result<Next, RpcError> {
         let mut tx = self.parts.db.begin(&Scope::Region).await?;
         if !lease::still_leads(&mut tx, &self.leadership).await? {
             return Ok(Next::Over);
@@ -238,13 +239,13 @@ impl Task {
         if record.done() {
             return Ok(Next::Over);
         }
-        let barred = match record.change().and_then(|change| change::method(&change)) {
+        let barred = match record.deed().and_then(|deed| deed.method()) {
             Ok(method) => self.barred(&record, &method),
             Err(error) => Some(error.into()),
         };
         let items = match (&barred, record.cancel_time) {
             (None, None) => {
-                let later: Vec<Uuid> = collisions.keys().copied().collect();
+                let later: Vec<ItemKey> = collisions.keys().cloned().collect();
                 let others = bulk::pending(&mut tx, self.id, ITEMS, &later).await?;
                 if others.is_empty() && !later.is_empty() {
                     bulk::pending(&mut tx, self.id, ITEMS, &[]).await?
@@ -258,7 +259,7 @@ impl Task {
             return Ok(Next::Items(Box::new(record), items));
         }
         let error = barred.filter(|_| record.cancel_time.is_none());
-        let error = error.map(|status| error_of(&status));
+        let error = error.map(|status| bulk::error_of(&status));
         let ended = bulk::end(&mut tx, self.id, error.as_ref(), ACTOR).await?;
         tx.commit().await.map_err(DbError::from)?;
         if !ended {
@@ -290,22 +291,22 @@ impl Task {
         &self,
         record: &BulkRecord,
         items: Vec<Item>,
-        collisions: &mut HashMap<Uuid, u32>,
+        collisions: &mut HashMap<ItemKey, u32>,
     ) -> bool {
-        let Ok(change) = record.change() else { return true };
+        let Ok(deed) = record.deed() else { return true };
         let attempts = items.iter().map(|item| {
-            let tries = collisions.get(&item.tenant.0).copied().unwrap_or(0);
-            self.attempt(record, &change, item.clone(), tries >= COLLISIONS)
+            let tries = collisions.get(&item.key).copied().unwrap_or(0);
+            self.attempt(record, &deed, item.clone(), tries >= COLLISIONS)
         });
         let mut later = false;
         for (item, attempt) in items.iter().zip(join_all(attempts).await) {
             match attempt {
                 Attempt::Over => {
-                    collisions.remove(&item.tenant.0);
+                    collisions.remove(&item.key);
                 }
                 Attempt::Later => later = true,
                 Attempt::Collided => {
-                    let again = collisions.entry(item.tenant.0).or_default();
+                    let again = collisions.entry(item.key.clone()).or_default();
                     // The first time there are others to go on with.
                     later |= *again > 0;
                     *again += 1;
@@ -316,15 +317,9 @@ impl Task {
     }
 
     /// Tries one item, with its entry in the audit log. `last`: a collision fails it.
-    async fn attempt(
-        &self,
-        record: &BulkRecord,
-        change: &Change,
-        item: Item,
-        last: bool,
-    ) -> Attempt {
+    async fn attempt(&self, record: &BulkRecord, deed: &Deed, item: Item, last: bool) -> Attempt {
         let parts = &self.parts;
-        let Ok(method) = change::method(change) else { return Attempt::Later };
+        let Ok(method) = deed.method() else { return Attempt::Later };
         let id = request_id(self.id, record.run, &item);
         let working = Arc::new(Working::new(self.id, item));
         let target = working.item.target.as_str();
@@ -343,18 +338,17 @@ impl Task {
             tracing::debug!(%error, target, "an item waits for the audit log");
             return Attempt::Later;
         }
-        let address = Address { tenant: target, reason: &record.reason, request_id: Some(id) };
-        let reply = self.apply(change, &address, &caller).await;
+        let reply = self.apply(record, deed, &working, &caller).await;
         match (reply, working.found()) {
             (_, Found::Over) => {
                 self.not_done(&working, &entry).await;
                 Attempt::Over
             }
-            (Ok(_), Found::Changed) => {
+            (Ok(()), Found::Changed) => {
                 self.close(&entry, Ending::Succeeded, None, caller.notes.summary());
                 Attempt::Over
             }
-            (Ok(_), Found::Waits) => {
+            (Ok(()), Found::Waits) => {
                 self.settle(&working, &entry, Ending::Succeeded, None, Settled::Unchanged).await
             }
             (Err(refused), _) => match refused.code() {
@@ -367,7 +361,7 @@ impl Task {
                     Attempt::Collided
                 }
                 _ => {
-                    let settled = Settled::Failed(error_of(&refused));
+                    let settled = Settled::Failed(bulk::error_of(&refused));
                     self.settle(&working, &entry, Ending::Failed, Some(&refused), settled).await
                 }
             },
@@ -377,15 +371,30 @@ impl Task {
     /// Makes the change, or tells why not. What panics is a defect of that item.
     async fn apply(
         &self,
-        change: &Change,
-        address: &Address<'_>,
+        record: &BulkRecord,
+        deed: &Deed,
+        working: &Working,
         caller: &Caller,
-    ) -> Result<Reply, Status> {
-        let work = AssertUnwindSafe(self.parts.work.apply(change, address, caller));
-        match timeout(MUTATION_DEADLINE, work.catch_unwind()).await {
+    ) -> Result<(), Status> {
+        let Parts { db, work, sessions, .. } = self.parts.as_ref();
+        let (target, id) = (working.item.target.as_str(), caller.call_id);
+        let work = async {
+            match deed {
+                Deed::Tenants(change) => {
+                    let reason = &record.reason;
+                    let address = Address { tenant: target, reason, request_id: Some(id) };
+                    work.apply(change, &address, caller).await.map(|_reply| ())
+                }
+                Deed::CreateSession(_) | Deed::ChangeSessions(_) => {
+                    let item = session::Item { operation: self.id, item: &working.item };
+                    sessions.apply(db, &self.leadership, deed, &item, caller).await
+                }
+            }
+        };
+        match timeout(MUTATION_DEADLINE, AssertUnwindSafe(work).catch_unwind()).await {
             Ok(Ok(reply)) => reply,
             Ok(Err(_panic)) => {
-                tracing::error!(target = address.tenant, "the change of an item panicked");
+                tracing::error!(target, "the change of an item panicked");
                 Err(RpcError::Internal("a panic".into()).into())
             }
             Err(_elapsed) => Err(Status::deadline_exceeded("the change took too long")),
@@ -405,7 +414,7 @@ impl Task {
         self.close(entry, ending, refused, String::new());
         let write = async {
             let mut tx = self.parts.db.begin(&Scope::Region).await?;
-            bulk::settle(&mut tx, working.operation, working.item.tenant, &settled).await?;
+            bulk::settle(&mut tx, working.operation, &working.item.key, &settled).await?;
             tx.commit().await.map_err(DbError::from)
         };
         match write.await {
@@ -421,7 +430,7 @@ impl Task {
     async fn not_done(&self, working: &Working, entry: &AuditRecord) {
         let is_settled = async {
             let mut tx = self.parts.db.begin(&Scope::Region).await?;
-            bulk::is_settled(&mut tx, working.operation, working.item.tenant).await
+            bulk::is_settled(&mut tx, working.operation, &working.item.key).await
         };
         if matches!(is_settled.await, Ok(false)) {
             let refused = Status::cancelled("not done: the operation was stopped before it");

@@ -15,7 +15,6 @@ use streamspace_proto::v1::{
 };
 use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Request, Response, Status};
-use tonic_types::StatusExt as _;
 
 use super::{
     change::{Address, Work, misplaced},
@@ -184,13 +183,13 @@ impl Bulk {
         };
         let new = NewBulk {
             kind: change::names(asked.change).0,
+            target: bulk::TARGET.to_owned(),
             request: kept.encode_to_vec(),
             reason: asked.reason.to_owned(),
             incident: caller.notes.incident().to_owned(),
             requester: requester(caller)?,
         };
-        let item =
-            |tenant: &TenantRecord| Item { tenant: tenant.uid, target: tenant.spec.id.to_name() };
+        let item = |tenant: &TenantRecord| Item::of_tenant(tenant.uid, tenant.spec.id.to_name());
         let items: Vec<Item> = asked.tenants.iter().map(item).collect();
         let mut tx = self.db.begin(&caller.scope).await?;
         let once = once(caller, request)?;
@@ -227,7 +226,7 @@ impl Bulk {
             stream::iter(each).buffer_unordered(AT_ONCE).collect().await;
         found.sort_by_key(|(place, _)| *place);
         let rehearsals: Vec<Rehearsal> = found.into_iter().map(|(_, found)| found).collect();
-        let counts = counted(&rehearsals);
+        let counts = bulk::counted(rehearsals.iter().map(|rehearsal| &rehearsal.item));
         let mut consequences = vec![touches(asked)];
         if counts.pending > 0 {
             let message = format!(
@@ -268,7 +267,7 @@ impl Bulk {
                 let state = if reply.differs(tenant) { State::Changed } else { State::Unchanged };
                 (state, None, reply.consequences().to_vec(), None)
             }
-            Err(status) => (State::Failed, Some(error_of(&status)), Vec::new(), Some(status)),
+            Err(status) => (State::Failed, Some(bulk::error_of(&status)), Vec::new(), Some(status)),
         };
         let item = v1::OperationItem { target: name, state: state.into(), error, end_time: None };
         Rehearsal { item, consequences, refused }
@@ -366,30 +365,6 @@ fn not_rehearsed(tenant: &TenantRecord) -> Rehearsal {
         ..v1::OperationItem::default()
     };
     Rehearsal { item, consequences: Vec::new(), refused: None }
-}
-
-fn counted(rehearsals: &[Rehearsal]) -> v1::OperationCounts {
-    let mut counts = v1::OperationCounts::default();
-    for rehearsal in rehearsals {
-        counts.total += 1;
-        match rehearsal.item.state() {
-            State::Changed => counts.changed += 1,
-            State::Unchanged => counts.unchanged += 1,
-            State::Failed => counts.failed += 1,
-            State::Pending | State::Cancelled | State::Unspecified => counts.pending += 1,
-        }
-    }
-    counts
-}
-
-/// A refusal as an item keeps it.
-pub(super) fn error_of(status: &Status) -> v1::OperationError {
-    let details = status.get_error_details();
-    v1::OperationError {
-        code: i32::from(status.code()),
-        message: status.message().to_owned(),
-        reason: details.error_info().map(|info| info.reason.clone()).unwrap_or_default(),
-    }
 }
 
 #[tonic::async_trait]

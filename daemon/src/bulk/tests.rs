@@ -26,10 +26,12 @@ use super::{
     change::Work,
     runner::{self, Parts},
     service::Bulk,
+    session::SessionWork,
 };
 use crate::{
     db::{ChangeLog, Leadership, Scope},
     operations::{bulk, service::Operations},
+    platform::{Features, Ready, Standing as PlatformStanding},
     quotas::service::Quotas,
     rpc::{
         BreakGlass, Caller,
@@ -38,8 +40,11 @@ use crate::{
         peer::{CertificateStatus, Standing},
         system_clock,
     },
+    sessions::reservations::Admission,
     tenants::service::tests::World,
 };
+
+mod sessions;
 
 /// Keeps what it is told, and is away so many times first.
 #[derive(Default)]
@@ -102,6 +107,7 @@ struct Fixture {
     operations: Operations,
     log: Arc<Log>,
     known: Arc<Known>,
+    standing: watch::Sender<PlatformStanding>,
     stop: CancellationToken,
 }
 
@@ -117,7 +123,13 @@ impl Fixture {
             tenants: world.tenants.clone(),
             quotas: Quotas::new(db.clone(), world.tenants.cluster.clone()),
         };
+        let ready = Ready {
+            acting: world.tenants.cluster.clone(),
+            leader_term: 1,
+            features: Features::default(),
+        };
         Self {
+            standing: watch::Sender::new(PlatformStanding::Ready(ready)),
             bulk: Bulk { db: db.clone(), work: work.clone() },
             operations: Operations::new(db, changes.clone()),
             work,
@@ -142,6 +154,10 @@ impl Fixture {
             db: self.world.test.database().clone(),
             changes: self.changes.clone(),
             work: self.work.clone(),
+            sessions: SessionWork::new(
+                Admission::new(self.world.test.database().clone()),
+                self.standing.subscribe(),
+            ),
             status: Arc::clone(&self.known) as _,
             sink: Arc::clone(&self.log) as _,
             clock: system_clock(),
@@ -348,11 +364,11 @@ async fn what_was_cancelled_is_left_and_goes_on_when_it_is_resumed() {
     let id = streamspace_core::ids::OperationId::from_name(&begun.name).unwrap();
     let mut tx = db.begin(&Scope::Region).await.unwrap();
     let first = bulk::pending(&mut tx, id, 1, &[]).await.unwrap().remove(0);
-    assert_eq!(bulk::hold(&mut tx, id, first.tenant).await.unwrap(), bulk::Held::Pending);
+    assert_eq!(bulk::hold(&mut tx, id, &first.key).await.unwrap(), bulk::Held::Pending);
     let cancelled = f.cancel(&begun.name).await.unwrap();
     assert!(cancelled.cancelled && !cancelled.done, "{cancelled:?}");
     f.runner();
-    bulk::settle(&mut tx, id, first.tenant, &bulk::Settled::Changed).await.unwrap();
+    bulk::settle(&mut tx, id, &first.key, &bulk::Settled::Changed).await.unwrap();
     tx.commit().await.unwrap();
     let ended = f.ended(&begun.name).await;
     let counts = ended.counts.unwrap();
@@ -364,7 +380,7 @@ async fn what_was_cancelled_is_left_and_goes_on_when_it_is_resumed() {
     let mut tx = db.begin(&Scope::Region).await.unwrap();
     let left = f.items(&begun.name, "state = cancelled").await;
     assert_eq!(left.len(), 2);
-    assert_eq!(bulk::hold(&mut tx, id, first.tenant).await.unwrap(), bulk::Held::Over);
+    assert_eq!(bulk::hold(&mut tx, id, &first.key).await.unwrap(), bulk::Held::Over);
     drop(tx);
 
     // Another person goes on with it, if they may do it.
@@ -430,7 +446,7 @@ async fn a_rehearsal_tells_what_would_become_of_each_and_changes_nothing() {
         told,
         [
             "it touches 4 tenants with 40 seats",
-            "3 tenants: nothing starts until the tenant is resumed"
+            "3 tenants: nothing starts until the tenant is resumed, and what runs is cut off"
         ]
     );
     assert_eq!(f.world.get("tenants/acme").await.state(), v1::TenantState::Active);

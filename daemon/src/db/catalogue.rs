@@ -57,11 +57,15 @@ const UNIQUE_WITHOUT_TENANT: [(&str, &str); 3] = [
 ];
 
 /// Tables without a tenant key that the tenant login may use, and why.
-const SHARED_TABLES: [(&str, &str); 4] = [
+const SHARED_TABLES: [(&str, &str); 8] = [
     ("plans", "a public price list"),
+    ("catalogue_templates", "the templates that all tenants share"),
     ("region_controls", "the region's cordon and pause, which every caller is told"),
     ("change_sequence", "one number"),
     ("requests", "replies, under a policy of their own by the scope that they were made under"),
+    ("usage_watermark", "instants, nothing of a tenant"),
+    ("usage_gaps", "instants, nothing of a tenant"),
+    ("usage_actual_sources", "what the region measures use by, nothing of a tenant"),
 ];
 
 /// The queries. `$1` is [`UNIQUE_WITHOUT_TENANT`], `$2` is [`SHARED_TABLES`].

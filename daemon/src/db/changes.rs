@@ -45,6 +45,8 @@ pub enum ChangeKind {
     Tenant,
     /// An operation.
     Operation,
+    /// A session.
+    Session,
 }
 
 /// What happened to it.
@@ -64,11 +66,14 @@ impl ChangeKind {
         match self {
             Self::Tenant => "tenant",
             Self::Operation => "operation",
+            Self::Session => "session",
         }
     }
 
     fn from_word(word: &str) -> Option<Self> {
-        [Self::Tenant, Self::Operation].into_iter().find(|kind| kind.as_str() == word)
+        [Self::Tenant, Self::Operation, Self::Session]
+            .into_iter()
+            .find(|kind| kind.as_str() == word)
     }
 }
 

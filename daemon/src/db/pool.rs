@@ -55,7 +55,7 @@ pub struct DatabaseConfig {
     /// Inserts audit entries and can do nothing else.
     #[schemars(with = "String")]
     pub audit: DatabaseUrl,
-    /// Rolls partitions. Nothing uses it yet.
+    /// Makes partitions ahead and drops old ones, and can do nothing else.
     #[schemars(with = "String")]
     pub maintainer: DatabaseUrl,
     /// The most connections of the operator's and of the tenant's pool, each.
@@ -130,6 +130,7 @@ struct Pools {
     operator: PgPool,
     tenant: PgPool,
     audit: PgPool,
+    maintainer: PgPool,
     session: PgConnectOptions,
 }
 
@@ -174,6 +175,7 @@ impl Database {
                 operator: pool(&config.operator, "operator", config.max_connections)?,
                 tenant,
                 audit: pool(&config.audit, "audit", config.max_connections.div_ceil(2))?,
+                maintainer: pool(&config.maintainer, "maintainer", 1)?,
                 session: config.operator.options("session")?,
             }),
         })
@@ -202,6 +204,11 @@ impl Database {
         &self.pools.audit
     }
 
+    /// The pool of the login that makes and drops partitions and can do nothing else.
+    pub fn maintainer(&self) -> &PgPool {
+        &self.pools.maintainer
+    }
+
     /// Options for a connection outside the pools, on the operator's login: a session
     /// that holds an advisory lock or listens.
     pub(super) fn session_options(&self, purpose: &str) -> PgConnectOptions {
@@ -213,7 +220,8 @@ impl Database {
         tokio::join!(
             self.pools.operator.close(),
             self.pools.tenant.close(),
-            self.pools.audit.close()
+            self.pools.audit.close(),
+            self.pools.maintainer.close()
         );
     }
 }

@@ -8,10 +8,14 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::postgres::{PostgresError, PrivatePostgres};
+use super::{
+    furnish,
+    postgres::{PostgresError, PrivatePostgres},
+};
 
 /// What a development region makes below its folder, but for its lock and its ports.
-const MADE: [&str; 5] = ["postgres", "cluster", "access", "samples-applied", "tenants.yaml"];
+const MADE: [&str; 6] =
+    ["postgres", "cluster", "access", "samples-applied", "tenants.yaml", furnish::MARKER];
 
 /// Removes what a region keeps in this folder, and nothing else that is there. It blocks.
 pub(super) fn forget(data_dir: &Path) -> anyhow::Result<()> {

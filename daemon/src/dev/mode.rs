@@ -18,7 +18,8 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    anew,
+    anew, furnish,
+    load::{self, LoadOptions},
     ports::{self, Sockets},
     postgres::PrivatePostgres,
     ssctl::Ssctl,
@@ -33,12 +34,19 @@ use crate::{
         manifests::Manifests,
     },
     region::{self, Brought, Ready},
-    simulator::{FaultBoard, config::FaultConfig},
+    sessions::{
+        config::{SessionConfig, WebhookConfig},
+        webhook,
+    },
+    simulator::{FaultBoard, config::FaultConfig, kubelet},
     telemetry::logs::{self, LogConfig, LogFormat},
+    usage::config::UsageConfig,
 };
 
 const SAMPLE_TENANTS: &str = include_str!("../../../packaging/dev/tenants.yaml");
 const DATABASE: &str = "streamspace";
+/// How long a pod of the built-in cluster takes to be ready.
+const START_LATENCY: Duration = Duration::from_secs(1);
 const TOKEN_LIFE: Duration = Duration::from_hours(1);
 
 /// What `streamspaced dev` is asked for.
@@ -63,6 +71,8 @@ pub struct DevOptions {
     pub samples: bool,
     /// Whether to forget what is there, and begin anew.
     pub fresh: bool,
+    /// Which load is made.
+    pub load: LoadOptions,
     /// What to log.
     pub log_filter: String,
 }
@@ -105,10 +115,23 @@ async fn run_on(
     if !files.key.exists() {
         Authority::create(&files, options.region.as_str(), Timestamp::now())?;
     }
-    let (cluster, faults) = match options.cluster.kubeconfig {
-        Some(_) => (prepared(&options.cluster).await?, None),
-        None => simulator(data_dir, &options.faults)?,
+    let mut sessions = SessionConfig::default();
+    let (cluster, faults) = if options.cluster.kubeconfig.is_some() {
+        let cluster = prepared(&options.cluster).await?;
+        sessions.webhook = webhook_for(&cluster)?;
+        (cluster, None)
+    } else {
+        let (cluster, faults) = simulator(data_dir)?;
+        let (config, catalogue) = (&options.cluster, &sessions.catalogue_namespace);
+        furnish::furnish(&cluster, config, catalogue, data_dir, options.samples).await?;
+        let stand_in = kubelet::Options { controllers: true, latency: START_LATENCY };
+        tokio::spawn(kubelet::run(cluster.client().clone(), stand_in, stop.clone()));
+        for fault in &options.faults {
+            fault.apply(&faults).map_err(anyhow::Error::msg)?;
+        }
+        (cluster, Some(faults))
     };
+    let catalogue = sessions.catalogue_namespace.clone();
     let config = Config {
         region: options.region.clone(),
         replica: host_name(),
@@ -117,6 +140,8 @@ async fn run_on(
         cluster: options.cluster.clone(),
         access: AccessConfig { directory: access_dir, ..AccessConfig::default() },
         tenants: TenantConfig::default(),
+        sessions,
+        usage: UsageConfig::default(),
         log: LogConfig::default(),
     };
     let brought = Brought { faults, sockets: Some((sockets.grpc, sockets.http)) };
@@ -125,10 +150,16 @@ async fn run_on(
     let welcome = async {
         let Ok(ready) = is_ready.await else { return Ok(()) };
         let db = Database::connect(&database).await?;
-        let welcomed = welcome(options, data_dir, &db, &files, &ready).await;
+        let welcomed = welcome(options, data_dir, &db, &files, &ready)
+            .await
+            .and_then(|()| announce(options, data_dir, &cluster, &ready, begin.elapsed()));
+        if welcomed.is_ok()
+            && let Err(error) = load::run(&options.load, &db, &cluster, &catalogue, &stop).await
+        {
+            tracing::warn!(%error, "no load is made, or no more");
+        }
         db.close().await;
-        welcomed?;
-        announce(options, data_dir, &cluster, &ready, begin.elapsed())
+        welcomed
     };
     let welcome_or_stop = async {
         let result = welcome.await;
@@ -173,19 +204,25 @@ async fn prepared(config: &ClusterConfig) -> anyhow::Result<Cluster> {
     Ok(cluster)
 }
 
-/// The built-in cluster, which fails as `faults` say from its first request on.
-fn simulator(
-    data_dir: &Path,
-    faults: &[FaultConfig],
-) -> anyhow::Result<(Cluster, Option<FaultBoard>)> {
+/// How an API server on this machine asks whether a session may start. One elsewhere does
+/// not reach this region, and a webhook that it cannot reach would refuse every session.
+fn webhook_for(cluster: &Cluster) -> anyhow::Result<WebhookConfig> {
+    let uri: http::Uri = cluster.endpoint().parse().unwrap_or_default();
+    if !matches!(uri.host(), Some("localhost" | "127.0.0.1" | "[::1]")) {
+        return Ok(WebhookConfig::default());
+    }
+    // Whoever takes the port in between makes the start fail, and the next one finds another.
+    let listen = std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
+    let url = Some(format!("https://{listen}{}", webhook::PATH));
+    Ok(WebhookConfig { listen: Some(listen), url, service: None })
+}
+
+/// The built-in cluster, and how it is made to fail.
+fn simulator(data_dir: &Path) -> anyhow::Result<(Cluster, FaultBoard)> {
     let folder = data_dir.join("cluster");
     let simulator = Simulator::open(&folder)?;
     let board = FaultBoard::new(simulator.faults().clone());
-    for fault in faults {
-        fault.apply(&board).map_err(anyhow::Error::msg)?;
-    }
-    let cluster = Cluster::from_client(simulator.client(), "the built-in simulator");
-    Ok((cluster, Some(board)))
+    Ok((Cluster::from_client(simulator.client(), "the built-in simulator"), board))
 }
 
 /// Makes the context and, the first time, the sample tenants, both as a person would.
@@ -274,6 +311,7 @@ fn announce(
     };
     tell(&format!("Try in another terminal, after `alias ssctl={}`:", ssctl.shown()), &TOUR)?;
     if options.cluster.kubeconfig.is_none() {
+        tell("Start a session, and see what it used once five minutes are closed:", &SESSIONS)?;
         tell("Make the cluster fail, and see what becomes of it:", &FAULTS)?;
     }
     writeln!(
@@ -295,6 +333,14 @@ const TOUR: [&str; 8] = [
     "changes --since 1h",
     "region show",
     "ui",
+];
+
+/// A session's life. A real cluster has no templates of ours.
+const SESSIONS: [&str; 4] = [
+    "template list",
+    "session create acme-corp/ada-desk --user ada --template firefox-browser --wait",
+    "session describe acme-corp/ada-desk",
+    "usage explain acme-corp",
 ];
 
 /// How the cluster is made to fail.

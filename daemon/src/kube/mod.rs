@@ -4,6 +4,7 @@ mod client;
 mod compare;
 mod config;
 mod errors;
+pub mod events;
 pub mod index;
 mod kinds;
 mod object;

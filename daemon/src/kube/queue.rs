@@ -2,7 +2,7 @@
 //! that is added while it waits or is worked on is worked on once more, not twice.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     hash::Hash,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -32,7 +32,7 @@ struct Shared<K> {
 struct State<K> {
     /// When each waiting key is due, and the same by time.
     due: HashMap<K, Instant>,
-    by_time: BTreeMap<Instant, BTreeSet<K>>,
+    by_time: BTreeSet<(Instant, K)>,
     working: HashSet<K>,
     failures: HashMap<K, u32>,
 }
@@ -41,7 +41,7 @@ impl<K: Clone + Eq + Hash + Ord> Default for WorkQueue<K> {
     fn default() -> Self {
         let state = State {
             due: HashMap::new(),
-            by_time: BTreeMap::new(),
+            by_time: BTreeSet::new(),
             working: HashSet::new(),
             failures: HashMap::new(),
         };
@@ -147,39 +147,26 @@ impl<K: Clone + Eq + Hash + Ord> State<K> {
             self.unschedule(&key, already);
         }
         self.due.insert(key.clone(), time);
-        self.by_time.entry(time).or_default().insert(key);
+        self.by_time.insert((time, key));
     }
 
     fn unschedule(&mut self, key: &K, time: Instant) {
         self.due.remove(key);
-        if let Some(keys) = self.by_time.get_mut(&time) {
-            keys.remove(key);
-            if keys.is_empty() {
-                self.by_time.remove(&time);
-            }
-        }
+        self.by_time.remove(&(time, key.clone()));
     }
 
     /// A key that is being worked on waits until the work is over.
     fn take_due(&mut self, now: Instant) -> Option<K> {
-        let key = self
-            .by_time
-            .range(..=now)
-            .flat_map(|(_, keys)| keys)
-            .find(|key| !self.working.contains(*key))?
-            .clone();
-        if let Some(&time) = self.due.get(&key) {
-            self.unschedule(&key, time);
-        }
+        let mut due = self.by_time.iter().take_while(|(time, _)| *time <= now);
+        let (time, key) = due.find(|(_, key)| !self.working.contains(key))?.clone();
+        self.unschedule(&key, time);
         self.working.insert(key.clone());
         Some(key)
     }
 
     fn next_time(&self) -> Option<Instant> {
-        self.by_time
-            .iter()
-            .find(|(_, keys)| keys.iter().any(|key| !self.working.contains(key)))
-            .map(|(time, _)| *time)
+        let next = self.by_time.iter().find(|(_, key)| !self.working.contains(key));
+        next.map(|(time, _)| *time)
     }
 }
 

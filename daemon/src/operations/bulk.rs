@@ -1,4 +1,4 @@
-//! Operations over several tenants, as rows.
+//! Operations over several tenants or sessions, as rows.
 //!
 //! What holds here:
 //! - An item leaves the state `pending` once a run: [`hold`] locks its row in the
@@ -29,10 +29,12 @@ use crate::{
 
 mod items;
 
-pub use items::{Held, Item, Settled, hold, is_settled, pending, settle};
+pub use items::{
+    Held, Item, ItemKey, Settled, counted, error_of, hold, is_settled, pending, settle,
+};
 pub(super) use items::{ItemRecord, counts, items};
 
-/// What an operation over several is done to: a collection, as AIP-159 names it.
+/// What an operation over several tenants is done to: a collection, as AIP-159 names it.
 pub const TARGET: &str = "tenants/-";
 /// Why an operation over several ends before its time, for programs: the only error that
 /// it has as a whole.
@@ -43,7 +45,9 @@ pub const REQUESTER_BARRED: &str = "REQUESTER_BARRED";
 pub struct NewBulk {
     /// What is done to each, for example `tenant.cordon`.
     pub kind: &'static str,
-    /// The encoded `ChangeTenantsRequest` without its names.
+    /// What it is done to: a collection, or the one item.
+    pub target: String,
+    /// The encoded request without its names.
     pub request: Vec<u8>,
     /// Why.
     pub reason: String,
@@ -71,7 +75,8 @@ pub struct BulkRecord {
     pub id: OperationId,
     /// What is done to each.
     pub kind: String,
-    /// The encoded `ChangeTenantsRequest` without its names.
+    /// The encoded request without its names: a `ChangeTenantsRequest`, or of sessions a
+    /// `CreateSessionRequest` or `ChangeSessionsRequest`.
     pub request: Vec<u8>,
     /// Why.
     pub reason: String,
@@ -215,7 +220,7 @@ pub async fn begin(
     ))
     .bind(Uuid::now_v7())
     .bind(operation.kind)
-    .bind(TARGET)
+    .bind(&operation.target)
     .bind(&operation.request)
     .bind(&operation.reason)
     .bind(&operation.incident)
@@ -224,16 +229,22 @@ pub async fn begin(
     .bind(serial)
     .fetch_one(&mut *tx)
     .await?;
-    let tenants: Vec<Uuid> = items.iter().map(|item| item.tenant.0).collect();
+    let tenants: Vec<Uuid> = items.iter().map(|item| item.key.tenant.0).collect();
     let targets: Vec<&str> = items.iter().map(|item| item.target.as_str()).collect();
+    let sessions: Vec<&str> = items.iter().map(|item| item.key.session.as_str()).collect();
+    let uids: Vec<Option<Uuid>> =
+        items.iter().map(|item| item.session_uid.map(|uid| uid.0)).collect();
     sqlx::query(
-        "INSERT INTO bulk_items (tenant_uid, operation_id, ordinal, target)
-         SELECT tenant_uid, $1, ordinal, target
-         FROM unnest($2::uuid[], $3::text[]) WITH ORDINALITY AS item (tenant_uid, target, ordinal)",
+        "INSERT INTO bulk_items (tenant_uid, operation_id, ordinal, target, session, session_uid)
+         SELECT tenant_uid, $1, ordinal, target, session, session_uid
+         FROM unnest($2::uuid[], $3::text[], $4::text[], $5::uuid[]) WITH ORDINALITY
+              AS item (tenant_uid, target, session, session_uid, ordinal)",
     )
     .bind(record.id.0)
     .bind(&tenants)
     .bind(&targets)
+    .bind(&sessions)
+    .bind(&uids)
     .execute(&mut *tx)
     .await?;
     tell(tx, &record, ChangeType::Created, actor).await

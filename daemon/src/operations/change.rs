@@ -1,13 +1,31 @@
-//! The changes that can be made of several tenants, by their names in the contract.
+//! The changes that operations over several make of each item, by their names in the
+//! contract.
 
 use prost::Message as _;
 use streamspace_proto::{
     policy::{self, Method},
-    v1::{ChangeTenantsRequest, change_tenants_request::Change},
+    v1::{
+        ChangeSessionsRequest, ChangeTenantsRequest, CreateSessionRequest, SessionState,
+        change_tenants_request::Change,
+    },
 };
 
 use super::bulk::BulkRecord;
 use crate::rpc::errors::{RpcError, RpcResult};
+
+/// The creation of a session.
+pub const SESSION_CREATE: &str = "session.create";
+
+/// What an operation does to each of its items.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Deed {
+    /// A change of tenants.
+    Tenants(Box<Change>),
+    /// The creation of a session.
+    CreateSession(Box<CreateSessionRequest>),
+    /// A change of what sessions should be.
+    ChangeSessions(SessionState),
+}
 
 /// What a change is called in an operation's kind, and the method that makes it of one.
 pub fn names(change: &Change) -> (&'static str, &'static str) {
@@ -26,9 +44,22 @@ pub fn names(change: &Change) -> (&'static str, &'static str) {
     }
 }
 
+/// What the change of sessions to this state is called; `None` where it is no state.
+pub fn session_kind(state: SessionState) -> Option<&'static str> {
+    match state {
+        SessionState::Running => Some("session.wake"),
+        SessionState::Hibernated => Some("session.hibernate"),
+        SessionState::Terminated => Some("session.terminate"),
+        SessionState::Unspecified => None,
+    }
+}
+
 /// The method that makes this change of one tenant, with its access rule.
 pub fn method(change: &Change) -> RpcResult<Method> {
-    let (_, path) = names(change);
+    method_of(names(change).1)
+}
+
+fn method_of(path: &str) -> RpcResult<Method> {
     let is_it = |method: &Method| {
         method.path.strip_suffix(path).is_some_and(|package| package.ends_with('.'))
     };
@@ -36,13 +67,38 @@ pub fn method(change: &Change) -> RpcResult<Method> {
     found.ok_or_else(|| RpcError::Internal(format!("the contract has no method {path}")))
 }
 
+impl Deed {
+    /// The method that does it, with its access rule.
+    pub fn method(&self) -> RpcResult<Method> {
+        match self {
+            Self::Tenants(change) => method(change),
+            Self::CreateSession(_) => method_of("SessionService/CreateSession"),
+            Self::ChangeSessions(_) => method_of("SessionService/ChangeSessions"),
+        }
+    }
+}
+
 impl BulkRecord {
-    /// What is done to each tenant.
-    pub fn change(&self) -> RpcResult<Change> {
+    /// What is done to each item.
+    pub fn deed(&self) -> RpcResult<Deed> {
         let broken = |why: &str| RpcError::Internal(format!("{}: {why}", self.id.to_name()));
-        let request = ChangeTenantsRequest::decode(self.request.as_slice())
-            .map_err(|error| broken(&error.to_string()))?;
-        request.change.ok_or_else(|| broken("it says no change that this version knows"))
+        let unread = |error: prost::DecodeError| broken(&error.to_string());
+        let bytes = self.request.as_slice();
+        if self.kind == SESSION_CREATE {
+            let request = CreateSessionRequest::decode(bytes).map_err(unread)?;
+            return Ok(Deed::CreateSession(Box::new(request)));
+        }
+        if self.kind.starts_with("session.") {
+            let state = ChangeSessionsRequest::decode(bytes).map_err(unread)?.state();
+            return match session_kind(state) {
+                Some(kind) if kind == self.kind => Ok(Deed::ChangeSessions(state)),
+                _ => Err(broken("it says no state that this version knows")),
+            };
+        }
+        let request = ChangeTenantsRequest::decode(bytes).map_err(unread)?;
+        let change = request.change;
+        let change = change.ok_or_else(|| broken("it says no change that this version knows"))?;
+        Ok(Deed::Tenants(Box::new(change)))
     }
 }
 
@@ -72,6 +128,26 @@ mod tests {
             let method = method(&change).unwrap();
             assert!(method.policy.mutates, "{kind}: {path}");
             assert_eq!(method.path, format!("streamspace.admin.v1.{path}"));
+        }
+        let sessions = [
+            Deed::CreateSession(Box::default()),
+            Deed::ChangeSessions(v1::SessionState::Hibernated),
+        ];
+        for deed in sessions {
+            assert!(deed.method().unwrap().policy.mutates, "{deed:?}");
+        }
+    }
+
+    #[test]
+    fn states_have_kinds_of_their_own() {
+        let kinds = [
+            (v1::SessionState::Unspecified, None),
+            (v1::SessionState::Running, Some("session.wake")),
+            (v1::SessionState::Hibernated, Some("session.hibernate")),
+            (v1::SessionState::Terminated, Some("session.terminate")),
+        ];
+        for (state, kind) in kinds {
+            assert_eq!(session_kind(state), kind);
         }
     }
 }

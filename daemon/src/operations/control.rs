@@ -7,7 +7,6 @@ use tonic::{Request, Status};
 
 use super::{
     bulk::{self, BulkRecord, Requester},
-    change,
     service::Operations,
     store,
 };
@@ -78,7 +77,7 @@ impl Operations {
         }
         let record = held(&mut tx, id).await?;
         // It goes on in the name of who resumes it, so they must be allowed to do it.
-        policy::allowed(&change::method(&record.change()?)?, &caller.facts())?;
+        policy::allowed(&record.deed()?.method()?, &caller.facts())?;
         if !record.done() && record.cancel_time.is_none() {
             return Err(refused(
                 "OPERATION_RUNNING",

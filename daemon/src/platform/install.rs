@@ -118,6 +118,18 @@ pub async fn install(
     Ok(())
 }
 
+/// Makes the definitions of sessions and templates and waits until they are served: for a
+/// cluster that the process holds itself, which needs nothing else of an installation.
+pub async fn definitions(cluster: &Cluster, manifests: &Manifests) -> Result<(), InstallError> {
+    for wish in manifests.definitions()? {
+        written(cluster, &wish).await.map_err(|source| refused(&wish, source))?;
+    }
+    for name in [SESSIONS, TEMPLATES] {
+        established(cluster, name).await?;
+    }
+    Ok(())
+}
+
 async fn settle(
     cluster: &Cluster,
     wish: &Wish,

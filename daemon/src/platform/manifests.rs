@@ -3,6 +3,7 @@
 mod nodes;
 mod policies;
 mod rights;
+mod webhook;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,8 @@ use super::{
     resources,
 };
 use crate::kube::{ClusterConfig, INSTANCE_LABEL, MANAGED_BY, MANAGED_BY_LABEL};
+
+pub use webhook::{WebhookAddress, WebhookClient};
 
 /// An object as it should be.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,12 +63,19 @@ impl Wish {
 pub struct Manifests {
     names: Names,
     config: ClusterConfig,
+    webhook: Option<WebhookClient>,
 }
 
 impl Manifests {
     /// The installation that this configuration describes.
     pub fn new(config: &ClusterConfig) -> Self {
-        Self { names: Names::new(&config.instance), config: config.clone() }
+        Self { names: Names::new(&config.instance), config: config.clone(), webhook: None }
+    }
+
+    /// With the webhook that admits sessions, where there is one.
+    #[must_use]
+    pub fn with_webhook(self, webhook: Option<WebhookClient>) -> Self {
+        Self { webhook, ..self }
     }
 
     /// How things are called.

@@ -64,6 +64,11 @@ impl Names {
         self.with("-parameters")
     }
 
+    /// The webhook that admits sessions.
+    pub fn sessions(&self) -> String {
+        self.with("-sessions")
+    }
+
     /// The rights of the acting user.
     pub fn daemon(&self) -> String {
         self.with("-daemon")

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt as _, stream};
 use k8s_openapi::api::{
-    admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding},
+    admissionregistration::v1::{
+        ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, ValidatingWebhookConfiguration,
+    },
     core::v1::{ConfigMap, Namespace},
 };
 use kube::{
@@ -22,7 +24,7 @@ use super::{
     Blocked, Features, Ready, Standing, features,
     fence::{self, FenceError},
     keep::{self, Done, Exactly},
-    manifests::{Manifests, Wish},
+    manifests::{Manifests, WebhookClient, Wish},
     pin::{self, Pin, PinError},
     store,
 };
@@ -76,6 +78,12 @@ impl PlatformReconciler {
     pub fn new(db: Database, cluster: Cluster, config: &ClusterConfig) -> Self {
         let manifests = Manifests::new(config);
         Self { db, cluster, manifests, standing: watch::Sender::new(Standing::Waiting) }
+    }
+
+    /// Keeps the webhook that admits sessions as well, where there is one.
+    #[must_use]
+    pub fn with_webhook(self, webhook: Option<WebhookClient>) -> Self {
+        Self { manifests: self.manifests.with_webhook(webhook), ..self }
     }
 
     /// Whether tenants may be written; it wakes with each change. Take it before
@@ -132,7 +140,8 @@ impl PlatformReconciler {
     async fn enter(&self, held: &Leadership) -> Result<Ready, Hindrance> {
         let leader_term = held.leader_term;
         if self.cluster.is_built_in() {
-            let (acting, features) = (self.cluster.clone(), Features::default());
+            // Nobody else reaches it, so there is nothing to pin or to fence.
+            let (acting, features) = (self.cluster.clone(), features::look(&self.cluster).await?);
             return Ok(Ready { acting, leader_term, features });
         }
         let acting = self.cluster.acting(leader_term)?;
@@ -143,6 +152,7 @@ impl PlatformReconciler {
         };
         let features = features::look(&acting).await?;
         self.keep_all(&acting, leader_term, features, &mut Exactly::default()).await?;
+        self.tell_of_a_stray_webhook(&acting).await;
         if self.cluster.is_fenced() {
             let raised = fence::raise(&self.cluster, &acting, &self.manifests, leader_term).await;
             if let Err(FenceError::Passed { accepted, .. }) = &raised {
@@ -163,7 +173,7 @@ impl PlatformReconciler {
     /// Repairs what changes, until the cluster must not be written to any more.
     async fn maintain(&self, ready: Ready) -> Hindrance {
         if self.cluster.is_built_in() {
-            return std::future::pending().await;
+            return self.follow_features(ready).await;
         }
         let changed = Notify::new();
         let mut events = self.events(&ready.acting);
@@ -187,15 +197,8 @@ impl PlatformReconciler {
                 () = changed.notified() => true,
                 () = tokio::time::sleep(LOOK) => false,
             };
-            match features::look(&ready.acting).await {
-                Ok(features) if features != ready.features => {
-                    tracing::info!(?features, "what the cluster serves has changed");
-                    ready.features = features;
-                    self.publish(Standing::Ready(ready.clone()));
-                }
-                Ok(_) => {}
-                Err(error) => tracing::debug!(%error, "the definitions cannot be read"),
-            }
+            // What comes with them is made at once.
+            owed |= self.look_at_features(&mut ready).await;
             if !owed && resynced.elapsed() < RESYNC {
                 continue;
             }
@@ -209,6 +212,31 @@ impl PlatformReconciler {
                     tokio::time::sleep(RETRY).await;
                     changed.notify_one();
                 }
+            }
+        }
+    }
+
+    /// All that may change of a cluster that this process holds itself.
+    async fn follow_features(&self, mut ready: Ready) -> Hindrance {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            self.look_at_features(&mut ready).await;
+        }
+    }
+
+    /// Returns whether the cluster serves something else than before.
+    async fn look_at_features(&self, ready: &mut Ready) -> bool {
+        match features::look(&ready.acting).await {
+            Ok(features) if features != ready.features => {
+                tracing::info!(?features, "what the cluster serves has changed");
+                ready.features = features;
+                self.publish(Standing::Ready(ready.clone()));
+                true
+            }
+            Ok(_) => false,
+            Err(error) => {
+                tracing::debug!(%error, "the definitions cannot be read");
+                false
             }
         }
     }
@@ -258,12 +286,33 @@ impl PlatformReconciler {
                 tell(&wish, settled.keep(acting, &wish).await?);
             }
         }
+        if let Some(wish) = manifests.sessions() {
+            let wish = wish?;
+            tell(&wish, settled.keep(acting, &wish).await?);
+        }
         if features.karpenter {
             for wish in manifests.node_pools() {
                 tell(&wish, keep::keep(acting, &wish).await?);
             }
         }
         Ok(())
+    }
+
+    /// A webhook that is there and not configured here is left: another replica may serve
+    /// it, and without it limits hold no more. While nobody does, no session starts.
+    async fn tell_of_a_stray_webhook(&self, acting: &Cluster) {
+        if self.manifests.sessions().is_some() {
+            return;
+        }
+        let wish = self.manifests.any_sessions();
+        if let Ok(Some(_)) = keep::live(acting, &wish).await {
+            tracing::warn!(
+                object = wish.title(),
+                "the cluster asks a webhook that is not configured here (sessions.webhook), and \
+                 where no replica answers it, no session starts; if none shall, delete the \
+                 object by hand, in the break-glass group"
+            );
+        }
     }
 
     /// Something happened to what is looked after.
@@ -273,7 +322,7 @@ impl PlatformReconciler {
         let client = || acting.client().clone();
         let labelled = || watcher::Config::default().labels(&names.selector());
         let this = watcher::Config::default().fields(&format!("metadata.name={control}"));
-        stream::select_all([
+        let mut events = stream::select_all([
             told(watcher(Api::<Namespace>::all(client()), this)),
             told(watcher(
                 Api::<ConfigMap>::namespaced(client(), &control),
@@ -281,7 +330,12 @@ impl PlatformReconciler {
             )),
             told(watcher(Api::<ValidatingAdmissionPolicy>::all(client()), labelled())),
             told(watcher(Api::<ValidatingAdmissionPolicyBinding>::all(client()), labelled())),
-        ])
+        ]);
+        if self.manifests.sessions().is_some() {
+            let webhooks = Api::<ValidatingWebhookConfiguration>::all(client());
+            events.push(told(watcher(webhooks, labelled())));
+        }
+        events
     }
 
     /// Whether it was news.

@@ -13,8 +13,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 pub use session::{
-    Session, SessionPhase, SessionResources, SessionSpec, SessionState, SessionStatus,
-    SessionUsage, SharedSession,
+    Session, SessionActivity, SessionAllotment, SessionPhase, SessionResources, SessionRun,
+    SessionSpec, SessionState, SessionStatus, SessionUsage, SharedSession,
 };
 pub use template::{
     Capability, Template, TemplatePort, TemplateResources, TemplateSpec, TemplateStatus,
@@ -44,6 +44,9 @@ pub struct ResourceCondition {
     pub kind: String,
     /// `True`, `False` or `Unknown`.
     pub status: String,
+    /// The generation of the object that it was observed of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
     /// When that changed last.
     #[schemars(schema_with = "instant")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,6 +2,7 @@
 //! for a time, and what the cluster counts.
 
 mod input;
+mod outlook;
 pub mod service;
 #[cfg(test)]
 mod tests;

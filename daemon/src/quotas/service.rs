@@ -11,7 +11,7 @@ use streamspace_proto::v1::{self, quota_service_server::QuotaService};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::input;
+use super::{input, outlook::Outlook};
 use crate::{
     db::{
         Database, DbError,
@@ -65,8 +65,18 @@ impl Quotas {
         request: &v1::GetQuotaRequest,
     ) -> RpcResult<v1::Quota> {
         let id = tenant_id(&request.tenant)?;
-        let (tenant, observed) = self.observe(caller, &id).await?;
-        show(&tenant, &observed)
+        let mut tx = self.db.begin(&caller.scope).await?;
+        let tenant =
+            tenants::by_id(&mut tx, &id).await?.ok_or_else(|| RpcError::NotFound(id.to_name()))?;
+        let outlook = Outlook::read(&mut tx, &tenant).await?;
+        drop(tx);
+        let observed = tenants::usage::read(&self.cluster, &tenant.namespace).await;
+        let mut quota = show(&tenant, &observed)?;
+        let hard = quota::lines(&hard(&tenant, &observed), &Quantities::new())
+            .map_err(|error| unreadable(&error))?;
+        let hard = hard.into_iter().map(|line| (line.key, line.hard)).collect();
+        outlook.show(&mut quota, &tenant.plan, &hard);
+        Ok(quota)
     }
 
     pub(super) async fn check(
@@ -276,6 +286,7 @@ fn show(tenant: &TenantRecord, observed: &Observed) -> RpcResult<v1::Quota> {
         headroom: line.headroom().map(|left| line.show(left)).unwrap_or_default(),
         used_permille: line.used_permille().unwrap_or(0),
         resource: line.key,
+        exhaust_time: None,
     });
     let not_counted = "the cluster has not counted what is used yet";
     let message = match observed {
@@ -291,6 +302,7 @@ fn show(tenant: &TenantRecord, observed: &Observed) -> RpcResult<v1::Quota> {
         message,
         etag: tenants::etag(tenant),
         consequences: Vec::new(),
+        users: Vec::new(),
     })
 }
 

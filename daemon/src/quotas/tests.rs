@@ -207,3 +207,70 @@ async fn while_the_cluster_is_away_a_quota_says_so_and_can_be_set() {
     let lowered = quotas.set(kim, &f.set(&[("cpu", "50")])).await.unwrap();
     assert_eq!(codes(&lowered.consequences), ["OVER_QUOTA"].into());
 }
+
+#[tokio::test]
+async fn a_quota_shows_what_users_hold_and_when_a_limit_will_be_reached() {
+    let f = Fixture::start().await;
+    let kim = &f.world.kim;
+    let bare = f.quotas.get(kim, &get(&f.name)).await.unwrap();
+    assert!(bare.users.is_empty(), "nobody holds anything");
+    assert!(bare.lines.iter().all(|line| line.exhaust_time.is_none()), "nothing is metered yet");
+
+    let gib: i64 = 1 << 30;
+    for (name, user, state, deleting, gibibytes) in [
+        ("a", "ada", "running", false, 4),
+        ("b", "ada", "running", false, 2),
+        ("c", "bob", "running", false, 1),
+        ("d", "bob", "hibernated", false, 8),
+        ("e", "eve", "running", true, 8),
+    ] {
+        let memory = gibibytes * gib;
+        f.world
+            .sql(&format!(
+                "INSERT INTO sessions (tenant_uid, name, session_uid, resource_version, generation, \
+                     user_name, template, state, phase, deleting, pods, cpu, cpu_limit, memory, \
+                     memory_limit, create_time, resource) \
+                 SELECT tenant_uid, '{name}', gen_random_uuid(), 1, 1, '{user}', 'firefox', '{state}', \
+                        'Running', {deleting}, 1, 1000, 1000, {memory}, {memory}, now(), '' \
+                 FROM tenants WHERE tenant_id = 'acme'"
+            ))
+            .await;
+    }
+    // CPU rises by a core an hour from 1 to 24 of 100 cores; memory stays where it is.
+    f.world
+        .sql(
+            "INSERT INTO usage_watermark (leader_term, begins, complete_through, closed_through) VALUES (1, 0, extract(epoch FROM now())::bigint, \
+                 (extract(epoch FROM date_trunc('hour', now(), 'UTC')))::bigint)",
+        )
+        .await;
+    f.world
+        .sql(
+            "INSERT INTO usage_hours \
+             SELECT tenant_uid, 1, date_trunc('hour', now(), 'UTC') - number * interval '1 hour', 'ada', 'x', \
+                    (25 - number) * 1000::numeric * 3600, 1073741824::numeric * 3600, 0, 3600, 0, 3600, 0, 0 \
+             FROM tenants, generate_series(1, 24) AS number WHERE tenant_id = 'acme'",
+        )
+        .await;
+    let quota = f.quotas.get(kim, &get(&f.name)).await.unwrap();
+    let users: Vec<_> = quota
+        .users
+        .iter()
+        .map(|user| (user.user.as_str(), user.sessions, user.memory.as_str()))
+        .collect();
+    assert_eq!(users, [("ada", 2, "6Gi"), ("bob", 1, "1Gi")]);
+    assert_eq!((quota.users[0].sessions_hard, quota.users[0].memory_hard.as_str()), (20, "64Gi"));
+    let exhausted = |quota: &v1::Quota, key: &str| {
+        quota.lines.iter().find(|line| line.resource == key).unwrap().exhaust_time
+    };
+    // 24 in the middle of the hour before this one: 76 hours later it is 100.
+    let this_hour = jiff::Timestamp::now().as_second() / 3600 * 3600;
+    let at = exhausted(&quota, "requests.cpu").unwrap().seconds;
+    let expected = this_hour - 1_800 + 76 * 3_600;
+    assert!((at - expected).abs() <= 3_600, "{at} and not {expected}");
+    for key in ["requests.memory", "requests.storage", "limits.cpu", "pods"] {
+        assert_eq!(exhausted(&quota, key), None, "{key}");
+    }
+    // Replies to changes show neither.
+    let set = f.quotas.set(kim, &f.set(&[("cpu", "+1")])).await.unwrap();
+    assert!(set.users.is_empty() && exhausted(&set, "requests.cpu").is_none());
+}

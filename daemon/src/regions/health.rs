@@ -21,12 +21,20 @@ pub enum Part {
     ChangeLog,
     /// Whether intents can be written.
     AuditLog,
+    /// Whether what the cluster shows of sessions is taken up, and so counted.
+    Sessions,
 }
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Database, Self::Cluster, Self::Leader, Self::ChangeLog, Self::AuditLog];
+    pub const ALL: [Self; 6] = [
+        Self::Database,
+        Self::Cluster,
+        Self::Leader,
+        Self::ChangeLog,
+        Self::AuditLog,
+        Self::Sessions,
+    ];
 
     /// The name in the contract and in metrics.
     pub fn as_str(self) -> &'static str {
@@ -36,6 +44,7 @@ impl Part {
             Self::Leader => "leader",
             Self::ChangeLog => "change-log",
             Self::AuditLog => "audit-log",
+            Self::Sessions => "sessions",
         }
     }
 }

@@ -16,7 +16,10 @@ const PERIOD: Duration = Duration::from_secs(1);
 const PERIOD_WHILE_UNWELL: Duration = Duration::from_millis(200);
 const LIMIT: Duration = Duration::from_secs(3);
 
-/// Probes until it is stopped. Each part has a loop of its own, so that one that
+/// How a part is that tells by itself, and in what words.
+pub type Told = (Health, String);
+
+/// Probes until it is stopped; `sessions` tells how these are taken up. Each part has a loop of its own, so that one that
 /// hangs does not hide how the others are.
 pub async fn run(
     board: HealthBoard,
@@ -24,12 +27,15 @@ pub async fn run(
     cluster: Cluster,
     leadership: tokio::sync::watch::Receiver<Leadership>,
     standing: tokio::sync::watch::Receiver<Standing>,
+    sessions: impl Fn() -> Told + Send,
     stop: CancellationToken,
 ) {
     let database = async {
         loop {
             database(&board, &db).await;
             leader(&board, &leadership);
+            let (health, message) = sessions();
+            board.report(Part::Sessions, health, message);
             pause(&board).await;
         }
     };

@@ -40,6 +40,14 @@ pub enum RpcError {
         /// What is in the way, and the next step.
         message: String,
     },
+    /// A limit forbids it: there is no more of something. `reason` is a word for programs.
+    #[error("{message}")]
+    Exhausted {
+        /// `UPPER_SNAKE_CASE`.
+        reason: &'static str,
+        /// What is used up, how much there is of it, and the next step.
+        message: String,
+    },
     /// The caller may not. `reason` is a word for programs.
     #[error("{message}")]
     Denied {
@@ -94,6 +102,7 @@ impl RpcError {
             Self::AlreadyExists(_) | Self::RequestIdReused => Code::AlreadyExists,
             Self::EtagMismatch(_) | Self::Database(DbError::Conflict(_)) => Code::Aborted,
             Self::Refused { .. } | Self::ApprovalRequired { .. } => Code::FailedPrecondition,
+            Self::Exhausted { .. } => Code::ResourceExhausted,
             Self::Denied { .. } => Code::PermissionDenied,
             Self::RevisionGone(_) => Code::OutOfRange,
             Self::NoCaller => Code::Unauthenticated,
@@ -109,7 +118,9 @@ impl RpcError {
             Self::AlreadyExists(_) => "ALREADY_EXISTS",
             Self::RequestIdReused => "REQUEST_ID_REUSED",
             Self::EtagMismatch(_) => "ETAG_MISMATCH",
-            Self::Refused { reason, .. } | Self::Denied { reason, .. } => reason,
+            Self::Refused { reason, .. }
+            | Self::Exhausted { reason, .. }
+            | Self::Denied { reason, .. } => reason,
             Self::ApprovalRequired { .. } => "APPROVAL_REQUIRED",
             Self::RevisionGone(_) => "REVISION_GONE",
             Self::NoCaller => "NO_IDENTITY",

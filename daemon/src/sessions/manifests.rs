@@ -1,116 +1,210 @@
-//! What keeps a session the right size. Pure.
+//! What a session becomes in the cluster. Pure.
+//!
+//! [`objects`] gives all of it but the home, which outlives the session and stands in
+//! [`homes`](super::homes). Each object belongs to the Session, so that it goes with it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt, fmt::Write as _};
 
-use k8s_openapi::{
-    api::autoscaling::v2::{
-        CrossVersionObjectReference, HPAScalingPolicy, HPAScalingRules, HorizontalPodAutoscaler,
-        HorizontalPodAutoscalerBehavior, HorizontalPodAutoscalerSpec, MetricSpec, MetricTarget,
-        ResourceMetricSource,
-    },
-    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::core::{ApiResource, GroupVersionKind};
+use serde::Serialize;
+use serde_json::Value;
+use streamspace_core::{
+    ids::TenantUid,
+    session::{Allotment, Wish, lifecycle::Replicas},
+    template::Template,
 };
-use serde_json::{Value, json};
-use streamspace_core::ids::TenantUid;
 
+use super::config::SessionConfig;
 use crate::kube::{INSTANCE_LABEL, MANAGED_BY, MANAGED_BY_LABEL, TENANT_UID_LABEL};
 
-/// The most copies of a shared session.
-pub const REPLICAS_MAXIMUM: i32 = 10;
+pub use route::{HostError, check_host_pattern, host, is_headless, service_name};
+pub use scaling::autoscaler;
+
+mod deployment;
+mod route;
+mod scaling;
+#[cfg(test)]
+mod tests;
+
+/// The label with the session's name on all that is made of it.
+pub const SESSION_LABEL: &str = "control.stream.space/session";
+/// The label with the session's uid: it tells the objects of a session from those of an
+/// earlier one of its name.
+pub const SESSION_UID_LABEL: &str = "control.stream.space/session-uid";
+/// The label with the session's user.
+pub const USER_LABEL: &str = "control.stream.space/user";
+/// The label of pods that mount a home of one node: they are all on that node.
+pub(super) const HOME_MOUNTED_LABEL: &str = "control.stream.space/home-mounted";
+/// The annotation of a Deployment with the sum of all that the session itself says of its
+/// pods. While that stays the same a changed template ends nothing that runs.
+pub const SHAPE_ANNOTATION: &str = "control.stream.space/shape";
 
 const SESSION_API_VERSION: &str = "stream.space/v1alpha1";
 const SESSION_KIND: &str = "Session";
-/// The use of the requested CPU and memory, in percent, that more copies begin at.
-const CPU_PERCENT: i32 = 70;
-const MEMORY_PERCENT: i32 = 80;
 
-/// Whose objects are made. Its Deployment carries the session's own name.
+/// Whose objects are made. The Deployment carries the session's own name.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionPlace<'a> {
     /// The name of the Session object.
     pub name: &'a str,
     /// Its uid: with it, what is made here goes.
     pub uid: &'a str,
+    /// Its user.
+    pub user: &'a str,
     /// The tenant's namespace.
     pub namespace: &'a str,
+    /// The tenant's name.
+    pub tenant: &'a str,
     /// The tenant.
     pub tenant_uid: TenantUid,
+    /// Its plan, whose nodes its pods tolerate.
+    pub plan: &'a str,
     /// The installation that manages the cluster.
     pub instance: &'a str,
+    /// How sessions are made here.
+    pub config: &'a SessionConfig,
 }
 
-/// Scales a shared session between 1 and `maximum` copies, which is held to 1 to 10. Up
-/// at once by two in half a minute, down by one a minute after five quiet minutes.
-///
-/// It never goes to nothing: that is hibernation, and the API refuses 0 with CPU and
-/// memory alone.
-pub fn autoscaler(session: &SessionPlace<'_>, maximum: i32) -> HorizontalPodAutoscaler {
-    let rules = |window: i32, pods: i32, period: i32| HPAScalingRules {
-        policies: Some(vec![HPAScalingPolicy {
-            type_: "Pods".to_owned(),
-            value: pods,
-            period_seconds: period,
-        }]),
-        select_policy: Some("Max".to_owned()),
-        stabilization_window_seconds: Some(window),
-        tolerance: None,
-    };
-    let metric = |name: &str, percent: i32| MetricSpec {
-        type_: "Resource".to_owned(),
-        resource: Some(ResourceMetricSource {
-            name: name.to_owned(),
-            target: MetricTarget {
-                type_: "Utilization".to_owned(),
-                average_utilization: Some(percent),
-                ..MetricTarget::default()
-            },
-        }),
-        ..MetricSpec::default()
-    };
-    HorizontalPodAutoscaler {
-        metadata: session.metadata(),
-        spec: HorizontalPodAutoscalerSpec {
-            scale_target_ref: CrossVersionObjectReference {
-                api_version: Some("apps/v1".to_owned()),
-                kind: "Deployment".to_owned(),
-                name: session.name.to_owned(),
-            },
-            min_replicas: Some(1),
-            max_replicas: maximum.clamp(1, REPLICAS_MAXIMUM),
-            metrics: Some(vec![metric("cpu", CPU_PERCENT), metric("memory", MEMORY_PERCENT)]),
-            behavior: Some(HorizontalPodAutoscalerBehavior {
-                scale_up: Some(rules(0, 2, 30)),
-                scale_down: Some(rules(300, 1, 60)),
-            }),
-        },
-        ..HorizontalPodAutoscaler::default()
+/// What is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Made<'a> {
+    /// What is wished.
+    pub wish: &'a Wish,
+    /// What it is made of.
+    pub template: &'a Template,
+    /// What each copy gets.
+    pub allotment: &'a Allotment,
+    /// How many copies run.
+    pub replicas: Replicas,
+}
+
+/// A kind of object that a session becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SessionKind {
+    /// What runs.
+    Deployment,
+    /// Where it is reached within the cluster.
+    Service,
+    /// Where its user finds it.
+    Ingress,
+    /// What scales a shared session.
+    Autoscaler,
+}
+
+impl SessionKind {
+    /// All of them, in the order in which they are written.
+    pub const ALL: [Self; 4] = [Self::Deployment, Self::Service, Self::Ingress, Self::Autoscaler];
+
+    /// The kind as Kubernetes writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deployment => "Deployment",
+            Self::Service => "Service",
+            Self::Ingress => "Ingress",
+            Self::Autoscaler => "HorizontalPodAutoscaler",
+        }
+    }
+
+    /// Where the API server serves it.
+    pub fn api_resource(self) -> ApiResource {
+        let (group, version, plural) = match self {
+            Self::Deployment => ("apps", "v1", "deployments"),
+            Self::Service => ("", "v1", "services"),
+            Self::Ingress => ("networking.k8s.io", "v1", "ingresses"),
+            Self::Autoscaler => ("autoscaling", "v2", "horizontalpodautoscalers"),
+        };
+        let kind = GroupVersionKind::gvk(group, version, self.as_str());
+        ApiResource::from_gvk_with_plural(&kind, plural)
     }
 }
 
-/// Watches what a session really uses and recommends; it changes no pod. Its kind is a
-/// custom one, so it is made only where that is installed.
-pub fn recommender(session: &SessionPlace<'_>) -> Value {
-    json!({
-        "apiVersion": "autoscaling.k8s.io/v1",
-        "kind": "VerticalPodAutoscaler",
-        "metadata": session.metadata(),
-        "spec": {
-            "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": session.name},
-            "updatePolicy": {"updateMode": "Off"},
-        },
-    })
+impl fmt::Display for SessionKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One object of a session, as it is applied.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SessionObject {
+    /// Its kind.
+    pub kind: SessionKind,
+    /// Its name.
+    pub name: String,
+    /// The whole object, with `apiVersion` and `kind`.
+    pub body: Value,
+}
+
+impl SessionObject {
+    fn new(kind: SessionKind, name: &str, object: &impl Serialize) -> Self {
+        // Texts, numbers, lists and maps with texts as keys, of which serialisation cannot
+        // fail. The API server would refuse `null`.
+        let body = serde_json::to_value(object).unwrap_or_default();
+        Self { kind, name: name.to_owned(), body }
+    }
+
+    /// What people call it, for example `Deployment ada-firefox`.
+    pub fn title(&self) -> String {
+        format!("{} {}", self.kind, self.name)
+    }
+}
+
+/// All objects of a session but the home, in the order in which they are written. Fails
+/// where its host name would be none.
+pub fn objects(place: &SessionPlace<'_>, made: &Made<'_>) -> Result<Vec<SessionObject>, HostError> {
+    let host = place.host()?;
+    let deployment = deployment::deployment(place, made);
+    let service = route::service(place, made);
+    let mut objects = vec![
+        SessionObject::new(SessionKind::Deployment, place.name, &deployment),
+        SessionObject::new(SessionKind::Service, &service_name(place.name, place.uid), &service),
+    ];
+    if let Some(host) = host {
+        let ingress = route::ingress(place, &host);
+        objects.push(SessionObject::new(SessionKind::Ingress, place.name, &ingress));
+    }
+    if let Some(maximum) = made.wish.max_replicas.filter(|most| *most > 1) {
+        let autoscaler = autoscaler(place, maximum);
+        objects.push(SessionObject::new(SessionKind::Autoscaler, place.name, &autoscaler));
+    }
+    Ok(objects)
 }
 
 impl SessionPlace<'_> {
+    /// The host name of the session, where sessions have one.
+    pub fn host(&self) -> Result<Option<String>, HostError> {
+        let pattern = self.config.host_pattern.as_deref();
+        pattern.map(|pattern| host(pattern, self.name, self.tenant, self.user)).transpose()
+    }
+
+    /// Where the session's user finds it.
+    pub fn url(&self) -> Option<String> {
+        self.host().ok().flatten().map(|host| format!("https://{host}/"))
+    }
+
+    /// The labels of everything of a session.
+    fn labels(&self) -> BTreeMap<String, String> {
+        let mut labels = managed_labels(self.instance, self.tenant_uid);
+        labels.extend(
+            [(SESSION_LABEL, self.name), (SESSION_UID_LABEL, self.uid), (USER_LABEL, self.user)]
+                .map(|(key, value)| (key.to_owned(), value.to_owned())),
+        );
+        labels
+    }
+
+    /// The labels by which its pods are found.
+    fn selector(&self) -> BTreeMap<String, String> {
+        [(SESSION_LABEL, self.name), (SESSION_UID_LABEL, self.uid)]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into()
+    }
+
     fn metadata(&self) -> ObjectMeta {
         ObjectMeta {
             name: Some(self.name.to_owned()),
             namespace: Some(self.namespace.to_owned()),
-            labels: Some(BTreeMap::from([
-                (MANAGED_BY_LABEL.to_owned(), MANAGED_BY.to_owned()),
-                (INSTANCE_LABEL.to_owned(), self.instance.to_owned()),
-                (TENANT_UID_LABEL.to_owned(), self.tenant_uid.0.to_string()),
-            ])),
+            labels: Some(self.labels()),
             owner_references: Some(vec![OwnerReference {
                 api_version: SESSION_API_VERSION.to_owned(),
                 kind: SESSION_KIND.to_owned(),
@@ -124,49 +218,21 @@ impl SessionPlace<'_> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
+/// The labels of everything that the daemon makes for a tenant.
+pub(super) fn managed_labels(instance: &str, tenant: TenantUid) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        (MANAGED_BY_LABEL.to_owned(), MANAGED_BY.to_owned()),
+        (INSTANCE_LABEL.to_owned(), instance.to_owned()),
+        (TENANT_UID_LABEL.to_owned(), tenant.0.to_string()),
+    ])
+}
 
-    use super::*;
-
-    fn session() -> SessionPlace<'static> {
-        SessionPlace {
-            name: "a-firefox",
-            uid: "01900000-0000-4000-8000-0000000000aa",
-            namespace: "tenant-acme-corp",
-            tenant_uid: TenantUid(uuid::uuid!("01900000-0000-7000-8000-000000000001")),
-            instance: "streamspace",
-        }
-    }
-
-    /// The committed pictures. `UPDATE_SNAPSHOTS=1` writes them anew.
-    #[test]
-    fn the_objects_are_as_committed() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/sessions/snapshots");
-        let horizontal = serde_json::to_value(autoscaler(&session(), 5)).unwrap();
-        for (name, value) in [("autoscaler", horizontal), ("recommender", recommender(&session()))]
-        {
-            let now = format!("---\n{}\n", serde_saphyr::to_string(&value).unwrap().trim_end());
-            let path = folder.join(format!("{name}.yaml"));
-            if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
-                std::fs::create_dir_all(&folder).unwrap();
-                std::fs::write(&path, &now).unwrap();
-            }
-            assert_eq!(std::fs::read_to_string(&path).unwrap_or_default(), now, "{name}");
-        }
-    }
-
-    #[test]
-    fn a_shared_session_has_one_to_ten_copies() {
-        for (wished, most) in [(i32::MIN, 1), (0, 1), (1, 1), (5, 5), (10, 10), (i32::MAX, 10)] {
-            let spec = autoscaler(&session(), wished).spec;
-            assert_eq!((spec.min_replicas, spec.max_replicas), (Some(1), most));
-        }
-    }
-
-    #[test]
-    fn the_recommender_changes_nothing() {
-        assert_eq!(recommender(&session())["spec"]["updatePolicy"], json!({"updateMode": "Off"}));
-    }
+/// A short sum of a text, the same in every process.
+pub(super) fn sum(text: &[u8]) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text);
+    digest.as_ref().iter().take(16).fold(String::new(), |mut sum, byte| {
+        // Writing to a String cannot fail.
+        let _infallible = write!(sum, "{byte:02x}");
+        sum
+    })
 }

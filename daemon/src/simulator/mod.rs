@@ -6,6 +6,7 @@
 mod board;
 pub mod config;
 mod convert;
+pub mod kubelet;
 pub mod service;
 #[cfg(test)]
 mod tests;

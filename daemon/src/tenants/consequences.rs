@@ -101,7 +101,7 @@ pub(super) fn cordoned(until: Option<Timestamp>) -> v1::Consequence {
 
 /// A suspension.
 pub(super) fn suspended() -> v1::Consequence {
-    let message = "nothing starts until the tenant is resumed";
+    let message = "nothing starts until the tenant is resumed, and what runs is cut off";
     told("NOTHING_NEW_STARTS", message.into())
 }
 
@@ -109,7 +109,10 @@ pub(super) fn suspended() -> v1::Consequence {
 pub(super) fn archived(tenant: &TenantRecord, days: i32) -> [v1::Consequence; 2] {
     let end = tenant.purge_after.map_or_else(|| "now on".to_owned(), seconds);
     [
-        told("NOTHING_NEW_STARTS", "nothing starts until the tenant is restored".into()),
+        told(
+            "NOTHING_NEW_STARTS",
+            "nothing starts until the tenant is restored, and what runs is cut off".into(),
+        ),
         told(
             "DATA_LOSS",
             format!(

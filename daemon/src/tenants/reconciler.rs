@@ -28,7 +28,7 @@ use crate::{
     db::{ChangeLog, Database, DbError, Leadership, Scope},
     kube::{
         Cluster, ClusterError, INSTANCE_LABEL, Kind, MANAGED_BY, MANAGED_BY_LABEL, RateLimit,
-        index::Index, queue::WorkQueue,
+        events::Events, index::Index, queue::WorkQueue,
     },
     platform::{Features, Names, Ready, Standing},
 };
@@ -43,7 +43,6 @@ mod purge;
 mod seen;
 mod strays;
 
-use events::Events;
 use ledger::Ledger;
 
 /// Who writes what was observed, in the change log.

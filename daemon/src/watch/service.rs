@@ -27,7 +27,7 @@ use crate::{
         errors::{RpcError, RpcResult},
         time::timestamp,
     },
-    tenants,
+    sessions, tenants,
 };
 
 /// A client that reads slowly holds this many messages; the rest stays in the
@@ -119,7 +119,7 @@ impl Selection {
         let mut kinds = HashSet::new();
         for kind in request.kinds() {
             if kind == ResourceKind::Unspecified {
-                return Err(RpcError::field("kinds", "must be TENANT or OPERATION"));
+                return Err(RpcError::field("kinds", "must be TENANT, OPERATION or SESSION"));
             }
             kinds.insert(kind);
         }
@@ -193,8 +193,28 @@ impl WatchStream {
             }
         }
         drop(tx);
+        if self.selection.wants_kind(ResourceKind::Session) {
+            self.sessions().await?;
+        }
         self.send(Event::Synced(v1::Synced { revision })).await?;
         Ok(revision)
+    }
+
+    /// Page by page, for there may be many. No transaction waits for a slow client. A session
+    /// that comes or goes meanwhile is among the deltas.
+    async fn sessions(&self) -> Result<(), Ended> {
+        let mut after = None;
+        loop {
+            let mut tx = self.db.begin(&self.scope).await?;
+            let page = sessions::page(&mut tx, None, after.take(), BATCH).await?;
+            drop(tx);
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some((last.tenant, last.name.clone()));
+            for session in page {
+                let session = session.resource;
+                self.item(&session.name.clone(), AnyResource::Session(session)).await?;
+            }
+        }
     }
 
     async fn item(&self, name: &str, resource: AnyResource) -> Result<(), Ended> {
@@ -232,6 +252,7 @@ fn kind(kind: ChangeKind) -> ResourceKind {
     match kind {
         ChangeKind::Tenant => ResourceKind::Tenant,
         ChangeKind::Operation => ResourceKind::Operation,
+        ChangeKind::Session => ResourceKind::Session,
     }
 }
 
@@ -253,3 +274,6 @@ fn change(row: &ChangeRow) -> Result<v1::Change, Ended> {
         actor: row.actor.clone(),
     })
 }
+
+#[cfg(test)]
+mod tests;

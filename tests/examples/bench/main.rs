@@ -2,7 +2,7 @@
 //! same run on the same machine, as a table of ratios.
 //!
 //! Names of sections as arguments measure those alone: `programs`, `completion`, `calls`,
-//! `lists`, `tenants`, `passes`.
+//! `lists`, `tenants`, `passes`, `admission`, `metering`, `conformance`.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,6 +15,7 @@
 
 use streamspace_tests::{region::Region, runtime::story};
 
+mod admission;
 mod audit_log;
 mod bare;
 mod calls;
@@ -22,10 +23,12 @@ mod completion;
 mod conformance;
 mod echo;
 mod lists;
+mod metering;
 mod passes;
 mod process;
 mod programs;
 mod round_trips;
+mod sessions;
 mod table;
 mod tenants;
 
@@ -70,6 +73,12 @@ fn main() {
         }
         if wanted("passes") {
             passes::measure(&mut table).await;
+        }
+        if wanted("admission") {
+            admission::measure(&mut table).await;
+        }
+        if wanted("metering") {
+            metering::measure(&mut table).await;
         }
     });
     table.print();

@@ -1,4 +1,4 @@
-//! What thousands of tenants cost that nobody changes.
+//! What thousands of tenants and their sessions cost that nobody changes.
 
 use std::{
     io::{Read as _, Seek as _, SeekFrom},
@@ -17,6 +17,7 @@ use crate::{
     as_shipped,
     audit_log::{AuditLog, Write},
     process::{memory, processor_time},
+    sessions,
     table::{Line, Table, seconds, verdict},
     tenants::wish,
 };
@@ -25,6 +26,7 @@ use crate::{
 const VARIABLE: &str = "STREAMSPACE_BENCH_TENANTS";
 const TENANTS: usize = 10_000;
 const CALLS: usize = 16;
+const BEGINNING: &str = "kept-";
 /// How often all are looked at in the second part.
 const PERIOD: Duration = Duration::from_secs(5);
 const PASSES: usize = 5;
@@ -37,14 +39,17 @@ const TIME_TARGET: Duration = Duration::from_secs(2);
 const MEMORY_TARGET: u64 = 300;
 
 const FIRST: &str = "looked at every tenant";
+const LISTED: &str = "sessions and homes are listed";
 const AGAIN: &str = "looked at every tenant again";
 
 /// A region with that many tenants, started anew on them.
 pub(crate) async fn measure(table: &mut Table) {
     let count = std::env::var(VARIABLE).map_or(TENANTS, |text| text.parse().expect("a number"));
     let region = Region::on(Server::start().await, own_cluster().await).await;
+    sessions::settings(&region);
     as_shipped(&region).await;
     prepare(&region, count).await;
+    let sessions = sessions::prepare(&region, BEGINNING, count).await;
     let log = AuditLog::of(region.cluster());
 
     // A start, and then rest.
@@ -62,7 +67,7 @@ pub(crate) async fn measure(table: &mut Table) {
     let own = format!("{}-system", region.instance());
     let to_tenants = written.iter().filter(|it| it.namespace != own).count();
     table.add(Line {
-        what: format!("A start on {count} tenants, until each was looked at"),
+        what: format!("A start on {count} tenants and {sessions} sessions, until each is known"),
         ours: seconds(cold.took),
         against: format!("{} objects listed", cold.objects),
         bare: format!("{} of the first pass", cold.pass),
@@ -97,7 +102,10 @@ pub(crate) async fn measure(table: &mut Table) {
     eprintln!("passes took {took:?}; written meanwhile: {written:?}; memory {after:?} MiB");
     let met = each < TIME_TARGET && resident < MEMORY_TARGET && written.is_empty();
     table.add(Line {
-        what: format!("A pass over {count} unchanged tenants, {} objects", cold.objects),
+        what: format!(
+            "A pass over {count} unchanged tenants, {} objects, with {sessions} sessions",
+            cold.objects
+        ),
         ours: format!("{} of processor time", seconds(each)),
         against: format!("rest uses {:.1} % of a processor; one pass takes", idle.share() * 100.0),
         bare: (*took.first().unwrap_or(&"?")).to_owned(),
@@ -110,7 +118,7 @@ pub(crate) async fn measure(table: &mut Table) {
 async fn prepare(region: &Region, count: usize) {
     let begin = Instant::now();
     let pool = region.pool();
-    let made = wish(region, "kept-", count, CALLS);
+    let made = wish(region, BEGINNING, count, CALLS);
     let told = async {
         loop {
             tokio::time::sleep(Duration::from_secs(15)).await;
@@ -127,10 +135,10 @@ async fn prepare(region: &Region, count: usize) {
     tokio::join!(made, told);
 }
 
-/// A daemon that was started and has looked at everything.
+/// A daemon that was started, has looked at all tenants and knows all sessions.
 struct Started {
     process: u32,
-    /// Until it had.
+    /// Until that was so.
     took: Duration,
     processor: Duration,
     objects: u64,
@@ -146,6 +154,10 @@ async fn start(region: &Region) -> Started {
     let process = region.process_id().await;
     let pass = within(PATIENCE, "every tenant was looked at", async || {
         reader.entries(FIRST).into_iter().next().ok_or("not yet")
+    })
+    .await;
+    within(PATIENCE, "all sessions are listed", async || {
+        reader.entries(LISTED).into_iter().next().ok_or("not yet")
     })
     .await;
     let number = |key: &str| pass.get(key).and_then(Value::as_u64).unwrap_or_default();

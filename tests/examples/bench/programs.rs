@@ -24,7 +24,7 @@ const READY_LIMIT: Duration = Duration::from_secs(5);
 pub(crate) fn build() {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "-p", "streamspaced", "-p", "ssctl"]);
+    command.args(["build", "--workspace", "--bins"]);
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }

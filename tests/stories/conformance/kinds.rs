@@ -199,6 +199,12 @@ fn workloads() -> Vec<Sample> {
             json!({ "spec": { "publishNotReadyAddresses": true } }),
         ),
         Sample::new(
+            ("apis/networking.k8s.io/v1", "ingresses", "Ingress", true),
+            json!({ "spec": { "rules": [{ "host": "a.example.com", "http": { "paths": [{ "path": "/", "pathType": "Prefix", "backend": { "service": { "name": "a", "port": { "name": "http" } } } }] } }] } }),
+            json!({ "spec": { "ingressClassName": "nginx", "tls": [{ "hosts": ["a.example.com"] }], "defaultBackend": { "service": { "name": "b", "port": { "number": 80 } } } } }),
+            json!({ "spec": { "ingressClassName": "other" } }),
+        ),
+        Sample::new(
             ("apis/autoscaling/v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", true),
             json!({ "spec": { "maxReplicas": 3, "scaleTargetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": "a" } } }),
             json!({ "spec": { "minReplicas": 2, "maxReplicas": 5, "scaleTargetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": "a" }, "metrics": [{ "type": "Resource", "resource": { "name": "memory", "target": { "type": "AverageValue", "averageValue": "1024Mi" } } }] } }),

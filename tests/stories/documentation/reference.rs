@@ -7,7 +7,11 @@ use std::{
     fs,
 };
 
-use streamspace_tests::{http, runtime::story};
+use streamspace_tests::{
+    http,
+    runtime::story,
+    wait::{holds, until},
+};
 
 use crate::{
     api, commands, configuration, files,
@@ -124,13 +128,6 @@ type Metric = (String, BTreeSet<String>);
 
 #[test]
 fn every_metric_is_described_and_nothing_else() {
-    let exposed = story(async {
-        let world = World::make(&Needs { set_up: SetUp::Dev, ..Needs::default() }).await;
-        let (code, text) = http::get(world.http(), "/metrics").await.unwrap();
-        assert_eq!(code, 200, "{text}");
-        world.end().await.unwrap();
-        exposed(&text)
-    });
     let mut described: BTreeMap<String, Metric> = BTreeMap::new();
     for row in
         rows("docs/reference/metrics.md").iter().filter(|row| row[0].starts_with("`streamspace_"))
@@ -140,7 +137,29 @@ fn every_metric_is_described_and_nothing_else() {
         let labels = labels.split('`').skip(1).step_by(2).map(str::to_owned).collect();
         described.insert(name.trim_matches('`').to_owned(), (kind.clone(), labels));
     }
-    assert_eq!(described, exposed);
+    story(async {
+        let world = World::make(&Needs { set_up: SetUp::Dev, ..Needs::default() }).await;
+        // What is metered is shown once the metering has begun.
+        until("the daemon exposes what is described", async || {
+            let (code, text) = http::get(world.http(), "/metrics").await.unwrap();
+            assert_eq!(code, 200, "{text}");
+            let exposed = exposed(&text);
+            let of = |one: &BTreeMap<String, Metric>, other: &BTreeMap<String, Metric>| {
+                let differs =
+                    |(name, metric): &(&String, &Metric)| other.get(*name) != Some(metric);
+                one.iter().filter(differs).map(|(name, _)| name.clone()).collect::<Vec<_>>()
+            };
+            holds(described == exposed, || {
+                format!(
+                    "described and not so: {:?}; exposed and not described so: {:?}",
+                    of(&described, &exposed),
+                    of(&exposed, &described)
+                )
+            })
+        })
+        .await;
+        world.end().await.unwrap();
+    });
 }
 
 /// What a daemon exposes, by the names that a query uses.

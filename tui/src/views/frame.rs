@@ -134,6 +134,7 @@ fn health(state: &State, pen: &mut Pen<'_>) {
     let tone = health_tone(region.health());
     let verdict = format!("{} {}", sign(tone, pen), health_word(region.health()));
     pieces.push((verdict.trim_start().to_owned(), tone));
+    let is_wide = pen.width() >= 110;
     let well: Vec<_> = region
         .components
         .iter()
@@ -141,11 +142,11 @@ fn health(state: &State, pen: &mut Pen<'_>) {
         .map(|component| component.name.as_str())
         .collect();
     if !well.is_empty() {
-        let between = format!(" {} ", glyphs.dot);
+        let between = if is_wide { format!(" {} ", glyphs.dot) } else { " ".to_owned() };
         let lead = if well.len() == region.components.len() { "   " } else { "   ok: " };
         pieces.push((format!("{lead}{}", well.join(&between)), Tone::Dim));
     }
-    if pen.width() >= 110 {
+    if is_wide {
         pieces.push((format!("   daemon {}", region.daemon_version), Tone::Dim));
     }
     pen.pieces(0, 1, start, &pieces);

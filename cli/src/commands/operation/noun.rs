@@ -52,8 +52,11 @@ impl Noun for Operation {
 fn target(operation: &Operation) -> String {
     match operation.counts.as_ref().map(|counts| counts.total) {
         None => operation.target.clone(),
-        Some(1) => "1 tenant".into(),
-        Some(total) => format!("{total} tenants"),
+        Some(total) => {
+            let what = if operation.kind.starts_with("session") { "session" } else { "tenant" };
+            let plural = if total == 1 { "" } else { "s" };
+            format!("{total} {what}{plural}")
+        }
     }
 }
 

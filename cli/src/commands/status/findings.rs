@@ -114,6 +114,12 @@ pub(super) fn report(told: &Told, now: Timestamp) -> Report {
     if let Some(locks) = found.part("locks", &told.locks) {
         found.locks(locks);
     }
+    if let Some(Some(metering)) = found.part("metering", &told.metering) {
+        found.metering(metering);
+    }
+    if let Some(failed) = found.part("sessions", &told.failed) {
+        found.sessions(failed);
+    }
     let Found { findings, not_for_the_role, .. } = found;
     let (needs, notes): (Vec<_>, Vec<_>) = findings.into_iter().partition(|it| it.needs);
     let leader = told.region.leader.as_ref();

@@ -2,7 +2,7 @@
 
 use super::{
     AWAKE, Asked, IDLE, MAXIMUM_DURATION, Objects, Observed, Obstacle, Policy, Replicas,
-    StateChange, WISHED, timers::Run,
+    StateChange, TENANT_ARCHIVED, TENANT_PURGING, TENANT_SUSPENDED, WISHED, timers::Run,
 };
 use crate::{
     conditions::ConditionStatus,
@@ -108,17 +108,17 @@ fn closed(tenant: TenantState) -> Option<Why> {
     match tenant {
         TenantState::Provisioning | TenantState::Active | TenantState::Cordoned => None,
         TenantState::Suspended => Some(Why::new(
-            "TenantSuspended",
+            TENANT_SUSPENDED,
             "the tenant is suspended: the session comes back to its state when the tenant is \
              resumed",
         )),
         TenantState::Archived => Some(Why::new(
-            "TenantArchived",
+            TENANT_ARCHIVED,
             "the tenant is archived: the session comes back to its state when the tenant is \
              restored and active",
         )),
         TenantState::Purging | TenantState::Gone => {
-            Some(Why::new("TenantPurging", "the tenant is being deleted"))
+            Some(Why::new(TENANT_PURGING, "the tenant is being deleted"))
         }
     }
 }

@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 
 use super::{
-    super::*,
-    Counts,
+    drive::Counts,
     store::Store,
     world::{Event, Random, World},
+    *,
 };
 
 #[derive(Default)]

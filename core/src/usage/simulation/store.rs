@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::*;
-use crate::session::SessionUid;
+use super::*;
 
 pub(super) struct Store {
     pub(super) transitions: BTreeMap<(SessionUid, Order), Transition>,

@@ -2,42 +2,14 @@
 
 use uuid::Uuid;
 
-use super::super::*;
-use crate::{
-    ids::TenantUid,
-    quantity::{Bytes, Millicores},
-    session::{SessionPhase, SessionUid},
-};
+pub(super) use super::Random;
+use super::*;
 
 pub(super) const BEGIN: i64 = 1_792_800_000;
 pub(super) const DAY: i64 = 86_400;
 pub(super) const END: i64 = BEGIN + 30 * DAY;
 
-/// `SplitMix64` (Steele, Lea and Flood 2014): small, and the same everywhere.
-pub(super) struct Random(pub(super) u64);
-
 impl Random {
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    /// From 0 up to and without the bound.
-    pub(super) fn seconds(&mut self, bound: i64) -> i64 {
-        i64::try_from(self.below(bound.unsigned_abs())).unwrap()
-    }
-
-    pub(super) fn chance(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-
     pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             let other = usize::try_from(self.below(last as u64 + 1)).unwrap();

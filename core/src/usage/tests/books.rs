@@ -80,6 +80,11 @@ fn due_is_what_is_complete_and_settled() {
     assert_eq!(due("00:00:00", i64::MAX, 100), None);
     let beginning = Watermark::beginning(time("10:00:01"));
     assert_eq!(beginning.closed_through, time("10:05:00"));
+    assert_eq!(beginning.closed(), None);
+    assert_eq!(
+        Watermark { closed_through: time("10:10:00"), ..beginning }.closed(),
+        Some(time("10:10:00"))
+    );
     assert_eq!(beginning.due(time("11:00:00"), 0, 100), None);
 }
 

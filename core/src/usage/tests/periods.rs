@@ -90,3 +90,25 @@ fn seconds_and_buckets() {
     assert_eq!(Span::new(Second(5), Second(5)).buckets().count(), 0);
     assert_eq!(Span::new(Second(7), Second(5)).seconds(), 0);
 }
+
+#[test]
+fn days_of_a_zone_cut_a_month_and_leave_nothing_out() {
+    for (name, text, expected) in [
+        ("UTC", "2026-02", vec![24; 28]),
+        ("America/New_York", "2026-11", [vec![25], vec![24; 29]].concat()),
+        ("America/New_York", "2026-03", [vec![24; 7], vec![23], vec![24; 23]].concat()),
+        // Samoa went over the date line: it had no 30th of December.
+        ("Pacific/Apia", "2011-12", vec![24; 30]),
+    ] {
+        let span = month(text).cut(&zone(name)).unwrap();
+        let starts = days(span, &zone(name));
+        let ends = starts.iter().skip(1).copied().chain([span.to]);
+        let hours: Vec<i64> =
+            starts.iter().zip(ends).map(|(from, to)| (to.0 - from.0) / 3600).collect();
+        assert_eq!(hours, expected, "{text} in {name}");
+    }
+    let part = Span::new(instant("2026-11-02T20:00:00Z"), instant("2026-11-03T20:00:00Z"));
+    let starts = days(part, &zone("Asia/Kolkata"));
+    assert_eq!(starts, [part.from, instant("2026-11-03T18:30:00Z")]);
+    assert!(days(Span::new(part.to, part.from), &TimeZone::UTC).is_empty());
+}

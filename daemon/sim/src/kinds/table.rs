@@ -128,6 +128,10 @@ pub(super) const TABLE: &[Row] = &[
         .everyday()
         .with_status(),
     Row::new("events.k8s.io", "v1", "events", "Event").short(&["ev"]),
+    Row::new("networking.k8s.io", "v1", "ingresses", "Ingress")
+        .counted()
+        .short(&["ing"])
+        .with_status(),
     Row::new("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
         .counted()
         .short(&["netpol"]),

@@ -5,19 +5,41 @@ use sqlx::{FromRow, PgConnection, Row, postgres::PgRow};
 use streamspace_core::{
     filter::{FieldValue, Record},
     ids::{OperationId, TenantUid},
+    session::SessionUid,
 };
 use streamspace_proto::v1;
+use tonic::Status;
+use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
 use crate::{db::DbError, rpc::time::timestamp};
 
-/// One tenant of an operation.
+/// What tells the items of one operation apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ItemKey {
+    /// The tenant.
+    pub tenant: TenantUid,
+    /// The name of the session in it; empty where the tenant itself is the item.
+    pub session: String,
+}
+
+/// One tenant or session of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
-    /// Its identity.
-    pub tenant: TenantUid,
-    /// Its name, `tenants/{tenant}`.
+    /// Which it is.
+    pub key: ItemKey,
+    /// Which object of the session's name is meant. Absent for one that is to be created.
+    pub session_uid: Option<SessionUid>,
+    /// Its name, `tenants/{tenant}` or `tenants/{tenant}/sessions/{session}`.
     pub target: String,
+}
+
+impl Item {
+    /// A tenant, by its identity and its name.
+    pub fn of_tenant(tenant: TenantUid, target: String) -> Self {
+        let key = ItemKey { tenant, session: String::new() };
+        Self { key, session_uid: None, target }
+    }
 }
 
 /// What became of an item.
@@ -29,6 +51,32 @@ pub enum Settled {
     Unchanged,
     /// It was refused.
     Failed(v1::OperationError),
+}
+
+/// A refusal as an item keeps it.
+pub fn error_of(status: &Status) -> v1::OperationError {
+    let details = status.get_error_details();
+    v1::OperationError {
+        code: i32::from(status.code()),
+        message: status.message().to_owned(),
+        reason: details.error_info().map(|info| info.reason.clone()).unwrap_or_default(),
+    }
+}
+
+/// How many of these rehearsed items are in which state.
+pub fn counted<'a>(items: impl IntoIterator<Item = &'a v1::OperationItem>) -> v1::OperationCounts {
+    use v1::OperationItemState as State;
+    let mut counts = v1::OperationCounts::default();
+    for item in items {
+        counts.total += 1;
+        match item.state() {
+            State::Changed => counts.changed += 1,
+            State::Unchanged => counts.unchanged += 1,
+            State::Failed => counts.failed += 1,
+            State::Pending | State::Cancelled | State::Unspecified => counts.pending += 1,
+        }
+    }
+    counts
 }
 
 /// How many items of these operations are in which state; the same order.
@@ -61,24 +109,32 @@ pub(in crate::operations) async fn counts(
     Ok(uuids.iter().map(of).collect())
 }
 
-/// The next items to work on, of other tenants than these.
+/// The next items to work on, other than these.
 pub async fn pending(
     tx: &mut PgConnection,
     id: OperationId,
     limit: i64,
-    without: &[Uuid],
+    without: &[ItemKey],
 ) -> Result<Vec<Item>, DbError> {
-    let rows: Vec<(Uuid, String)> = sqlx::query_as(
-        "SELECT tenant_uid, target FROM bulk_items
-         WHERE operation_id = $1 AND state = 'pending' AND tenant_uid <> ALL ($3)
+    let tenants: Vec<Uuid> = without.iter().map(|key| key.tenant.0).collect();
+    let sessions: Vec<&str> = without.iter().map(|key| key.session.as_str()).collect();
+    let rows: Vec<(Uuid, String, Option<Uuid>, String)> = sqlx::query_as(
+        "SELECT tenant_uid, session, session_uid, target FROM bulk_items
+         WHERE operation_id = $1 AND state = 'pending'
+           AND (tenant_uid, session) NOT IN (SELECT * FROM unnest($3::uuid[], $4::text[]))
          ORDER BY ordinal LIMIT $2",
     )
     .bind(id.0)
     .bind(limit)
-    .bind(without)
+    .bind(&tenants)
+    .bind(&sessions)
     .fetch_all(tx)
     .await?;
-    let item = |(tenant, target)| Item { tenant: TenantUid(tenant), target };
+    let item = |(tenant, session, uid, target): (Uuid, String, Option<Uuid>, String)| Item {
+        key: ItemKey { tenant: TenantUid(tenant), session },
+        session_uid: uid.map(SessionUid),
+        target,
+    };
     Ok(rows.into_iter().map(item).collect())
 }
 
@@ -94,22 +150,20 @@ pub enum Held {
 }
 
 /// Holds an item until the transaction ends.
-pub async fn hold(
-    tx: &mut PgConnection,
-    id: OperationId,
-    tenant: TenantUid,
-) -> Result<Held, DbError> {
+pub async fn hold(tx: &mut PgConnection, id: OperationId, key: &ItemKey) -> Result<Held, DbError> {
     let lives: Option<bool> = sqlx::query_scalar(
         "SELECT tenant.state <> 'gone'
          FROM bulk_items AS item
          JOIN bulk_operations AS operation USING (operation_id)
          JOIN tenants AS tenant ON tenant.tenant_uid = item.tenant_uid
-         WHERE item.operation_id = $1 AND item.tenant_uid = $2 AND item.state = 'pending'
+         WHERE item.operation_id = $1 AND item.tenant_uid = $2 AND item.session = $3
+           AND item.state = 'pending'
            AND operation.cancel_time IS NULL AND operation.end_time IS NULL
          FOR NO KEY UPDATE OF item",
     )
     .bind(id.0)
-    .bind(tenant.0)
+    .bind(key.tenant.0)
+    .bind(&key.session)
     .fetch_optional(tx)
     .await?;
     Ok(match lives {
@@ -123,20 +177,21 @@ pub async fn hold(
 pub async fn is_settled(
     tx: &mut PgConnection,
     id: OperationId,
-    tenant: TenantUid,
+    key: &ItemKey,
 ) -> Result<bool, DbError> {
     let query = sqlx::query_scalar(
-        "SELECT EXISTS (SELECT FROM bulk_items WHERE operation_id = $1 AND tenant_uid = $2
-                        AND state IN ('changed', 'unchanged', 'failed'))",
+        "SELECT EXISTS (SELECT FROM bulk_items
+                        WHERE operation_id = $1 AND tenant_uid = $2 AND session = $3
+                          AND state IN ('changed', 'unchanged', 'failed'))",
     );
-    Ok(query.bind(id.0).bind(tenant.0).fetch_one(tx).await?)
+    Ok(query.bind(id.0).bind(key.tenant.0).bind(&key.session).fetch_one(tx).await?)
 }
 
 /// Writes what became of an item that waited. `false`: it did not.
 pub async fn settle(
     tx: &mut PgConnection,
     id: OperationId,
-    tenant: TenantUid,
+    key: &ItemKey,
     settled: &Settled,
 ) -> Result<bool, DbError> {
     let (state, error) = match settled {
@@ -146,12 +201,13 @@ pub async fn settle(
     };
     let done = sqlx::query(
         "UPDATE bulk_items
-         SET state = $3, error_code = $4, error_message = $5, error_reason = $6,
+         SET state = $4, error_code = $5, error_message = $6, error_reason = $7,
              end_time = clock_timestamp()
-         WHERE operation_id = $1 AND tenant_uid = $2 AND state = 'pending'",
+         WHERE operation_id = $1 AND tenant_uid = $2 AND session = $3 AND state = 'pending'",
     )
     .bind(id.0)
-    .bind(tenant.0)
+    .bind(key.tenant.0)
+    .bind(&key.session)
     .bind(state)
     .bind(error.map(|error| error.code))
     .bind(error.map(|error| error.message.as_str()))

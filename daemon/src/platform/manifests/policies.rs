@@ -169,10 +169,10 @@ impl Manifests {
             }, Validation {
                 // The right to make pods is for dry runs that prove isolation.
                 expression: "request.operation != 'CREATE' || request.resource.group != '' || \
-                             !(request.resource.resource in ['pods', 'services']) || \
+                             request.resource.resource != 'pods' || \
                              (has(request.dryRun) && request.dryRun)"
                     .into(),
-                message: Some("the daemon makes pods and services in dry runs only".into()),
+                message: Some("the daemon makes pods in dry runs only".into()),
                 reason: forbidden(),
                 ..Default::default()
             }]),
@@ -317,11 +317,11 @@ impl Manifests {
     }
 
     /// Selects what carries our labels.
-    fn managed(&self) -> LabelSelector {
+    pub(super) fn managed(&self) -> LabelSelector {
         LabelSelector { match_labels: Some(self.labels()), ..Default::default() }
     }
 
-    fn not_the_control_namespace(&self) -> LabelSelector {
+    pub(super) fn not_the_control_namespace(&self) -> LabelSelector {
         LabelSelector {
             match_expressions: Some(vec![LabelSelectorRequirement {
                 key: NAMESPACE_NAME.into(),

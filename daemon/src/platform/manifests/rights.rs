@@ -17,7 +17,11 @@ use crate::platform::{
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 const ADMISSION: &str = "admissionregistration.k8s.io";
-const POLICIES: [&str; 2] = ["validatingadmissionpolicies", "validatingadmissionpolicybindings"];
+const ADMITTERS: [&str; 3] = [
+    "validatingadmissionpolicies",
+    "validatingadmissionpolicybindings",
+    "validatingwebhookconfigurations",
+];
 const READ: [&str; 3] = ["get", "list", "watch"];
 const APPLY: [&str; 6] = ["get", "list", "watch", "create", "patch", "delete"];
 const HANDS: [&str; 8] =
@@ -29,6 +33,18 @@ const MANAGED: [(&str, &[&str]); 4] = [
     (RBAC, &["roles", "rolebindings"]),
     ("policy", &["poddisruptionbudgets"]),
 ];
+/// What a session becomes. Its pods are made by the cluster's own controllers.
+const RUN: [(&str, &[&str]); 4] = [
+    ("apps", &["deployments"]),
+    ("", &["services", "persistentvolumeclaims"]),
+    ("networking.k8s.io", &["ingresses"]),
+    ("autoscaling", &["horizontalpodautoscalers"]),
+];
+const STREAM: &str = "stream.space";
+/// What tenants write, and what is told of it there.
+const WRITTEN: [&str; 2] = ["sessions", "templates"];
+const TOLD: [&str; 2] = ["sessions/status", "templates/status"];
+const TELL: [&str; 3] = ["get", "update", "patch"];
 
 impl Manifests {
     /// The roles and their bindings. Only an administrator can give these.
@@ -66,19 +82,29 @@ impl Manifests {
 
     /// The acting user: what the leader writes, and what it gives to tenants.
     fn acting_rules(&self) -> Vec<PolicyRule> {
-        let mut rules: Vec<_> =
-            MANAGED.iter().map(|(group, resources)| rule(group, resources, &APPLY)).collect();
+        let mut rules: Vec<_> = MANAGED
+            .iter()
+            .chain(&RUN)
+            .map(|(group, resources)| rule(group, resources, &APPLY))
+            .collect();
         rules.extend([
+            rule("", &["pods"], &["delete"]),
+            rule(
+                STREAM,
+                &["templates"],
+                &["get", "list", "watch", "create", "update", "patch", "delete"],
+            ),
+            rule(STREAM, &TOLD, &TELL),
             rule("", &["events"], &["get", "list", "watch", "create", "patch"]),
             rule("events.k8s.io", &["events"], &["get", "list", "watch", "create", "patch"]),
         ]);
         rules.extend(given_to_tenants());
         // For dry runs that prove that admission refuses what a tenant must not have; the
         // policy of the term refuses all others.
-        rules.push(rule("", &["pods", "services"], &["create"]));
+        rules.push(rule("", &["pods"], &["create"]));
         rules.extend(self.fence_rules());
         rules.push(definitions());
-        rules.push(rule(ADMISSION, &POLICIES, &["list", "watch"]));
+        rules.push(rule(ADMISSION, &ADMITTERS, &["list", "watch"]));
         rules.push(PolicyRule {
             resource_names: owned(&[&self.names.control_namespace()]),
             ..rule("", &["namespaces"], &["get", "patch", "create"])
@@ -89,7 +115,7 @@ impl Manifests {
         rules
     }
 
-    /// The policies and bindings of this installation, and no others.
+    /// The policies, bindings and webhook of this installation, and no others.
     fn fence_rules(&self) -> Vec<PolicyRule> {
         let names = &self.names;
         let policies = [names.guard(), names.tenants(), names.term(), names.parameters()];
@@ -101,6 +127,7 @@ impl Manifests {
         vec![
             these("validatingadmissionpolicies", policies.to_vec()),
             these("validatingadmissionpolicybindings", bindings.collect()),
+            these("validatingwebhookconfigurations", vec![names.sessions()]),
             // The API server asks whether the maker of a policy may read every
             // parameter, by this name, which none can have: it opens no `ConfigMap`.
             PolicyRule { resource_names: owned(&["*"]), ..rule("", &["configmaps"], &["get"]) },
@@ -117,30 +144,35 @@ impl Manifests {
             rule("apps", &["deployments", "deployments/scale", "replicasets"], &HANDS),
             rule("autoscaling", &["horizontalpodautoscalers"], &HANDS),
             rule("networking.k8s.io", &["ingresses"], &HANDS),
-            rule("stream.space", &["sessions", "templates"], &HANDS),
-            rule(
-                "stream.space",
-                &["sessions/status", "templates/status"],
-                &["get", "update", "patch"],
-            ),
+            rule(STREAM, &WRITTEN, &HANDS),
+            rule(STREAM, &TOLD, &TELL),
             rule("karpenter.sh", &["nodepools"], &HANDS),
         ]);
         rules.extend(self.fence_rules());
+        // A webhook that is configured nowhere any more lets no session start.
+        rules.push(PolicyRule {
+            resource_names: Some(vec![self.names.sessions()]),
+            ..rule(ADMISSION, &["validatingwebhookconfigurations"], &["delete"])
+        });
         rules
     }
 
     /// The identity of the process: it reads, and acts as the acting user.
     fn base_rules(&self) -> Vec<PolicyRule> {
-        let mut rules: Vec<_> =
-            MANAGED.iter().map(|(group, resources)| rule(group, resources, &READ)).collect();
+        let mut rules: Vec<_> = MANAGED
+            .iter()
+            .chain(&RUN)
+            .map(|(group, resources)| rule(group, resources, &READ))
+            .collect();
         rules.extend([
-            rule("", &["pods", "services", "persistentvolumeclaims", "events"], &READ),
-            rule("apps", &["deployments"], &READ),
-            rule("autoscaling", &["horizontalpodautoscalers"], &READ),
-            rule("stream.space", &["sessions", "templates"], &READ),
+            rule("", &["pods", "events"], &READ),
+            // What pods use. It cannot be watched.
+            rule("metrics.k8s.io", &["pods"], &["get", "list"]),
+            rule(STREAM, &WRITTEN, &READ),
+            rule(STREAM, &TOLD, &["get"]),
             rule("karpenter.sh", &["nodepools"], &READ),
             rule(RBAC, &["clusterroles", "clusterrolebindings"], &READ),
-            rule(ADMISSION, &POLICIES, &READ),
+            rule(ADMISSION, &ADMITTERS, &READ),
             definitions(),
             PolicyRule {
                 resource_names: owned(&[&self.names.acting_user()]),
@@ -192,9 +224,9 @@ impl Manifests {
 /// they do not hold.
 fn given_to_tenants() -> Vec<PolicyRule> {
     vec![
-        rule("stream.space", &["sessions"], &HANDS),
-        rule("stream.space", &["sessions/status"], &["get"]),
-        rule("stream.space", &["templates"], &READ),
+        rule(STREAM, &["sessions"], &HANDS),
+        rule(STREAM, &["sessions/status"], &["get"]),
+        rule(STREAM, &["templates"], &READ),
         rule("", &["pods", "pods/log", "services", "persistentvolumeclaims"], &READ),
     ]
 }

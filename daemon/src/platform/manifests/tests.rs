@@ -40,6 +40,22 @@ fn is_as_committed(path: &Path, wishes: &[Wish]) {
     assert_eq!(committed, now, "{}: UPDATE_SNAPSHOTS=1 writes it anew", path.display());
 }
 
+/// By each of the two ways to reach it.
+fn webhooks() -> Vec<Wish> {
+    let url = WebhookAddress::Url("https://10.0.0.5:7444/admit".into());
+    let service = WebhookAddress::Service {
+        namespace: "streamspace-system".into(),
+        name: "streamspaced".into(),
+        port: 7444,
+        path: "/admit".into(),
+    };
+    let of = |address| {
+        let authorities = "-----BEGIN CERTIFICATE-----\n".to_owned();
+        manifests().with_webhook(Some(WebhookClient { address, authorities }))
+    };
+    [url, service].map(|address| of(address).sessions().unwrap().unwrap()).into()
+}
+
 #[test]
 fn the_objects_are_as_committed() {
     let manifests = manifests();
@@ -49,6 +65,7 @@ fn the_objects_are_as_committed() {
         ("rights", manifests.rights().unwrap()),
         ("policies", manifests.policies().unwrap()),
         ("node-pools", manifests.node_pools()),
+        ("webhook", webhooks()),
     ] {
         is_as_committed(&folder.join(format!("{name}.yaml")), &wishes);
     }
@@ -69,6 +86,7 @@ fn all_but_the_shared_definitions_say_whose_they_are() {
     all.extend(manifests.rights().unwrap());
     all.extend(manifests.policies().unwrap());
     all.extend(manifests.node_pools());
+    all.extend(webhooks());
     for wish in all {
         let labels = &wish.body["metadata"]["labels"];
         assert_eq!(labels[INSTANCE_LABEL], "streamspace", "{}", wish.title());
@@ -94,6 +112,13 @@ fn no_right_is_a_wildcard_and_none_raises_itself() {
             }
         }
     }
+}
+
+#[test]
+fn no_webhook_is_wished_where_none_is_configured() {
+    let manifests = manifests();
+    assert!(manifests.sessions().is_none());
+    assert_eq!(manifests.any_sessions().title(), webhooks()[0].title());
 }
 
 #[test]

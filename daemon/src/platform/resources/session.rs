@@ -130,6 +130,59 @@ pub struct SessionStatus {
     /// How its parts are.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<ResourceCondition>,
+    /// What it gets, as the template and the namespace's defaults fill it in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allotted: Option<SessionAllotment>,
+    /// The run that `podName` names. The same one twice proves that it ran all the time
+    /// between.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<SessionRun>,
+    /// What was last reported of its use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub activity: Option<SessionActivity>,
+}
+
+/// What a session gets, each copy of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SessionAllotment {
+    /// The CPU that it requests, a quantity.
+    pub cpu: String,
+    /// The most CPU, a quantity.
+    pub cpu_limit: String,
+    /// The memory that it requests, a quantity.
+    pub memory: String,
+    /// The most memory, a quantity.
+    pub memory_limit: String,
+    /// The copies that run now; 1 but for a shared session.
+    pub replicas: i32,
+}
+
+/// A run of a session of one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SessionRun {
+    /// The UID of the pod.
+    #[serde(rename = "podUID")]
+    pub pod_uid: String,
+    /// When its container started.
+    #[schemars(schema_with = "instant")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container_start: Option<String>,
+    /// The node that it is on.
+    pub node: String,
+}
+
+/// What was last reported of a session's use.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SessionActivity {
+    /// Who reported it.
+    pub reporter: String,
+    /// When that was.
+    #[schemars(schema_with = "instant")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report_time: Option<String>,
 }
 
 /// How far a session is.

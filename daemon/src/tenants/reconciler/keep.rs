@@ -4,13 +4,14 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use super::{
     Hold, LOOK_AGAIN, Next, Read, StepError, Term,
-    events::Tone,
+    events::event,
     follow::verdict,
     seen::{Kept, Seen},
 };
 use crate::{
     kube::{
         ClusterError, DeleteOptions, Kind,
+        events::Tone,
         index::{Entry, Verdict, is_counted},
     },
     tenants::{
@@ -138,7 +139,7 @@ impl Term {
         }
         for words in repaired {
             tracing::info!(tenant = %tenant.spec.id, drift = words, "drift repaired");
-            self.events.emit(tenant, Tone::Normal, "DriftRepaired", words);
+            self.events.emit(event(tenant, Tone::Normal, "DriftRepaired", words));
         }
         self.conclude(read, refused, wished).await
     }

@@ -8,7 +8,7 @@ use streamspace_core::{
 
 use super::{
     ACTOR, Read, StepError, Term,
-    events::Tone,
+    events::event,
     seen::{NAMESPACE_READY, OBJECTS_APPLIED, Seen},
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
         changes::{self, ChangeType},
         lease,
     },
-    kube::ClusterError,
+    kube::{ClusterError, events::Tone},
     operations,
     tenants::{TenantRecord, convert, decide::Obstacle, store},
 };
@@ -106,7 +106,7 @@ impl Term {
             tracing::info!(tenant = %after.spec.id, %from, %to, "tenant moved on");
             if may_write && after.state != TenantState::Gone {
                 let words = format!("tenant {} is {to}, and was {from}", after.spec.id);
-                self.events.emit(after, Tone::Normal, "StateChanged", words);
+                self.events.emit(event(after, Tone::Normal, "StateChanged", words));
             }
         }
         if !may_write {
@@ -119,7 +119,7 @@ impl Term {
                 continue;
             };
             if !matches!(now.reason.as_str(), "NamespaceTerminating" | "Deleted") {
-                self.events.emit(after, Tone::Warning, "Refused", now.message.clone());
+                self.events.emit(event(after, Tone::Warning, "Refused", now.message.clone()));
             }
         }
     }

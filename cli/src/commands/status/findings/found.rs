@@ -14,6 +14,8 @@ use crate::{
     time::{instant, local, remaining, until},
 };
 
+mod sessions;
+
 /// A failed operation is told this long.
 const FAILURES: SignedDuration = SignedDuration::from_hours(24);
 /// What reverts within this time is told.

@@ -55,6 +55,8 @@ fn well() -> Told {
         operations: Ok(Vec::new()),
         locks: Ok(Vec::new()),
         certificates: Ok(Vec::new()),
+        metering: Ok(None),
+        failed: Ok(Vec::new()),
     }
 }
 
@@ -205,6 +207,71 @@ fn a_part_that_is_not_for_the_role_is_no_error_and_one_that_is_away_is() {
     assert_eq!(found.needs.len(), 1, "{found:?}");
     assert!(found.needs[0].message.starts_with("tenants cannot be read: "), "{found:?}");
     assert_eq!(found.tenants, None);
+}
+
+#[test]
+fn metering_that_lags_needs_somebody_and_gaps_of_a_day_are_noted() {
+    let mut told = well();
+    let status = |complete: i64, closed: i64, gaps: &[(i64, i64)]| {
+        let gap = |(from, to): &(i64, i64)| streamspace_proto::v1::UsageGap {
+            start_time: after(*from),
+            end_time: after(*to),
+        };
+        Ok(Some(streamspace_proto::v1::UsageStatus {
+            begin_time: after(-86_400 * 9),
+            complete_through_time: after(complete),
+            closed_through_time: after(closed),
+            gaps: gaps.iter().map(gap).collect(),
+            ..Default::default()
+        }))
+    };
+    told.metering = status(-5, -400, &[(-3600, -3000), (-90_000, -89_000)]);
+    let found = report(&told, now());
+    assert_eq!(found.needs.len(), 0, "{found:?}");
+    assert_eq!(found.notes.len(), 1, "{found:?}");
+    assert!(found.notes[0].message.contains("for 600 s from"), "{found:?}");
+    // A moment without a watch is no news.
+    told.metering = status(-5, -400, &[(-3600, -3590)]);
+    assert_eq!(report(&told, now()).notes.len(), 0);
+    told.metering = status(-5, -1000, &[]);
+    assert_eq!(report(&told, now()).needs[0].reason, "NotClosed");
+    // One is behind because of the other: one thing is wrong.
+    told.metering = status(-1000, -1300, &[]);
+    let found = report(&told, now());
+    assert_eq!(found.needs.len(), 1, "{found:?}");
+    assert_eq!(found.needs[0].reason, "Incomplete");
+    told.metering = Ok(Some(streamspace_proto::v1::UsageStatus::default()));
+    let found = report(&told, now());
+    assert_eq!((found.needs.len(), found.notes.len()), (0, 1), "{found:?}");
+    // An older daemon knows nothing of it, and that is all right.
+    told.metering = Ok(None);
+    assert_eq!(report(&told, now()).notes.len(), 0);
+}
+
+#[test]
+fn sessions_that_failed_are_one_finding_a_tenant() {
+    let mut told = well();
+    let session = |name: &str, message: &str| streamspace_proto::v1::Session {
+        name: name.into(),
+        message: message.into(),
+        ..Default::default()
+    };
+    told.failed = Ok(vec![
+        session("tenants/acme/sessions/a", ""),
+        session("tenants/beta/sessions/b", "no such image"),
+        session("tenants/acme/sessions/c", "ErrImagePull"),
+        session("tenants/acme/sessions/d", ""),
+        session("tenants/acme/sessions/e", ""),
+    ]);
+    let found = needs(&told);
+    let told: Vec<_> = found.iter().map(|(_, name, message)| (&**name, &**message)).collect();
+    assert_eq!(
+        told,
+        [
+            ("tenants/acme", "4 sessions cannot run (a, c, d, …): ErrImagePull"),
+            ("tenants/beta", "1 session cannot run (b): no such image"),
+        ]
+    );
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod files;
 mod logins;
 mod objects;
 mod oracles;
+mod rows;
 mod scope;
 mod sessions;
 mod writes;
@@ -37,28 +38,13 @@ impl World {
         let test = TestDatabase::create().await;
         let acme = test.insert_tenant("acme-corp").await;
         let beta = test.insert_tenant("beta-inc").await;
+        sqlx::query("SELECT usage_intervals_make('2026-11-02')")
+            .execute(test.database().maintainer())
+            .await
+            .unwrap();
         let mut operator = PgConnection::connect(test.config.operator.expose()).await.unwrap();
         for (tenant, name) in [(acme, "acme-corp"), (beta, "beta-inc")] {
-            // The ids of rows are the tenant's own uid, so that an attack can name them.
-            for statement in [
-                "INSERT INTO operations (operation_id, tenant_uid, kind, target, actor)
-                     VALUES ($1, $1, 'create', 'tenants/' || $2, $2)",
-                "INSERT INTO tenant_subscription (subscription_id, tenant_uid, plan_id, plan_version, seats, actor)
-                     VALUES ($1, $1, 'free', 1, 1, $2)",
-                "INSERT INTO changes (tenant_uid, kind, type, name, actor, resource)
-                     VALUES ($1, 'tenant', 'created', 'tenants/' || $2, $2, convert_to($2, 'UTF8'))",
-                "INSERT INTO requests (request_id, actor, method, request_sha256, response, scope)
-                     VALUES ($1, $2, 'method', '', convert_to($2, 'UTF8'), ARRAY[$1])",
-                "INSERT INTO quota_overrides (tenant_uid, override_id, resource, amount, reason, actor)
-                     VALUES ($1, $1, 'pods', 1, $2, $2)",
-                "INSERT INTO approvals (tenant_uid, approval_id, method, request_sha256, target, summary,
-                                        reason, least_role, requester, expire_time)
-                     VALUES ($1, $1, 'method', '', 'tenants/' || $2, '', '', 'admin', $2, now())",
-                "INSERT INTO bulk_operations (operation_id, kind, target, request, reason, actor, role, serial)
-                     VALUES ($1, 'tenant.cordon', 'tenants/-', '', $2, $2, '', '')",
-                "INSERT INTO bulk_items (tenant_uid, operation_id, ordinal, target)
-                     VALUES ($1, $1, 1, 'tenants/' || $2)",
-            ] {
+            for statement in rows::ROWS {
                 sqlx::query(statement)
                     .bind(tenant.0)
                     .bind(name)

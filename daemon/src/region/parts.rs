@@ -1,0 +1,315 @@
+//! The parts of a region's daemon and its loops.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use prometheus_client::registry::Registry;
+use streamspace_core::ids::RegionId;
+use streamspace_proto::policy;
+use tokio::{net::TcpListener, sync::watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{RegionError, Stage};
+use crate::{
+    access::{self, Authority, AuthorityFiles, Serving, Standings, trust::TrustFollower},
+    audit::{self, AuditLog},
+    bulk::{
+        runner::{self, Parts as RunnerParts},
+        session::SessionWork,
+    },
+    config::Config,
+    db::{ChangeLog, Database, LeaderLease, Leadership, replicas, requests},
+    kube::Cluster,
+    platform::reconciler::PlatformReconciler,
+    regions::{
+        self,
+        controls::{BreakerTerms, ControlsFollower},
+        health::HealthBoard,
+    },
+    rpc::{
+        self,
+        ends::EndLog,
+        peer::{CertificateStatus, PeerJudge},
+        server::{self, Layers},
+    },
+    sessions::{
+        config::Controller,
+        manifests::SESSION_LABEL,
+        projection::{ProjectionSettings, SessionProjection},
+        reconciler::{self as session_reconciler, SessionReconciler},
+        reservations::{self, Admission},
+        webhook::{self, reach},
+    },
+    simulator::FaultBoard,
+    telemetry::{
+        metrics::{Metrics, RegionCollector},
+        usage::{UsageBoard, UsageCollector},
+    },
+    tenants::{
+        ManifestWishes, expiry,
+        manifests::Surroundings,
+        reconciler::{ReconcilerSettings, TenantReconciler},
+    },
+    usage::{
+        self, UsageCounters,
+        actual::{ActualUse, Selector},
+        config::UsageConfig,
+    },
+};
+
+/// What a region's daemon is made of.
+pub(super) struct Parts {
+    pub(super) region: RegionId,
+    pub(super) replica: String,
+    pub(super) start_time: Timestamp,
+    pub(super) namespace_prefix: String,
+    pub(super) authority: Arc<Authority>,
+    pub(super) serving: Serving,
+    pub(super) judge: Arc<PeerJudge>,
+    pub(super) trust: TrustFollower,
+    pub(super) standings: Arc<Standings>,
+    pub(super) db: Database,
+    pub(super) changes: ChangeLog,
+    pub(super) lease: LeaderLease,
+    pub(super) leadership: watch::Receiver<Leadership>,
+    pub(super) audit: Arc<AuditLog>,
+    pub(super) cluster: Cluster,
+    pub(super) faults: Option<FaultBoard>,
+    pub(super) platform: PlatformReconciler,
+    pub(super) projection: SessionProjection,
+    pub(super) sessions: session_reconciler::ReconcilerSettings,
+    pub(super) admission: Admission,
+    pub(super) webhook: Option<TcpListener>,
+    pub(super) usage: UsageConfig,
+    pub(super) counters: Arc<UsageCounters>,
+    pub(super) usage_board: UsageBoard,
+    pub(super) surroundings: Surroundings,
+    pub(super) settings: ReconcilerSettings,
+    pub(super) controls: ControlsFollower,
+    pub(super) board: HealthBoard,
+    pub(super) calls: TaskTracker,
+}
+
+impl Parts {
+    pub(super) async fn build(
+        config: &Config,
+        cluster: Cluster,
+        faults: Option<FaultBoard>,
+    ) -> Result<Self, RegionError> {
+        let files = AuthorityFiles::in_folder(&config.access.directory);
+        let authority = Arc::new(Authority::open(&files)?);
+        let mut names = config.access.names.clone();
+        names.extend(reach::name(&config.sessions.webhook));
+        let serving = Serving::start(Arc::clone(&authority), names, rpc::system_clock())?;
+        let standings = Arc::new(Standings::new());
+        let status: Arc<dyn CertificateStatus> = Arc::clone(&standings) as _;
+        let judge = Arc::new(PeerJudge::new(authority.trust_bundle()?, status));
+        let webhook = match config.sessions.webhook.listen {
+            Some(address) => Some(super::listen(address).await?),
+            None => None,
+        };
+        let asked = reach::client(&config.sessions.webhook, authority.certificates())
+            .map_err(RegionError::Webhook)?;
+        let db = Database::connect(&config.database).await?;
+        let lease = LeaderLease::new(db.clone(), config.replica.clone());
+        let changes = ChangeLog::new(db.clone());
+        let catalogue = &config.sessions.catalogue_namespace;
+        let projection = SessionProjection::new(
+            db.clone(),
+            cluster.clone(),
+            changes.clone(),
+            ProjectionSettings::new(config.replica.clone(), catalogue.clone()),
+        );
+        Ok(Self {
+            region: config.region.clone(),
+            replica: config.replica.clone(),
+            start_time: Timestamp::now(),
+            namespace_prefix: config.tenants.namespace_prefix.clone(),
+            authority,
+            serving,
+            trust: TrustFollower::new(files, Arc::clone(&judge)),
+            judge,
+            standings,
+            changes,
+            leadership: lease.leadership(),
+            lease,
+            audit: Arc::new(AuditLog::new(
+                db.clone(),
+                config.replica.clone(),
+                config.region.as_str(),
+            )),
+            platform: PlatformReconciler::new(db.clone(), cluster.clone(), &config.cluster)
+                .with_webhook(asked),
+            projection,
+            sessions: session_reconciler::ReconcilerSettings {
+                writes_per_second: config.cluster.writes_per_second,
+                ..session_reconciler::ReconcilerSettings::new(
+                    config.cluster.instance.clone(),
+                    config.replica.clone(),
+                    config.sessions.clone(),
+                )
+            },
+            admission: Admission::new(db.clone()),
+            webhook,
+            controls: ControlsFollower::new(
+                db.clone(),
+                BreakerTerms {
+                    limit: config.tenants.breaker.limit,
+                    window: config.tenants.breaker.window(),
+                },
+            ),
+            db,
+            cluster,
+            faults,
+            usage: config.usage.clone(),
+            counters: Arc::default(),
+            usage_board: UsageBoard::default(),
+            surroundings: Surroundings {
+                instance: config.cluster.instance.clone(),
+                control_namespace: format!("{}-system", config.cluster.instance),
+                network: config.tenants.network.clone(),
+                sessions_counted: false,
+            },
+            settings: ReconcilerSettings {
+                instance: config.cluster.instance.clone(),
+                replica: config.replica.clone(),
+                workers: config.tenants.workers,
+                resync: Duration::from_secs(config.tenants.resync_seconds.into()),
+                writes_per_second: config.cluster.writes_per_second,
+                breaker: config.tenants.breaker,
+            },
+            board: HealthBoard::new(Timestamp::now()),
+            calls: TaskTracker::new(),
+        })
+    }
+
+    pub(super) fn metrics(&self) -> (Registry, Metrics) {
+        let mut registry = Registry::with_prefix("streamspace");
+        let metrics = Metrics::new(&mut registry);
+        registry.register_collector(Box::new(RegionCollector {
+            board: self.board.clone(),
+            leadership: self.leadership.clone(),
+            revision: self.changes.latest(),
+            break_glass: self.standings.active_grants(),
+        }));
+        registry.register_collector(Box::new(UsageCollector {
+            board: self.usage_board.clone(),
+            counters: Arc::clone(&self.counters),
+        }));
+        (registry, metrics)
+    }
+
+    /// The gRPC server, until `stop`.
+    pub(super) fn serve(
+        &self,
+        listener: TcpListener,
+        metrics: Metrics,
+        stop: CancellationToken,
+    ) -> impl Future<Output = std::io::Result<()>> + Send + use<> {
+        let layers = Layers {
+            methods: policy::methods(),
+            judge: Arc::clone(&self.judge),
+            sink: Arc::clone(&self.audit) as _,
+            observer: Arc::new(metrics),
+            clock: rpc::system_clock(),
+            calls: self.calls.clone(),
+        };
+        let services = self.services(&stop);
+        server::serve(listener, self.serving.certificate(), layers, services, stop)
+    }
+
+    /// What measures actual use. The pods of another controller carry no label of ours.
+    fn actual_use(&self) -> ActualUse {
+        let selector = match self.sessions.sessions.controller {
+            Controller::Builtin => Selector::Label(SESSION_LABEL.to_owned()),
+            Controller::External => Selector::All,
+        };
+        ActualUse::new(self.db.clone(), self.cluster.clone(), selector, &self.usage.actual)
+    }
+
+    /// Starts every loop.
+    pub(super) fn start(self, acting: &Stage, standing: &Stage) {
+        let work = RunnerParts {
+            db: self.db.clone(),
+            changes: self.changes.clone(),
+            work: self.work(),
+            sessions: SessionWork::new(self.admission.clone(), self.platform.standing()),
+            status: Arc::clone(&self.standings) as _,
+            sink: Arc::clone(&self.audit) as _,
+            clock: rpc::system_clock(),
+        };
+        acting.spawn(runner::run(work, self.leadership.clone(), acting.stop.clone()));
+        let actual = self.actual_use();
+        let Self { db, changes, cluster, leadership, audit, standings, .. } = self;
+        let ends = leadership.clone();
+        // Told before it runs, so that no standing is missed.
+        let may_write = self.platform.standing();
+        let (leads, proved) = (leadership.clone(), may_write.clone());
+        // Another cluster than the pinned one measures nothing of these tenants.
+        let measures = move || {
+            let now = leads.borrow().clone();
+            let term = proved.borrow().ready().map(|ready| ready.leader_term);
+            (now.leads && term == Some(now.leader_term)).then_some(now)
+        };
+        acting.spawn(actual.run(measures, acting.stop.clone()));
+        acting.spawn(self.platform.run(leadership, acting.stop.clone()));
+        let wishes = Arc::new(ManifestWishes::new(self.surroundings));
+        let reconciler = TenantReconciler::new(
+            db.clone(),
+            cluster.clone(),
+            changes.clone(),
+            wishes,
+            self.settings,
+        );
+        let sessions = SessionReconciler::new(
+            db.clone(),
+            cluster,
+            changes.clone(),
+            Arc::new(db.clone()),
+            self.sessions,
+        );
+        acting.spawn(self.projection.run(may_write.clone(), acting.stop.clone()));
+        acting.spawn(sessions.run(may_write.clone(), acting.stop.clone()));
+        if let Some(listener) = self.webhook {
+            let certificate = self.serving.certificate();
+            let answering =
+                webhook::serve(listener, certificate, self.admission, acting.stop.clone());
+            acting.spawn(async move {
+                if let Err(error) = answering.await {
+                    tracing::error!(%error, "the webhook ended; no session starts by this replica");
+                }
+            });
+        }
+        acting.spawn(usage::run(
+            db.clone(),
+            self.usage,
+            self.counters,
+            ends.clone(),
+            acting.stop.clone(),
+        ));
+        acting.spawn(reservations::run(db.clone(), ends.clone(), acting.stop.clone()));
+        let log = EndLog::new(Arc::clone(&audit) as _);
+        acting.spawn(expiry::run(db.clone(), log.clone(), ends.clone(), acting.stop.clone()));
+        let stopped = acting.stop.clone();
+        acting.spawn(access::ends::run(db.clone(), log.clone(), ends.clone(), stopped));
+        let stopped = acting.stop.clone();
+        acting.spawn(regions::ends::run(db.clone(), log, self.region, ends, stopped));
+        acting.spawn(reconciler.run(may_write, acting.stop.clone()));
+
+        let stop = || standing.stop.clone();
+        standing.spawn(changes.run(stop()));
+        standing.spawn(self.controls.run(stop()));
+        standing.spawn(self.usage_board.run(db.clone(), stop()));
+        standing.spawn(self.lease.run(stop()));
+        standing.spawn(self.serving.run(stop()));
+        standing.spawn(self.trust.run(stop()));
+        standing.spawn(Arc::clone(&audit).run_denials(stop()));
+        standing.spawn(audit::sequencer::run(Arc::clone(&audit), stop()));
+        standing.spawn(audit::sweep::run(audit, stop()));
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        standing.spawn(replicas::run(db.clone(), self.replica, version, stop()));
+        standing.spawn(requests::run(db.clone(), stop()));
+        let stopped = stop();
+        standing.spawn(async move { standings.run(&db, stopped).await });
+    }
+}

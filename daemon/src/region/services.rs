@@ -1,0 +1,101 @@
+//! The services of a region's daemon.
+
+use std::sync::Arc;
+
+use streamspace_proto::{
+    policy,
+    v1::{
+        access_service_server::AccessServiceServer, approval_service_server::ApprovalServiceServer,
+        audit_service_server::AuditServiceServer, bulk_service_server::BulkServiceServer,
+        operation_service_server::OperationServiceServer, plan_service_server::PlanServiceServer,
+        quota_service_server::QuotaServiceServer, region_service_server::RegionServiceServer,
+        session_service_server::SessionServiceServer,
+        simulator_service_server::SimulatorServiceServer,
+        tenant_service_server::TenantServiceServer, usage_service_server::UsageServiceServer,
+        watch_service_server::WatchServiceServer,
+    },
+};
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+use super::parts::Parts;
+use crate::{
+    access::{Access, AccessParts},
+    approvals::service::Approvals,
+    audit::Audit,
+    bulk::{change::Work, service::Bulk},
+    operations::service::Operations,
+    plans::service::Plans,
+    quotas::service::Quotas,
+    regions::service::Regions,
+    rpc::{self, server},
+    sessions::service::Sessions,
+    simulator::service::Simulations,
+    tenants::{Directory, ManifestWishes, service::Tenants},
+    usage::service::Usages,
+    watch::service::Watches,
+};
+
+impl Parts {
+    pub(super) fn services(&self, stop: &CancellationToken) -> Routes {
+        let db = || self.db.clone();
+        let access = Access::new(AccessParts {
+            authority: Arc::clone(&self.authority),
+            database: db(),
+            standings: Arc::clone(&self.standings),
+            tenants: Arc::new(Directory::new(db())),
+            region: self.region.clone(),
+            methods: policy::methods(),
+            clock: rpc::system_clock(),
+        });
+        let regions = Regions {
+            region: self.region.clone(),
+            replica: self.replica.clone(),
+            start_time: self.start_time,
+            cluster_endpoint: self.cluster.endpoint().to_owned(),
+            board: self.board.clone(),
+            leadership: self.leadership.clone(),
+            revision: self.changes.latest(),
+            db: db(),
+            controls: self.controls.clone(),
+        };
+        let Work { tenants, quotas } = self.work();
+        let operations = Operations::new(db(), self.changes.clone());
+        let simulations = Simulations::new(self.faults.clone(), self.cluster.endpoint());
+        let usages = Usages::new(db(), stop.clone()).counting(Arc::clone(&self.counters));
+        let sessions =
+            Sessions { db: db(), cluster: self.cluster.clone(), admission: self.admission.clone() };
+        let watches = Watches::new(db(), self.changes.clone(), stop.clone());
+        let mut services = Routes::builder();
+        services
+            .add_service(AccessServiceServer::new(access))
+            .add_service(ApprovalServiceServer::new(Approvals::new(db())))
+            .add_service(AuditServiceServer::new(Audit::new(db())))
+            .add_service(BulkServiceServer::new(Bulk { db: db(), work: self.work() }))
+            .add_service(OperationServiceServer::new(operations))
+            .add_service(PlanServiceServer::new(Plans::new(db())))
+            .add_service(QuotaServiceServer::new(quotas))
+            .add_service(RegionServiceServer::new(regions))
+            .add_service(SessionServiceServer::new(sessions))
+            .add_service(SimulatorServiceServer::new(simulations))
+            .add_service(TenantServiceServer::new(tenants))
+            .add_service(UsageServiceServer::new(usages))
+            .add_service(WatchServiceServer::new(watches));
+        server::add_health_and_reflection(&mut services);
+        services.routes()
+    }
+
+    /// The services that change one tenant.
+    pub(super) fn work(&self) -> Work {
+        let tenants = Tenants {
+            db: self.db.clone(),
+            region: self.region.clone(),
+            namespace_prefix: self.namespace_prefix.clone(),
+            cluster: self.cluster.clone(),
+            instance: self.surroundings.instance.clone(),
+            wishes: Arc::new(ManifestWishes::new(self.surroundings.clone())),
+            leadership: self.leadership.clone(),
+        };
+        Work { tenants, quotas: Quotas::new(self.db.clone(), self.cluster.clone()) }
+    }
+}
