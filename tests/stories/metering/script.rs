@@ -8,6 +8,8 @@ use streamspace_tests::random::Random;
 /// So long something is done to the sessions of a seed.
 const LASTS: Duration = Duration::from_secs(14);
 const SESSIONS: usize = 3;
+/// The session that runs once all is well again runs so long.
+const CALM: Duration = Duration::from_secs(5);
 /// The longest pauses between steps, in milliseconds. One of calm sessions runs through the
 /// time in which nobody watches; one of busy ones changes in it.
 const PACES: [u64; 3] = [1_500, 4_000, 10_000];
@@ -82,6 +84,19 @@ impl Script {
 }
 
 impl Course {
+    /// What is to be played while somebody counts, so that a slow machine, where the faults
+    /// take all the time of a seed, has something to be exact about too.
+    pub(super) fn calm() -> Self {
+        let first = Timed { pause: Duration::ZERO, what: Step::Run };
+        let last = Timed { pause: CALM, what: Step::Sleep };
+        Self {
+            name: "calm".to_owned(),
+            request: Request { millicores: 110, mebibytes: 130 },
+            steps: vec![first, last],
+            goes: false,
+        }
+    }
+
     fn new(random: &mut Random, number: usize) -> Self {
         let first = Timed { pause: between(random, 0, 800), what: Step::Run };
         let pace = PACES[usize::try_from(random.below(3)).unwrap()];
