@@ -5,7 +5,7 @@
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
-    Api, Client,
+    Api, Client, Error,
     api::{ApiResource, DynamicObject, PostParams},
 };
 use serde::de::DeserializeOwned;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use streamspaced::simulator::kubelet;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::{cluster::Cluster, region::Region};
+use crate::{cluster::Cluster, region::Region, wait::until};
 
 /// The kind of sessions.
 pub fn session_resource() -> ApiResource {
@@ -51,6 +51,18 @@ pub async fn catalogue(region: &Region, namespace: &str, content: &[(&str, &str)
         });
         templates.create(&parameters, &object(template)).await.expect("a template");
     }
+}
+
+/// Creates a session, as a user's program does. Where several are counted against one quota
+/// at the same time, the API server asks some of them to try it again.
+pub async fn create(sessions: &Api<DynamicObject>, session: &DynamicObject) -> DynamicObject {
+    until("the session is taken", async || {
+        match sessions.create(&PostParams::default(), session).await {
+            Err(Error::Api(status)) if status.reason == "Conflict" => Err(status.message),
+            made => Ok(made.expect("a session that is allowed")),
+        }
+    })
+    .await
 }
 
 /// A client as nodes have it.

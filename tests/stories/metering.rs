@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::{
     Api, Client,
-    api::{ListParams, Patch, PatchParams, PostParams},
+    api::{ListParams, Patch, PatchParams},
 };
 use rustix::process::Signal;
 use serde_json::json;
@@ -23,7 +23,7 @@ use streamspace_tests::{
     region::{Region, shared_cluster},
     replica::Replica,
     runtime::story,
-    sessions::{catalogue, node_client, nodes, sessions},
+    sessions::{catalogue, create, node_client, nodes, sessions},
     wait::{holds, within},
 };
 use tokio::{task::JoinSet, time::sleep};
@@ -154,7 +154,7 @@ impl Scene {
         let request = Request { millicores: 70, mebibytes: 90 };
         let mut session = session(STEADY, request);
         session.data["spec"]["persistentHome"] = true.into();
-        sessions.create(&PostParams::default(), &session).await.unwrap();
+        create(&sessions, &session).await;
         let homes: Api<PersistentVolumeClaim> = Api::namespaced(self.nodes.clone(), &namespace);
         let home = within(PATIENCE, "the session has a home", async || {
             let found = homes.list(&ListParams::default()).await.map_err(|e| e.to_string())?;

@@ -3,11 +3,11 @@
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, Error,
-    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams},
 };
 use serde_json::{Value, json};
 use streamspace_tests::{
-    sessions::object,
+    sessions::{create, object},
     wait::{holds, within},
 };
 use tokio::time::sleep;
@@ -63,7 +63,7 @@ impl Stage {
 
     async fn create(&self, course: &Course) {
         let session = session(&course.name, course.request);
-        self.sessions.create(&PostParams::default(), &session).await.unwrap();
+        create(&self.sessions, &session).await;
     }
 
     /// Changes what is wished of a session. Whether there is one.

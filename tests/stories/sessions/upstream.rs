@@ -67,7 +67,7 @@ fn either_variant_of_the_definitions_is_taken_and_written() {
         for (variant, _, resources) in VARIANTS {
             let name = format!("{variant}-0");
             let session = by_hand(&name, &shape(resources));
-            sessions.create(&PostParams::default(), &session).await.unwrap();
+            sessions::create(&sessions, &session).await;
             scene.until(&name, SessionPhase::Running).await;
             sessions.delete(&name, &<_>::default()).await.unwrap();
         }
@@ -96,7 +96,7 @@ fn either_variant_of_the_definitions_is_taken_and_written() {
             .await;
             scene.region.launch().await;
             scene.region.is_well().await;
-            sessions.create(&PostParams::default(), &session).await.unwrap();
+            sessions::create(&sessions, &session).await;
             let told = scene.until(&name, SessionPhase::Running).await;
             assert_eq!((told.cpu.as_str(), told.memory.as_str()), ("300m", "512Mi"), "{variant}");
             // And by an operator, in the shape that the cluster has.
