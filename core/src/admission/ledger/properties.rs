@@ -210,7 +210,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2048))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(2048)))]
 
     /// What runs at the API server is never more than there are places, however far the
     /// watch is behind; and when all is quiet, nothing is held but what runs.

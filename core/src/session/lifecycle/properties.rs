@@ -139,7 +139,7 @@ fn told(decision: &Decision) -> Vec<Condition> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2048))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(2048)))]
 
     #[test]
     fn running_has_a_ready_pod_and_is_wished(situation in situation()) {

@@ -264,6 +264,13 @@ fn a_failure_stays_until_a_pod_is_ready_or_the_object_changes() {
     let silent = decide(&asked, &observed, &policy(), at(2));
     assert_eq!((silent.phase, reason(&silent, READY)), (Failed, "CrashLoopBackOff"));
     assert!(silent.events.is_empty());
+    // What the cluster says since then becomes the reason once it has lasted.
+    let waits =
+        Observed { fault: starting(Some(("Unschedulable", "no node"))).fault, ..observed.clone() };
+    let early = decide(&asked, &waits, &policy(), at(2));
+    assert_eq!(reason(&early, READY), "CrashLoopBackOff");
+    assert_eq!(early.next_look, Some(at(10)), "time alone brings it");
+    assert_eq!(reason(&decide(&asked, &waits, &policy(), at(10)), READY), "StartTimedOut");
     let edited = Observed { generation: 2, ..observed.clone() };
     assert_eq!(decide(&asked, &edited, &policy(), at(2)).phase, Pending);
     observed.pods = vec![pod(true)];

@@ -150,7 +150,9 @@ pub(super) fn next_look(
     if let Some(wish) = wish {
         instants.push(wish.max_session_duration.after(run.start(now)));
     }
-    if shown.phase == SessionPhase::Pending {
+    // One that failed before may fail for longer than it may take to start, which is another
+    // reason.
+    if matches!(shown.phase, SessionPhase::Pending | SessionPhase::Failed) {
         instants.push(policy.start_within.after(run.waiting_since(observed, now)));
     }
     if shown.phase == SessionPhase::Running
