@@ -4,21 +4,14 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::{
-    Span, SpanRelativeTo, Timestamp, ToSpan as _, Unit,
+    Timestamp, ToSpan as _, Unit,
     civil::{Date, DateTime},
     tz::TimeZone,
 };
 
 use crate::errors::{Failure, Outcome};
 
-/// `90s`, `5m`, `1h30m`, `7d`. A day has 24 hours.
-pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is no duration: write 90s, 5m, 1h30m or 7d");
-    let span: Span = text.parse().map_err(|_| wrong())?;
-    let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
-    let duration = Duration::try_from(duration).map_err(|_| wrong())?;
-    if duration.is_zero() { Err(wrong()) } else { Ok(duration) }
-}
+pub(crate) use streamspace_client::parse_duration;
 
 /// A span as the contract writes it.
 pub(crate) fn proto_duration(span: Option<Duration>) -> Outcome<Option<prost_types::Duration>> {

@@ -7,6 +7,7 @@
 mod carrier;
 mod channel;
 mod connection;
+mod duration;
 mod pem;
 mod renew;
 mod retry;
@@ -26,5 +27,6 @@ pub use carrier::{Carrier, INCIDENT_HEADER, Incident, IncidentError, VERSION_HEA
 pub use channel::ConnectFault;
 pub use connection::{Connection, Options};
 pub use context::{Address, Context, Contexts, Environment};
+pub use duration::parse_duration;
 pub use errors::{ClientError, Refusal};
-pub use watch::{Watch, WatchEvent};
+pub use watch::{Counts, Watch, WatchEvent};

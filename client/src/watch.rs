@@ -2,7 +2,8 @@
 //!
 //! It remembers the last revision, connects again by itself, and says so: a gap
 //! is shown as a gap. When the change log no longer reaches back to where it was,
-//! it begins anew with a snapshot.
+//! it begins anew with a snapshot; so it does where it is cut off within the
+//! snapshot that follows a gap.
 
 use std::{
     pin::Pin,
@@ -11,7 +12,7 @@ use std::{
 };
 
 use streamspace_proto::v1::{
-    Change, Resource, WatchRequest, WatchResponse, watch_response::Event,
+    Change, KindCount, Resource, ResourceKind, WatchRequest, WatchResponse, watch_response::Event,
     watch_service_client::WatchServiceClient,
 };
 use tokio::{
@@ -46,15 +47,34 @@ pub enum WatchEvent {
         /// Whether it goes on where it was.
         resumed: bool,
     },
+    /// A snapshot begins.
+    Snapshot {
+        /// How many items it will have; some more or fewer, where something changes
+        /// meanwhile.
+        counts: Counts,
+    },
     /// A resource of the snapshot.
     Item(Box<Resource>),
     /// The snapshot is complete.
     Synced {
         /// The revision that it holds.
         revision: i64,
+        /// How many items it had.
+        counts: Counts,
     },
-    /// A committed change.
+    /// A committed change. One of type `LEFT` tells of a resource that does not
+    /// match the selection: forget it, or be glad not to know it.
     Change(Box<Change>),
+    /// This end or the way to it was too slow, and changes were left out. A snapshot
+    /// comes: keep what is known until [`WatchEvent::Synced`], and drop then what the
+    /// snapshot did not have.
+    Gap {
+        /// Everything up to this revision was told.
+        from: i64,
+        /// Everything up to this one is in what the snapshot has, and will not be
+        /// told.
+        to: i64,
+    },
     /// Nothing has changed up to this revision.
     Bookmark {
         /// The revision.
@@ -71,6 +91,39 @@ pub enum WatchEvent {
     /// The daemon refuses to go on, and trying again would not help. The watch
     /// has ended.
     Failed(ClientError),
+}
+
+/// Numbers of resources, by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Tenants.
+    pub tenants: u64,
+    /// Operations.
+    pub operations: u64,
+    /// Sessions.
+    pub sessions: u64,
+}
+
+impl Counts {
+    /// All together.
+    pub fn total(&self) -> u64 {
+        self.tenants + self.operations + self.sessions
+    }
+
+    /// What the daemon tells; a kind that this version does not know is left out.
+    fn read(counts: &[KindCount]) -> Self {
+        let mut read = Self::default();
+        for entry in counts {
+            let count = u64::try_from(entry.count).unwrap_or(0);
+            match entry.kind() {
+                ResourceKind::Tenant => read.tenants = count,
+                ResourceKind::Operation => read.operations = count,
+                ResourceKind::Session => read.sessions = count,
+                ResourceKind::Unspecified => {}
+            }
+        }
+        read
+    }
 }
 
 /// A stream of [`WatchEvent`]s. It ends only after [`WatchEvent::Failed`].
@@ -187,10 +240,13 @@ impl Watcher {
 
     async fn pass_on(&mut self, message: WatchResponse) -> Result<(), Unread> {
         let (event, revision) = match message.event {
+            Some(Event::Snapshot(snapshot)) => {
+                (WatchEvent::Snapshot { counts: Counts::read(&snapshot.counts) }, None)
+            }
             Some(Event::Item(resource)) => (WatchEvent::Item(Box::new(resource)), None),
             Some(Event::Synced(synced)) => {
-                let revision = synced.revision;
-                (WatchEvent::Synced { revision }, Some(revision))
+                let (revision, counts) = (synced.revision, Counts::read(&synced.counts));
+                (WatchEvent::Synced { revision, counts }, Some(revision))
             }
             Some(Event::Change(change)) => {
                 let revision = change.revision;
@@ -199,6 +255,13 @@ impl Watcher {
             Some(Event::Bookmark(bookmark)) => {
                 let revision = bookmark.revision;
                 (WatchEvent::Bookmark { revision }, Some(revision))
+            }
+            Some(Event::Gap(gap)) => {
+                // Until the snapshot is complete there is nothing to go on after: what
+                // the reader holds is partly of it and partly older, and only the end of
+                // a snapshot makes that whole.
+                self.revision = 0;
+                (WatchEvent::Gap { from: gap.from_revision, to: gap.to_revision }, None)
             }
             // A kind of message that this version does not know.
             None => return Ok(()),

@@ -13,11 +13,11 @@ mod region;
 
 use std::time::Duration;
 
-use region::{Life, Region};
-use streamspace_client::{ClientError, Connection, Contexts, WatchEvent, enrol::enrol};
+use region::{Life, Region, Script};
+use streamspace_client::{ClientError, Connection, Contexts, Counts, WatchEvent, enrol::enrol};
 use streamspace_proto::v1::{
-    Bookmark, Change, Resource, Synced, WatchRequest, WatchResponse, WhoAmIRequest,
-    watch_response::Event,
+    Bookmark, Change, Gap, KindCount, Resource, ResourceKind, Snapshot, Synced, WatchRequest,
+    WatchResponse, WhoAmIRequest, watch_response::Event,
 };
 use tonic::{Code, Status};
 
@@ -97,8 +97,24 @@ fn item() -> Result<WatchResponse, Status> {
     Ok(WatchResponse { event: Some(Event::Item(Resource::default())) })
 }
 
-fn synced(revision: i64) -> Result<WatchResponse, Status> {
-    Ok(WatchResponse { event: Some(Event::Synced(Synced { revision })) })
+/// So many tenants, and one of a kind that only a newer version knows.
+fn counts(tenants: i64) -> Vec<KindCount> {
+    let kinds =
+        [(ResourceKind::Tenant.into(), tenants), (ResourceKind::Session.into(), 0), (99, 1)];
+    kinds.map(|(kind, count)| KindCount { kind, count }).into()
+}
+
+fn snapshot(tenants: i64) -> Result<WatchResponse, Status> {
+    Ok(WatchResponse { event: Some(Event::Snapshot(Snapshot { counts: counts(tenants) })) })
+}
+
+fn synced(revision: i64, tenants: i64) -> Result<WatchResponse, Status> {
+    let counts = counts(tenants);
+    Ok(WatchResponse { event: Some(Event::Synced(Synced { revision, counts })) })
+}
+
+fn gap(from_revision: i64, to_revision: i64) -> Result<WatchResponse, Status> {
+    Ok(WatchResponse { event: Some(Event::Gap(Gap { from_revision, to_revision })) })
 }
 
 fn change(revision: i64) -> Result<WatchResponse, Status> {
@@ -113,8 +129,12 @@ fn bookmark(revision: i64) -> Result<WatchResponse, Status> {
 fn brief(event: &WatchEvent) -> String {
     match event {
         WatchEvent::Connected { resumed } => format!("connected {resumed}"),
+        WatchEvent::Snapshot { counts } => format!("snapshot of {}", brief_counts(counts)),
         WatchEvent::Item(_) => "item".into(),
-        WatchEvent::Synced { revision } => format!("synced {revision}"),
+        WatchEvent::Synced { revision, counts } => {
+            format!("synced {revision} with {}", brief_counts(counts))
+        }
+        WatchEvent::Gap { from, to } => format!("gap {from} to {to}"),
         WatchEvent::Change(change) => format!("change {}", change.revision),
         WatchEvent::Bookmark { revision } => format!("bookmark {revision}"),
         WatchEvent::Lost { retry_in, .. } => {
@@ -125,20 +145,15 @@ fn brief(event: &WatchEvent) -> String {
     }
 }
 
-#[tokio::test]
-async fn a_watch_goes_on_where_it_was_and_begins_anew_where_it_must() {
+fn brief_counts(counts: &Counts) -> u64 {
+    assert_eq!(*counts, Counts { tenants: counts.total(), ..Counts::default() });
+    counts.tenants
+}
+
+/// What a watch tells of these streams, and the revisions that it asks to go on after.
+async fn told(streams: impl IntoIterator<Item = Script>) -> (Vec<String>, Vec<i64>) {
     let region = Region::start().await;
-    let away = || Status::unavailable("stopping");
-    region.book.lock().unwrap().watches = [
-        // Cut off in the middle of the snapshot: there is nothing to go on after.
-        Ok(vec![item(), Err(away())]),
-        Ok(vec![item(), item(), synced(5), change(6), Err(away())]),
-        Ok(vec![change(7), bookmark(9)]),
-        // The change log does not reach back that far any more.
-        Err(Status::out_of_range("revision 9 is gone")),
-        Ok(vec![item(), synced(20), Err(Status::permission_denied("locked"))]),
-    ]
-    .into();
+    region.book.lock().unwrap().watches = streams.into_iter().collect();
     let context =
         enrol(region.enrolment(), &region.environment(), &region.options()).await.unwrap();
     let connection = Connection::open(&context, &region.options()).unwrap();
@@ -147,16 +162,42 @@ async fn a_watch_goes_on_where_it_was_and_begins_anew_where_it_must() {
     while let Some(event) = watch.next().await {
         seen.push(brief(&event));
     }
+    let asked = region.book.lock().unwrap().asked_after.clone();
+    (seen, asked)
+}
+
+fn away() -> Result<WatchResponse, Status> {
+    Err(Status::unavailable("stopping"))
+}
+
+fn locked() -> Result<WatchResponse, Status> {
+    Err(Status::permission_denied("locked"))
+}
+
+#[tokio::test]
+async fn a_watch_goes_on_where_it_was_and_begins_anew_where_it_must() {
+    let (seen, asked) = told([
+        // Cut off in the middle of the snapshot: there is nothing to go on after.
+        Ok(vec![snapshot(2), item(), away()]),
+        Ok(vec![snapshot(2), item(), item(), synced(5, 2), change(6), away()]),
+        Ok(vec![change(7), bookmark(9)]),
+        // The change log does not reach back that far any more.
+        Err(Status::out_of_range("revision 9 is gone")),
+        Ok(vec![snapshot(1), item(), synced(20, 1), locked()]),
+    ])
+    .await;
     assert_eq!(
         seen,
         [
             "connected false",
+            "snapshot of 2",
             "item",
             "lost",
             "connected false",
+            "snapshot of 2",
             "item",
             "item",
-            "synced 5",
+            "synced 5 with 2",
             "change 6",
             "lost",
             "connected true",
@@ -164,10 +205,57 @@ async fn a_watch_goes_on_where_it_was_and_begins_anew_where_it_must() {
             "bookmark 9",
             "lost",
             "connected false",
+            "snapshot of 1",
             "item",
-            "synced 20",
+            "synced 20 with 1",
             "failed",
         ]
     );
-    assert_eq!(region.book.lock().unwrap().asked_after, [0, 0, 6, 9, 0]);
+    assert_eq!(asked, [0, 0, 6, 9, 0]);
+}
+
+#[tokio::test]
+async fn after_a_gap_there_is_nothing_to_go_on_after_until_the_snapshot_is_complete() {
+    let (seen, asked) = told([
+        Ok(vec![snapshot(1), item(), synced(5, 1), change(6), gap(6, 9000), away()]),
+        Ok(vec![snapshot(1), item(), synced(9001, 1), gap(9001, 19000), snapshot(1), away()]),
+        Ok(vec![snapshot(0), synced(20000, 0), gap(20000, 30000), snapshot(0), synced(30000, 0)]),
+        // The one after the gap's snapshot counts.
+        Ok(vec![change(30001), away()]),
+        Ok(vec![gap(30001, 40000), locked()]),
+    ])
+    .await;
+    assert_eq!(
+        seen,
+        [
+            "connected false",
+            "snapshot of 1",
+            "item",
+            "synced 5 with 1",
+            "change 6",
+            "gap 6 to 9000",
+            "lost",
+            "connected false",
+            "snapshot of 1",
+            "item",
+            "synced 9001 with 1",
+            "gap 9001 to 19000",
+            "snapshot of 1",
+            "lost",
+            "connected false",
+            "snapshot of 0",
+            "synced 20000 with 0",
+            "gap 20000 to 30000",
+            "snapshot of 0",
+            "synced 30000 with 0",
+            "lost",
+            "connected true",
+            "change 30001",
+            "lost",
+            "connected true",
+            "gap 30001 to 40000",
+            "failed",
+        ]
+    );
+    assert_eq!(asked, [0, 0, 0, 30000, 30001]);
 }

@@ -7,7 +7,7 @@
 use std::cmp::Ordering;
 
 use crate::{
-    filter::{Fields, FilterError, LENGTH_MAXIMUM, Record},
+    filter::{FieldValue, Fields, FilterError, LENGTH_MAXIMUM, Record},
     text,
 };
 
@@ -61,23 +61,62 @@ impl OrderBy {
         &self.0
     }
 
+    /// Whether it leaves everything where it is.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What this order compares of a record, for whoever sorts without keeping the records.
+    pub fn key(&self, record: &dyn Record) -> SortKey {
+        let part = |(field, direction): &(String, Direction)| (record.field(field), *direction);
+        SortKey(self.0.iter().map(part).collect())
+    }
+
     /// The order of two records. As in PostgreSQL, a field that is not set is larger than
     /// any value, and texts are compared by their bytes (collation `C`).
     pub fn compare(&self, left: &dyn Record, right: &dyn Record) -> Ordering {
         self.0
             .iter()
             .map(|(field, direction)| {
-                let ordering = match (left.field(field), right.field(field)) {
-                    (Some(left), Some(right)) => left.compare(&right),
-                    (left, right) => left.is_none().cmp(&right.is_none()),
-                };
-                match direction {
-                    Direction::Ascending => ordering,
-                    Direction::Descending => ordering.reverse(),
-                }
+                direction.compare(left.field(field).as_ref(), right.field(field).as_ref())
             })
             .find(|ordering| ordering.is_ne())
             .unwrap_or(Ordering::Equal)
+    }
+}
+
+impl Direction {
+    fn compare(self, left: Option<&FieldValue>, right: Option<&FieldValue>) -> Ordering {
+        let ordering = match (left, right) {
+            (Some(left), Some(right)) => left.compare(right),
+            (left, right) => left.is_none().cmp(&right.is_none()),
+        };
+        match self {
+            Self::Ascending => ordering,
+            Self::Descending => ordering.reverse(),
+        }
+    }
+}
+
+/// What an [`OrderBy`] compares of one record. Keys of one order are sorted as
+/// [`OrderBy::compare`] sorts their records; those of different orders mean nothing to each
+/// other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SortKey(Vec<(Option<FieldValue>, Direction)>);
+
+impl Ord for SortKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let parts = self.0.iter().zip(&other.0);
+        parts
+            .map(|((left, direction), (right, _))| direction.compare(left.as_ref(), right.as_ref()))
+            .find(|ordering| ordering.is_ne())
+            .unwrap_or(Ordering::Equal)
+    }
+}
+
+impl PartialOrd for SortKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -118,7 +157,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::filter::FieldValue;
 
     const KNOWN: [&str; 4] = ["name", "plan", "seats:integer", "labels.*"];
 
@@ -176,6 +214,7 @@ mod tests {
         ];
         assert_eq!(order.keys(), expected);
         assert_eq!(OrderBy::parse("  ", &KNOWN).unwrap(), OrderBy::default());
+        assert!(OrderBy::default().is_empty() && !order.is_empty());
     }
 
     #[test]
@@ -223,6 +262,7 @@ mod tests {
             let [a, b, c] = [&rows[0], &rows[1], &rows[2]];
             prop_assert_eq!(order.compare(a, b), order.compare(b, a).reverse());
             prop_assert_eq!(order.compare(a, a), Ordering::Equal);
+            prop_assert_eq!(order.key(a).cmp(&order.key(b)), order.compare(a, b));
             if order.compare(a, b).is_le() && order.compare(b, c).is_le() {
                 prop_assert!(order.compare(a, c).is_le());
             }

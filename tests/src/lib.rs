@@ -18,6 +18,7 @@ pub mod life;
 pub mod ports;
 pub mod prometheus;
 pub mod proxy;
+pub mod pty;
 pub mod random;
 pub mod region;
 pub mod replica;

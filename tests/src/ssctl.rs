@@ -278,6 +278,18 @@ impl Following {
         }
     }
 
+    /// Reads what it talks until it says this.
+    pub async fn says(&mut self, words: &str) {
+        let stderr = self.child.stderr.as_mut().expect("its talk is a pipe");
+        let mut talk = Vec::new();
+        while !String::from_utf8_lossy(&talk).contains(words) {
+            let read = timeout(PATIENCE, stderr.read_buf(&mut talk)).await;
+            let more = matches!(read, Ok(Ok(1..)));
+            let said = String::from_utf8_lossy(&talk);
+            assert!(more, "{} does not say {words:?}:\n{said}", self.command);
+        }
+    }
+
     /// Interrupts it, as Ctrl-C does, and returns its exit code.
     pub async fn interrupt(mut self) -> i32 {
         let id = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);

@@ -1,21 +1,18 @@
 //! Completion with live names, in real shells.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{Read as _, Write as _},
-    os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
-    path::Path,
+    os::unix::fs::PermissionsExt as _,
     process::{Child, Command},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
-use rustix::{
-    process::Signal,
-    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-};
+use rustix::process::Signal;
 use streamspace_tests::{
     daemon::program,
+    pty::Pty,
     region::Region,
     runtime::story,
     ssctl::{Ran, Ssctl},
@@ -35,12 +32,7 @@ struct Shell {
 impl Shell {
     /// The shell as it is without anybody's files, with the completion of this person.
     async fn start(name: &str, arguments: &[&str], person: &Ssctl, load: &str) -> Self {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&master).unwrap();
-        unlockpt(&master).unwrap();
-        let path = ptsname(&master, Vec::new()).unwrap();
-        let path = Path::new(std::ffi::OsStr::from_bytes(path.as_bytes())).to_owned();
-        let end = || OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        let terminal = Pty::open();
         let folder = program("ssctl").parent().unwrap().display().to_string();
         let variables = person.all_variables();
         let child = Command::new(name)
@@ -49,13 +41,13 @@ impl Shell {
             .envs(variables)
             .env("PATH", format!("{folder}:/usr/local/bin:/usr/bin:/bin"))
             .env("PS1", "> ")
-            .stdin(end())
-            .stdout(end())
-            .stderr(end())
+            .stdin(terminal.end())
+            .stdout(terminal.end())
+            .stderr(terminal.end())
             .spawn()
             .unwrap();
         let screen = Arc::new(Mutex::new(String::new()));
-        let mut reader = File::from(rustix::io::dup(&master).unwrap());
+        let mut reader = terminal.ours();
         let shown = Arc::clone(&screen);
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
@@ -64,7 +56,7 @@ impl Shell {
                 shown.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..count]));
             }
         });
-        let mut shell = Self { child, keys: File::from(master), screen };
+        let mut shell = Self { child, keys: terminal.ours(), screen };
         shell.keys("echo it is rea''dy\n");
         shell.shows("it is ready").await;
         shell.keys(&format!("{load}; echo it is load''ed\n"));

@@ -17,6 +17,7 @@ mod apply;
 mod bulk;
 mod changes;
 mod completion;
+mod dashboard;
 mod dev;
 mod doctor;
 mod drift;

@@ -15,7 +15,7 @@ use streamspace_tests::{
 
 use scene::{PATIENCE, Scene, TENANT};
 
-mod scene;
+pub(crate) mod scene;
 mod upstream;
 mod used;
 

@@ -1,4 +1,5 @@
-//! A watcher sees every committed change in order, whatever happens to it meanwhile.
+//! A watcher sees every committed change in order, whatever happens to it meanwhile; or what
+//! it asked for of them; or, where it is too slow, that there is a gap and what is there now.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,9 @@ use streamspace_tests::{
 };
 use tonic::{Code, Streaming};
 use uuid::Uuid;
+
+mod selections;
+mod slow;
 
 const WRITERS: usize = 8;
 const TENANTS_OF_A_WRITER: usize = 6;
@@ -33,6 +37,7 @@ fn a_watcher_that_is_cut_off_again_and_again_sees_every_change_in_order() {
         let mut stream = open(&connection, 0).await;
         let begin = loop {
             match next(&mut stream).await {
+                Event::Snapshot(begun) => assert!(snapshot.is_empty(), "{begun:?}"),
                 Event::Item(item) => snapshot.push(item),
                 Event::Synced(synced) => break synced.revision,
                 other => panic!("{other:?} within the snapshot"),

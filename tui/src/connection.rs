@@ -1,11 +1,15 @@
-//! What comes from the daemon: the watch, and the questions about the region and
-//! the caller that no watch answers.
+//! What comes from a region's daemon: the watch, the questions about the region and
+//! the caller that no watch answers, and those that somebody has.
 
 use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt as _;
+use prost_types::FieldMask;
 use streamspace_client::{ClientError, Connection, WatchEvent};
-use streamspace_proto::v1::{GetRegionRequest, ResourceKind, WatchRequest, WhoAmIRequest};
+use streamspace_proto::v1::{
+    DescribeSessionRequest, GetQuotaRequest, GetRegionRequest, ResourceKind, Selection,
+    WatchRequest, WhoAmIRequest,
+};
 use tokio::{
     sync::{Notify, mpsc},
     task::JoinSet,
@@ -13,34 +17,91 @@ use tokio::{
 };
 use tonic::{Response, Status};
 
-use crate::update::EventKind;
+use crate::{
+    rows::Key,
+    state::{Answer, Question, RegionIndex},
+    update::{EventKind, News},
+};
 
 /// How many events the loop takes in at once; the table is sorted once for all.
 const BATCH: usize = 512;
-const REGION_PERIOD: Duration = Duration::from_secs(3);
+/// So often it is made sure that the daemon is there: who looks must not take a region for
+/// well that fell silent two seconds ago.
+const REGION_PERIOD: Duration = Duration::from_millis(500);
 /// The region answers from memory, so this is long.
-const PATIENCE: Duration = Duration::from_secs(5);
+const REGION_PATIENCE: Duration = Duration::from_millis(1400);
+/// What is asked of the cluster takes longer.
+const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Starts what listens to the daemon. It ends when the loop no longer reads.
-pub(crate) fn spawn(
-    tasks: &mut JoinSet<()>,
-    connection: &Connection,
-    news: &mpsc::Sender<EventKind>,
-) {
-    let connected = Arc::new(Notify::new());
-    tasks.spawn(watch(connection.clone(), news.clone(), Arc::clone(&connected)));
-    tasks.spawn(ask(connection.clone(), news.clone(), connected));
+/// What is watched of sessions: what a line shows. Of fifty thousand the rest would be most
+/// of what is sent and kept.
+const SESSION_FIELDS: [&str; 11] = [
+    "user",
+    "template",
+    "state",
+    "phase",
+    "cpu",
+    "memory",
+    "node",
+    "last_activity_time",
+    "create_time",
+    "message",
+    "deleting",
+];
+
+/// Where what a region says goes.
+#[derive(Clone)]
+pub(crate) struct Outlet {
+    pub(crate) region: RegionIndex,
+    pub(crate) events: mpsc::Sender<EventKind>,
 }
 
-async fn watch(connection: Connection, news: mpsc::Sender<EventKind>, connected: Arc<Notify>) {
-    let request =
-        WatchRequest { kinds: vec![ResourceKind::Tenant.into()], ..WatchRequest::default() };
+/// Nobody reads any more.
+pub(crate) struct Unread;
+
+impl Outlet {
+    pub(crate) async fn send(&self, news: News) -> Result<(), Unread> {
+        self.events.send(EventKind::News(self.region, news)).await.map_err(|_| Unread)
+    }
+}
+
+/// Starts what listens to a region's daemon. It ends when the loop no longer reads.
+pub(crate) fn spawn(tasks: &mut JoinSet<()>, connection: &Connection, outlet: &Outlet) {
+    let connected = Arc::new(Notify::new());
+    tasks.spawn(watch(connection.clone(), outlet.clone(), Arc::clone(&connected)));
+    tasks.spawn(ask(connection.clone(), outlet.clone(), connected));
+}
+
+/// Asks a daemon about one thing. Whatever comes of it is an answer.
+pub(crate) async fn answer(connection: Connection, outlet: Outlet, key: Key, question: Question) {
+    let answer = match question {
+        Question::Session(name) => {
+            let request = DescribeSessionRequest { name };
+            let reply = within(PATIENCE, connection.sessions().describe_session(request)).await;
+            reply.map(|reply| Answer::Session(Box::new(reply)))
+        }
+        Question::Quota(tenant) => {
+            let request = GetQuotaRequest { tenant };
+            let reply = within(PATIENCE, connection.quotas().get_quota(request)).await;
+            reply.map(|reply| Answer::Quota(Box::new(reply)))
+        }
+    };
+    // Where nobody reads, nobody waits for it.
+    let _ = outlet.send(News::Answer(key, answer)).await;
+}
+
+async fn watch(connection: Connection, outlet: Outlet, connected: Arc<Notify>) {
+    let all = |kind: ResourceKind| Selection { kind: kind.into(), ..Selection::default() };
+    let fields = FieldMask { paths: SESSION_FIELDS.map(str::to_owned).into() };
+    let sessions = Selection { read_mask: Some(fields), ..all(ResourceKind::Session) };
+    let selections = vec![all(ResourceKind::Tenant), all(ResourceKind::Operation), sessions];
+    let request = WatchRequest { selections, ..WatchRequest::default() };
     let mut batches = connection.watch(request).ready_chunks(BATCH);
     while let Some(batch) = batches.next().await {
         if batch.iter().any(|event| matches!(event, WatchEvent::Connected { .. })) {
             connected.notify_one();
         }
-        if news.send(EventKind::Watch(batch)).await.is_err() {
+        if outlet.send(News::Watch(batch)).await.is_err() {
             return;
         }
     }
@@ -48,7 +109,7 @@ async fn watch(connection: Connection, news: mpsc::Sender<EventKind>, connected:
 
 /// Asks how the region is, again and again and after each connection, and who the caller is until it is
 /// known and after every loss: a renewed certificate can have another role.
-async fn ask(connection: Connection, news: mpsc::Sender<EventKind>, connected: Arc<Notify>) {
+async fn ask(connection: Connection, outlet: Outlet, connected: Arc<Notify>) {
     let mut ticks = interval(REGION_PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut known = false;
@@ -59,31 +120,32 @@ async fn ask(connection: Connection, news: mpsc::Sender<EventKind>, connected: A
             // it is.
             () = connected.notified() => {}
         }
-        if !known {
-            let mut access = connection.access();
-            let reply = within(access.who_am_i(WhoAmIRequest {})).await;
-            known = reply.is_ok();
-            let event = EventKind::Identity(reply.map(Box::new));
-            if news.send(event).await.is_err() {
-                return;
-            }
-        }
         let mut regions = connection.regions();
         let request = GetRegionRequest { name: "regions/-".into() };
-        let reply = within(regions.get_region(request)).await;
-        known &= reply.is_ok();
-        if news.send(EventKind::Region(reply.map(Box::new))).await.is_err() {
+        let reply = within(REGION_PATIENCE, regions.get_region(request)).await;
+        let is_there = reply.is_ok();
+        known &= is_there;
+        if outlet.send(News::Region(reply.map(Box::new))).await.is_err() {
             return;
+        }
+        if is_there && !known {
+            let mut access = connection.access();
+            let reply = within(PATIENCE, access.who_am_i(WhoAmIRequest {})).await;
+            known = reply.is_ok();
+            if outlet.send(News::Identity(reply.map(Box::new))).await.is_err() {
+                return;
+            }
         }
     }
 }
 
 async fn within<T>(
+    patience: Duration,
     call: impl Future<Output = Result<Response<T>, Status>>,
 ) -> Result<T, ClientError> {
-    match timeout(PATIENCE, call).await {
+    match timeout(patience, call).await {
         Ok(Ok(reply)) => Ok(reply.into_inner()),
         Ok(Err(status)) => Err(status.into()),
-        Err(_) => Err(ClientError::TimedOut(PATIENCE)),
+        Err(_) => Err(ClientError::TimedOut(patience)),
     }
 }

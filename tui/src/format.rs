@@ -21,6 +21,19 @@ pub(crate) fn many(number: usize, thing: &str) -> String {
     format!("{} {thing}{plural}", count(number))
 }
 
+/// CPU in cores, with two digits below the point so that columns of them stand in line.
+pub(crate) fn cores(millicores: i64) -> String {
+    let hundredths = millicores.saturating_add(5) / 10;
+    format!("{}.{:02}", hundredths / 100, hundredths % 100)
+}
+
+/// Bytes in GiB, with one digit below the point.
+pub(crate) fn gibibytes(bytes: i64) -> String {
+    let tenths = i128::from(bytes) * 10 + (1 << 29);
+    let tenths = tenths >> 30;
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
 /// How long ago, in whole seconds; 0 for what a skewed clock puts into the future.
 pub(crate) fn seconds_since(then: Timestamp, now: Timestamp) -> i64 {
     now.as_second().saturating_sub(then.as_second()).max(0)
@@ -81,6 +94,17 @@ mod tests {
             [(0, "0s"), (59, "59s"), (61, "1m"), (7200, "2h"), (18_360, "5h06m"), (90_000, "1d")]
         {
             assert_eq!(age(seconds), text);
+        }
+    }
+
+    #[test]
+    fn amounts_stand_in_line() {
+        for (millicores, text) in [(0, "0.00"), (250, "0.25"), (4000, "4.00"), (86_500, "86.50")] {
+            assert_eq!(cores(millicores), text);
+        }
+        for (bytes, text) in [(0, "0.0"), (512 << 20, "0.5"), (8 << 30, "8.0"), (1 << 40, "1024.0")]
+        {
+            assert_eq!(gibibytes(bytes), text);
         }
     }
 

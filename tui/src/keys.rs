@@ -17,13 +17,31 @@ pub(crate) enum Action {
     Last,
     Open,
     Back,
+    BackInHistory,
+    Forward,
     Filter,
+    Command,
     Sort,
     Reverse,
+    /// The overview.
+    Overview,
+    /// The table of tenants.
+    Tenants,
+    /// The sessions of the tenant at hand, or of all.
+    Sessions,
+    AllSessions,
+    Operations,
+    Changes,
     Help,
     Repaint,
+    /// What can be done to the thing at hand.
+    Act,
+    /// The command that does the same.
+    Copy,
     Accept,
     Cancel,
+    NextChoice,
+    LastChoice,
     Erase,
     EraseWord,
     EraseAll,
@@ -38,6 +56,10 @@ pub(crate) enum Mode {
     Page,
     /// A line that is being typed. What has no binding is text.
     Prompt,
+    /// A list of what can be done. What has no binding picks by its letter.
+    Menu,
+    /// Fields that are being filled in. What has no binding is text.
+    Dialog,
 }
 
 /// A key, with the modifiers that tell two keys apart.
@@ -85,6 +107,8 @@ impl fmt::Display for Key {
             KeyCode::Home => f.write_str("home"),
             KeyCode::End => f.write_str("end"),
             KeyCode::Backspace => f.write_str("backspace"),
+            KeyCode::Tab => f.write_str("tab"),
+            KeyCode::BackTab => f.write_str("shift-tab"),
             other => write!(f, "{other}"),
         }
     }
@@ -114,36 +138,53 @@ impl KeyMap {
     #[rustfmt::skip]
     pub(crate) fn standard() -> Self {
         use Action as A;
-        use KeyCode::{Backspace, Down, End, Enter, Esc, Home, PageDown, PageUp, Up};
-        use Mode::{Page, Prompt, Table};
+        use KeyCode::{BackTab, Backspace, Down, End, Enter, Esc, Home, PageDown, PageUp, Tab, Up};
+        use Mode::{Dialog, Menu, Page, Prompt, Table};
 
         const READING: &[Mode] = &[Table, Page];
-        const ANYWHERE: &[Mode] = &[Table, Page, Prompt];
+        const TYPING: &[Mode] = &[Prompt, Dialog];
+        const ANSWERING: &[Mode] = &[Prompt, Menu, Dialog];
+        const ANYWHERE: &[Mode] = &[Table, Page, Prompt, Menu, Dialog];
         let (char, control, plain) = (Key::char, Key::control, Key::plain);
         let bindings = [
             (A::Quit, READING, vec![char('q')], "leave the dashboard", Some("quit")),
             (A::Quit, ANYWHERE, vec![control('c')], "leave, from anywhere", None),
-            (A::Help, READING, vec![char('?')], "all keys", Some("help")),
+            (A::Help, READING, vec![char('?')], "all keys and commands", Some("help")),
+            (A::Command, READING, vec![char(':')], "go anywhere, by name", Some("go")),
             (A::Open, &[Table] as &[Mode], vec![plain(Enter)], "all about the selected row", Some("details")),
             (A::Back, &[Page], vec![plain(Esc), plain(Backspace)], "go back", Some("back")),
-            (A::Back, &[Table], vec![plain(Esc)], "clear the filter", None),
-            (A::Filter, &[Table], vec![char('/')], "show only what contains a text", Some("filter")),
-            (A::Sort, &[Table], vec![char('s')], "sort by the next column", Some("sort")),
-            (A::Reverse, &[Table], vec![char('S')], "turn the order round", None),
+            (A::Back, &[Table], vec![plain(Esc)], "clear the filter, then go back", None),
+            (A::BackInHistory, READING, vec![char('['), control('o')], "the page before", None),
+            (A::Forward, READING, vec![char(']')], "the page after, once you went back", None),
+            (A::Filter, &[Table], vec![char('/')], "show only what contains a text, or what an expression matches", Some("filter")),
+            (A::Sort, &[Table], vec![char('o')], "sort by the next column", Some("order")),
+            (A::Reverse, &[Table], vec![char('O')], "turn the order round", None),
+            (A::Overview, READING, vec![char('v'), char('1')], "the overview", Some("overview")),
+            (A::Tenants, READING, vec![char('t'), char('2')], "the tenants", Some("tenants")),
+            (A::AllSessions, READING, vec![char('S'), char('3')], "all sessions", None),
+            (A::Sessions, READING, vec![char('s')], "the sessions of the tenant at hand, or all", Some("sessions")),
+            (A::Operations, READING, vec![char('p'), char('4')], "the operations", Some("operations")),
+            (A::Changes, READING, vec![char('c'), char('5')], "what changed", Some("changes")),
             (A::Up, READING, vec![char('k'), plain(Up)], "up", None),
             (A::Down, READING, vec![char('j'), plain(Down)], "down", None),
             (A::PageUp, READING, vec![plain(PageUp), control('b')], "a page up", None),
             (A::PageDown, READING, vec![plain(PageDown), control('f'), char(' ')], "a page down", None),
             (A::First, READING, vec![char('g'), plain(Home)], "to the first", None),
             (A::Last, READING, vec![char('G'), plain(End)], "to the last", None),
+            (A::Act, READING, vec![char('a')], "what can be done to the selected row, or to what the page is about", Some("act")),
+            (A::Copy, READING, vec![char('y')], "copy the command that shows the same", Some("copy")),
             (A::Repaint, ANYWHERE, vec![control('l')], "draw the screen anew", None),
-            (A::Accept, &[Prompt], vec![plain(Enter)], "keep the filter", Some("keep")),
-            (A::Cancel, &[Prompt], vec![plain(Esc)], "drop the filter", Some("drop")),
-            (A::Up, &[Prompt], vec![plain(Up)], "up while typing", None),
-            (A::Down, &[Prompt], vec![plain(Down)], "down while typing", None),
-            (A::Erase, &[Prompt], vec![plain(Backspace), control('h')], "erase a character", None),
-            (A::EraseWord, &[Prompt], vec![control('w')], "erase a word", None),
-            (A::EraseAll, &[Prompt], vec![control('u')], "erase all", None),
+            (A::Accept, ANSWERING, vec![plain(Enter)], "take what is typed", Some("take")),
+            (A::Cancel, ANSWERING, vec![plain(Esc)], "drop what is typed", Some("drop")),
+            (A::NextChoice, &[Prompt], vec![plain(Tab)], "the next way to go on", Some("complete")),
+            (A::LastChoice, &[Prompt], vec![plain(BackTab)], "the one before", None),
+            (A::NextChoice, &[Dialog], vec![plain(Tab)], "the next field", Some("next")),
+            (A::LastChoice, &[Dialog], vec![plain(BackTab)], "the field before", None),
+            (A::Up, ANSWERING, vec![plain(Up)], "up", None),
+            (A::Down, ANSWERING, vec![plain(Down)], "down", None),
+            (A::Erase, TYPING, vec![plain(Backspace), control('h')], "erase a character", None),
+            (A::EraseWord, TYPING, vec![control('w')], "erase a word", None),
+            (A::EraseAll, TYPING, vec![control('u')], "erase all", None),
         ];
         let bindings = bindings
             .into_iter()
@@ -180,7 +221,7 @@ mod tests {
     #[test]
     fn no_key_does_two_things_in_one_place() {
         let map = KeyMap::standard();
-        for mode in [Mode::Table, Mode::Page, Mode::Prompt] {
+        for mode in [Mode::Table, Mode::Page, Mode::Prompt, Mode::Menu, Mode::Dialog] {
             let mut seen = Vec::new();
             for key in map.in_mode(mode).flat_map(|binding| &binding.keys) {
                 assert!(!seen.contains(key), "{key} twice in {mode:?}");

@@ -14,35 +14,46 @@ use tokio::{
     sync::mpsc,
     time::{Instant, MissedTickBehavior, interval},
 };
+use uuid::Uuid;
 
 use crate::{
+    connection::Outlet,
     keys::KeyMap,
-    state::{State, Target},
+    state::{RegionIndex, State, Target},
     terminal::{Picture, Screen, Signals},
     theme::Theme,
     update::{Effect, Event, EventKind, update},
 };
 
+mod actions;
 mod connection;
 mod format;
 mod keys;
+mod palette;
 mod pen;
+mod prompt;
+mod query;
+mod rows;
 mod state;
+mod table;
 mod terminal;
 #[cfg(test)]
 mod testing;
 mod theme;
 mod update;
 mod views;
+mod work;
 
 /// What waits to be read by the loop, per source.
 const QUEUE: usize = 64;
 /// No more frames than a screen can show.
 const FRAME_TIME: Duration = Duration::from_millis(16);
-const TICK: Duration = Duration::from_secs(1);
+/// How soon it is seen that something grew old.
+const TICK: Duration = Duration::from_millis(500);
 
 /// How the dashboard looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Options {
     /// Whether it uses colours. Without them every state still has its glyph or
     /// its word.
@@ -50,11 +61,16 @@ pub struct Options {
     /// Whether it keeps to ASCII for lines and glyphs. Names of others are shown
     /// as they are.
     pub ascii: bool,
+    /// Whether it listens to the mouse. The terminal's own selection needs a key
+    /// held down then, in most terminals shift.
+    pub mouse: bool,
+    /// Whether nothing may be changed from it, whatever the certificate allows.
+    pub read_only: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { color: true, ascii: false }
+        Self { color: true, ascii: false, mouse: false, read_only: false }
     }
 }
 
@@ -69,41 +85,50 @@ pub enum UiError {
     Terminal(#[from] std::io::Error),
 }
 
-/// Shows the dashboard until its user leaves it, or a signal ends it.
+/// Shows the dashboard of one region or several until its user leaves it, or a signal
+/// ends it.
 ///
-/// It works with a daemon that is away: it says so, and connects when it can. The
+/// It works with daemons that are away: it says so, and connects when it can. The
 /// terminal is restored whatever ends it. It must be called inside a Tokio
 /// runtime.
-pub async fn run(connection: Connection, options: Options) -> Result<(), UiError> {
+pub async fn run(connections: &[Connection], options: Options) -> Result<(), UiError> {
     terminal::require()?;
     let mut signals = Signals::listen()?;
-    let mut screen = Screen::open()?;
-    let result = follow(connection, options, &mut screen, &mut signals).await;
+    let mut screen = Screen::open(options.mouse)?;
+    let result = follow(connections, options, &mut screen, &mut signals).await;
     screen.close().await;
     result
 }
 
 async fn follow(
-    connection: Connection,
+    connections: &[Connection],
     options: Options,
     screen: &mut Screen,
     signals: &mut Signals,
 ) -> Result<(), UiError> {
     let theme = Theme::new(options);
-    let target = Target::new(connection.context());
-    let mut state = State::new(target, KeyMap::standard(), terminal::size()?, Timestamp::now());
+    let targets = connections.iter().map(|connection| Target::new(connection.context())).collect();
+    let (keys, size, now) = (KeyMap::standard(), terminal::size()?, Timestamp::now());
+    let mut state = State::new(targets, keys, theme, size, now).with_ids_from(Uuid::new_v4());
+    state.read_only = options.read_only;
 
     let (input_sender, mut input) = mpsc::channel(QUEUE);
     let (news_sender, mut news) = mpsc::channel(QUEUE);
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(terminal::read_input(input_sender));
-    connection::spawn(&mut tasks, &connection, &news_sender);
-    drop(news_sender);
+    let regions: Vec<_> = (0..)
+        .map(RegionIndex)
+        .zip(connections)
+        .map(|(region, connection)| (connection, Outlet { region, events: news_sender.clone() }))
+        .collect();
+    for (connection, outlet) in &regions {
+        connection::spawn(&mut tasks, connection, outlet);
+    }
 
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut stale_picture = true;
-    let mut repaint = false;
+    let (mut repaint, mut copy) = (false, None);
     let mut next_frame = Instant::now();
     loop {
         let kind = tokio::select! {
@@ -115,8 +140,8 @@ async fn follow(
                 None => return Ok(()),
             },
             picture = screen.ready(next_frame), if stale_picture => {
-                let buffer = views::draw(&state, &theme);
-                picture?.send(Picture { buffer, repaint });
+                let buffer = views::draw(&state);
+                picture?.send(Picture { buffer, repaint, copy: copy.take() });
                 (stale_picture, repaint) = (false, false);
                 next_frame = Instant::now() + FRAME_TIME;
                 continue;
@@ -124,11 +149,27 @@ async fn follow(
             Some(kind) = news.recv() => kind,
             _ = ticks.tick() => EventKind::Tick,
         };
+        // What was answered is over; else the list of it would grow all day.
+        while tasks.try_join_next().is_some() {}
         let at = Timestamp::now();
         for effect in update(&mut state, Event { at, kind }) {
             match effect {
                 Effect::Quit => return Ok(()),
                 Effect::Repaint => repaint = true,
+                Effect::Work(work) => {
+                    let region = usize::from(work.subject.region.0);
+                    if let Some((connection, outlet)) = regions.get(region) {
+                        let connection = Connection::clone(connection);
+                        tasks.spawn(work::work(connection, outlet.clone(), work));
+                    }
+                }
+                Effect::Copy(text) => copy = Some(text),
+                Effect::Ask(key, question) => {
+                    if let Some((connection, outlet)) = regions.get(usize::from(key.region.0)) {
+                        let connection = Connection::clone(connection);
+                        tasks.spawn(connection::answer(connection, outlet.clone(), key, question));
+                    }
+                }
             }
         }
         stale_picture = true;

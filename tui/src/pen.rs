@@ -84,6 +84,38 @@ impl<'a> Pen<'a> {
         }
     }
 
+    /// Empties the whole area.
+    pub(crate) fn clear(&mut self) {
+        for y in self.area.top()..self.area.bottom() {
+            for x in self.area.left()..self.area.right() {
+                if let Some(cell) = self.buffer.cell_mut((x, y)) {
+                    cell.reset();
+                }
+            }
+        }
+    }
+
+    /// Draws lines around the whole area.
+    pub(crate) fn frame(&mut self) {
+        let glyphs = self.theme.glyphs;
+        let (right, bottom) = (self.width().saturating_sub(1), self.height().saturating_sub(1));
+        self.rule(0);
+        self.rule(bottom);
+        self.bar(0);
+        for y in 0..self.height() {
+            self.text(right, y, glyphs.bar, Tone::Dim);
+        }
+        let [top_left, top_right, bottom_left, bottom_right] = glyphs.corners;
+        for (x, y, corner) in [
+            (0, 0, top_left),
+            (right, 0, top_right),
+            (0, bottom, bottom_left),
+            (right, bottom, bottom_right),
+        ] {
+            self.text(x, y, corner, Tone::Dim);
+        }
+    }
+
     /// Draws a line over a whole row.
     pub(crate) fn rule(&mut self, y: u16) {
         let line = self.theme.glyphs.rule.repeat(self.area.width.into());

@@ -1,157 +1,74 @@
 //! All that the dashboard knows. It changes only in [`crate::update`].
 
 use jiff::Timestamp;
-use ratatui::layout::{Rect, Size};
-use streamspace_client::{Context, text::escape};
-use streamspace_proto::v1::{Health, Region, Role, WhoAmIResponse};
+use ratatui::layout::{Position, Rect, Size};
+use streamspace_client::text::escape;
+use uuid::Uuid;
 
 use crate::{
-    format::{instant, seconds_since},
+    actions::{Dialog, Kind, Menu, Subject},
     keys::{KeyMap, Mode},
+    prompt::Prompt,
+    rows::{Key, Operation, Row as _, Scope, Session, Tenant},
+    table::{AnyTable, Table},
+    theme::Theme,
 };
 
 mod changes;
-mod list;
-mod tenant;
+mod detail;
+mod region;
 
 pub(crate) use changes::{ChangeLog, Entry, EntryKind, describe};
-pub(crate) use list::{Sort, TenantList};
-pub(crate) use tenant::{Tenant, TenantKey, Wellness, condition_word, state_word};
+pub(crate) use detail::{Answer, Detail, Question};
+pub(crate) use region::{Identity, Link, Region, RegionIndex, Report, Target};
 
-/// The daemon sends something at least every five seconds.
-const QUIET: i64 = 12;
-/// The region is asked every three seconds.
-const REGION_OLD: i64 = 12;
-
-/// Which daemon is looked at.
-#[derive(Clone, Debug)]
-pub(crate) struct Target {
-    /// The context's name.
-    pub(crate) context: String,
-    /// The region's name; empty until it is known.
-    pub(crate) region: String,
-    /// Where the daemon is.
-    pub(crate) endpoint: String,
-    /// Whether mistakes are dear there.
-    pub(crate) protected: bool,
-}
-
-impl Target {
-    pub(crate) fn new(context: &Context) -> Self {
-        Self {
-            context: escape(&context.name).into_owned(),
-            region: escape(&context.region).into_owned(),
-            endpoint: escape(&context.endpoint.to_string()).into_owned(),
-            protected: context.protected,
-        }
-    }
-}
-
-/// Who looks.
-#[derive(Clone, Debug)]
-pub(crate) struct Identity {
-    pub(crate) operator: String,
-    pub(crate) role: String,
-    /// How many tenants the certificate reaches; none is the whole region.
-    pub(crate) tenants: Option<usize>,
-}
-
-impl Identity {
-    pub(crate) fn new(reply: &WhoAmIResponse) -> Self {
-        let role = match reply.role() {
-            Role::Unspecified => reply.role_name.as_str(),
-            Role::Viewer => "viewer",
-            Role::Operator => "operator",
-            Role::Admin => "admin",
-            Role::Billing => "billing",
-            Role::Auditor => "auditor",
-        };
-        Self {
-            operator: escape(&reply.operator).into_owned(),
-            role: escape(role).into_owned(),
-            tenants: Some(reply.tenants.len()).filter(|count| *count > 0),
-        }
-    }
-}
-
-/// How the watch is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Link {
-    /// No connection was made yet.
-    Connecting,
-    /// A snapshot comes in.
-    Loading,
-    /// What is shown is what is.
-    Live,
-    /// The connection is lost, or was never there; it is tried again.
-    Lost {
-        /// Why.
-        error: String,
-        /// Since when.
-        since: Timestamp,
-    },
-    /// The daemon refuses, and trying again does not help.
-    Failed {
-        /// Why.
-        error: String,
-    },
-}
-
-/// One part that the region depends on.
-#[derive(Clone, Debug)]
-pub(crate) struct Component {
-    pub(crate) name: String,
-    pub(crate) health: Health,
-    pub(crate) message: String,
-    pub(crate) since: Option<Timestamp>,
-}
-
-/// What the daemon last said about its region.
-#[derive(Clone, Debug)]
-pub(crate) struct RegionReport {
-    /// When it said so.
-    pub(crate) at: Timestamp,
-    /// Worst first, then as the daemon orders them.
-    pub(crate) components: Vec<Component>,
-    pub(crate) daemon_version: String,
-}
-
-impl RegionReport {
-    pub(crate) fn new(region: &Region, at: Timestamp) -> Self {
-        let mut components: Vec<_> = region
-            .components
-            .iter()
-            .map(|component| Component {
-                name: escape(&component.name).into_owned(),
-                health: component.health(),
-                message: escape(&component.message).into_owned(),
-                since: instant(component.last_transition_time.as_ref()),
-            })
-            .collect();
-        components.sort_by_key(|component| match component.health {
-            Health::Unavailable => 0,
-            Health::Degraded => 1,
-            Health::Unspecified => 2,
-            Health::Ok => 3,
-        });
-        Self { at, components, daemon_version: escape(&region.daemon_version).into_owned() }
-    }
-
-    /// The worst among the components.
-    pub(crate) fn health(&self) -> Health {
-        self.components.first().map_or(Health::Unspecified, |component| component.health)
-    }
-}
+/// How long a word about what was done stays.
+const NOTICE: i64 = 6;
 
 /// What fills the screen below the banner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Page {
+    /// How everything is, on one screen.
+    Overview,
     /// The table of tenants.
     Tenants,
     /// All about one.
-    Tenant(TenantKey),
+    Tenant(Key),
+    /// The table of sessions: of one tenant, or of all.
+    Sessions(Option<Scope>),
+    /// All about one.
+    Session(Key),
+    /// The table of operations.
+    Operations,
+    /// All about one.
+    Operation(Key),
+    /// Everything that changed since the dashboard was opened.
+    Changes,
     /// All keys.
     Help,
+}
+
+/// A page, and how far it was scrolled.
+#[derive(Clone, Debug)]
+struct Visit {
+    page: Page,
+    scroll: usize,
+}
+
+/// The pages that lead here, and those that were left by going back.
+#[derive(Clone, Debug, Default)]
+struct History {
+    back: Vec<Visit>,
+    forward: Vec<Visit>,
+}
+
+/// What stands before a page until it is answered or left.
+#[derive(Clone, Debug)]
+pub(crate) enum Overlay {
+    /// What can be done.
+    Menu(Menu),
+    /// The way to a change.
+    Dialog(Box<Dialog>),
 }
 
 /// The whole.
@@ -160,72 +77,239 @@ pub(crate) struct State {
     pub(crate) now: Timestamp,
     pub(crate) size: Size,
     pub(crate) keys: KeyMap,
-    pub(crate) target: Target,
-    pub(crate) identity: Option<Identity>,
-    pub(crate) region: Option<RegionReport>,
-    /// Why the region could not be asked the last time.
-    pub(crate) region_error: Option<String>,
-    pub(crate) link: Link,
-    /// When the watch last brought something.
-    pub(crate) heard: Option<Timestamp>,
-    pub(crate) tenants: TenantList,
+    pub(crate) theme: Theme,
+    pub(crate) regions: Vec<Region>,
+    pub(crate) tenants: Table<Tenant>,
+    pub(crate) sessions: Table<Session>,
+    pub(crate) operations: Table<Operation>,
     pub(crate) changes: ChangeLog,
     pub(crate) page: Page,
-    /// The pages that lead here.
-    pub(crate) back: Vec<Page>,
+    history: History,
     /// The first line that a page of text shows.
     pub(crate) scroll: usize,
-    /// Whether the filter is being typed.
-    pub(crate) typing: bool,
+    /// The line that is being typed.
+    pub(crate) prompt: Option<Prompt>,
+    /// What was asked about the one thing that the page is about.
+    pub(crate) detail: Option<Detail>,
+    /// What stands before the page.
+    pub(crate) overlay: Option<Overlay>,
+    /// Whether nothing may be changed from here.
+    pub(crate) read_only: bool,
+    /// Where the ids of changes begin, and how many there were.
+    ids: (Uuid, u128),
+    /// A word about what was done, and when.
+    notice: Option<(Timestamp, String)>,
 }
 
 impl State {
-    pub(crate) fn new(target: Target, keys: KeyMap, size: Size, now: Timestamp) -> Self {
+    pub(crate) fn new(
+        targets: Vec<Target>,
+        keys: KeyMap,
+        theme: Theme,
+        size: Size,
+        now: Timestamp,
+    ) -> Self {
         Self {
             now,
             size,
             keys,
-            target,
-            identity: None,
-            region: None,
-            region_error: None,
-            link: Link::Connecting,
-            heard: None,
-            tenants: TenantList::default(),
+            theme,
+            regions: targets.into_iter().map(Region::new).collect(),
+            tenants: Table::new(now),
+            sessions: Table::new(now),
+            operations: Table::new(now),
             changes: ChangeLog::default(),
-            page: Page::Tenants,
-            back: Vec::new(),
+            page: Page::Overview,
+            history: History::default(),
             scroll: 0,
-            typing: false,
+            prompt: None,
+            detail: None,
+            overlay: None,
+            read_only: false,
+            ids: (Uuid::nil(), 0),
+            notice: None,
         }
     }
 
     pub(crate) fn area(&self) -> Rect {
-        Rect::from((ratatui::layout::Position::ORIGIN, self.size))
+        Rect::from((Position::ORIGIN, self.size))
     }
 
     pub(crate) fn mode(&self) -> Mode {
         match self.page {
-            _ if self.typing => Mode::Prompt,
-            Page::Tenants => Mode::Table,
-            Page::Tenant(_) | Page::Help => Mode::Page,
+            _ if self.prompt.is_some() => Mode::Prompt,
+            _ if matches!(self.overlay, Some(Overlay::Menu(_))) => Mode::Menu,
+            _ if self.overlay.is_some() => Mode::Dialog,
+            Page::Tenants | Page::Sessions(_) | Page::Operations => Mode::Table,
+            _ => Mode::Page,
         }
     }
 
-    /// How old the table is, in seconds; none where nothing was ever heard.
-    pub(crate) fn data_age(&self) -> Option<i64> {
-        self.heard.map(|heard| seconds_since(heard, self.now))
+    pub(crate) fn region(&self, index: RegionIndex) -> Option<&Region> {
+        self.regions.get(usize::from(index.0))
     }
 
-    /// Whether the table shows what is. Else nothing in it may look healthy.
-    pub(crate) fn is_live(&self) -> bool {
-        self.link == Link::Live && self.data_age().is_some_and(|age| age <= QUIET)
+    /// Whether several regions are looked at, so that each row says where it is.
+    pub(crate) fn several(&self) -> bool {
+        self.regions.len() > 1
     }
 
-    /// What is known about the region, where it is fresh enough to be believed.
-    pub(crate) fn fresh_region(&self) -> Option<&RegionReport> {
-        self.region.as_ref().filter(|report| {
-            self.region_error.is_none() && seconds_since(report.at, self.now) <= REGION_OLD
-        })
+    /// Whether what is known of a region is what is.
+    pub(crate) fn is_live(&self, index: RegionIndex) -> bool {
+        self.region(index).is_some_and(|region| region.is_live(self.now))
+    }
+
+    /// Whether that holds of every region.
+    pub(crate) fn all_live(&self) -> bool {
+        self.regions.iter().all(|region| region.is_live(self.now))
+    }
+
+    /// Whether anything was ever heard.
+    pub(crate) fn heard(&self) -> bool {
+        self.regions.iter().any(|region| region.heard.is_some())
+    }
+
+    /// The table of the page, where it has one.
+    pub(crate) fn table(&self) -> Option<&dyn AnyTable> {
+        match self.page {
+            Page::Tenants => Some(&self.tenants),
+            Page::Sessions(_) => Some(&self.sessions),
+            Page::Operations => Some(&self.operations),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn table_mut(&mut self) -> Option<&mut dyn AnyTable> {
+        match self.page {
+            Page::Tenants => Some(&mut self.tenants),
+            Page::Sessions(_) => Some(&mut self.sessions),
+            Page::Operations => Some(&mut self.operations),
+            _ => None,
+        }
+    }
+
+    /// All tables.
+    pub(crate) fn tables_mut(&mut self) -> [&mut dyn AnyTable; 3] {
+        [&mut self.tenants, &mut self.sessions, &mut self.operations]
+    }
+
+    /// Ids of changes begin here. Without it they would be the same in every dashboard.
+    pub(crate) fn with_ids_from(mut self, origin: Uuid) -> Self {
+        self.ids.0 = origin;
+        self
+    }
+
+    /// An id that no other change has.
+    pub(crate) fn next_id(&mut self) -> Uuid {
+        self.ids.1 += 1;
+        let id = self.ids.0.as_u128().wrapping_add(self.ids.1);
+        uuid::Builder::from_random_bytes(id.to_be_bytes()).into_uuid()
+    }
+
+    /// What can be acted on: what the page, or its selected row, is about.
+    pub(crate) fn subject(&self) -> Option<Subject> {
+        let of_tenant = |tenant: &Tenant| Subject {
+            region: tenant.key().region,
+            name: tenant.whole.name.clone(),
+            id: tenant.id.clone(),
+            kind: Kind::Tenant,
+        };
+        let of_session = |session: &Session| Subject {
+            region: session.key().region,
+            name: session.name(),
+            id: escape(session.path()).into_owned(),
+            kind: Kind::Session,
+        };
+        match &self.page {
+            Page::Tenants => self.tenants.selected().map(of_tenant),
+            Page::Tenant(key) => self.tenants.get(key).map(of_tenant),
+            Page::Sessions(_) => self.sessions.selected().map(of_session),
+            Page::Session(key) => self.sessions.get(key).map(of_session),
+            _ => None,
+        }
+    }
+
+    /// The tenant that the page, or its selected row, is about.
+    pub(crate) fn tenant_at_hand(&self) -> Option<Scope> {
+        let of = |tenant: &Tenant| Scope {
+            region: tenant.key().region,
+            tenant: crate::rows::short(&tenant.whole.name).into(),
+        };
+        match &self.page {
+            Page::Tenants => self.tenants.selected().map(of),
+            Page::Tenant(key) => self.tenants.get(key).map(of),
+            Page::Sessions(Some(scope)) => Some(scope.clone()),
+            Page::Sessions(None) => self.sessions.selected().map(Session::scope),
+            Page::Session(key) => self.sessions.get(key).map(Session::scope),
+            _ => None,
+        }
+    }
+
+    /// Where the thing is that the page, or its selected row, is about.
+    pub(crate) fn region_at_hand(&self) -> Option<RegionIndex> {
+        let of = |key: &Key| key.region;
+        match &self.page {
+            Page::Tenants => self.tenants.selected().map(|row| of(row.key())),
+            Page::Sessions(scope) => {
+                let selected = self.sessions.selected().map(|row| of(row.key()));
+                selected.or_else(|| scope.as_ref().map(|scope| scope.region))
+            }
+            Page::Operations => self.operations.selected().map(|row| of(row.key())),
+            Page::Tenant(key) | Page::Session(key) | Page::Operation(key) => Some(of(key)),
+            Page::Overview | Page::Changes | Page::Help => None,
+        }
+    }
+
+    /// Goes to a page. What was left by going back is forgotten.
+    pub(crate) fn go(&mut self, page: Page) {
+        if page == self.page {
+            return;
+        }
+        let visit = self.leave();
+        self.history.back.push(visit);
+        self.history.forward.clear();
+        self.enter(Visit { page, scroll: 0 });
+    }
+
+    /// Goes to the page before; to the overview from the first one.
+    pub(crate) fn go_back(&mut self) {
+        let Some(visit) = self.history.back.pop() else {
+            return self.enter(Visit { page: Page::Overview, scroll: 0 });
+        };
+        let left = self.leave();
+        self.history.forward.push(left);
+        self.enter(visit);
+    }
+
+    /// Undoes [`Self::go_back`].
+    pub(crate) fn go_forward(&mut self) {
+        if let Some(visit) = self.history.forward.pop() {
+            let left = self.leave();
+            self.history.back.push(left);
+            self.enter(visit);
+        }
+    }
+
+    fn leave(&mut self) -> Visit {
+        Visit { page: self.page.clone(), scroll: self.scroll }
+    }
+
+    fn enter(&mut self, visit: Visit) {
+        if let Page::Sessions(scope) = &visit.page {
+            self.sessions.set_scope(scope.clone());
+        }
+        self.page = visit.page;
+        self.scroll = visit.scroll;
+        self.detail = None;
+    }
+
+    /// Tells what was done, for a moment.
+    pub(crate) fn notify(&mut self, text: String) {
+        self.notice = Some((self.now, text));
+    }
+
+    pub(crate) fn notice(&self) -> Option<&str> {
+        let (at, text) = self.notice.as_ref()?;
+        (crate::format::seconds_since(*at, self.now) <= NOTICE).then_some(text)
     }
 }

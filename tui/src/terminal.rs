@@ -13,8 +13,12 @@ use std::{
 };
 
 use crossterm::{
+    clipboard::CopyToClipboard,
     cursor::{Hide, Show},
-    event::{DisableBracketedPaste, EnableBracketedPaste, Event, EventStream, KeyEventKind},
+    event::{
+        DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
+        Event, EventStream, KeyEventKind, MouseButton, MouseEvent, MouseEventKind,
+    },
     execute, queue,
     style::force_color_output,
     terminal::{
@@ -26,7 +30,7 @@ use futures::StreamExt as _;
 use ratatui::{
     backend::{Backend as _, CrosstermBackend},
     buffer::Buffer,
-    layout::Size,
+    layout::{Position, Size},
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -55,6 +59,9 @@ pub(crate) fn require() -> Result<(), UiError> {
     Ok(())
 }
 
+/// How many rows one step of the wheel is.
+const WHEEL: isize = 3;
+
 /// How large the terminal is.
 pub(crate) fn size() -> io::Result<Size> {
     let (width, height) = crossterm::terminal::size()?;
@@ -67,6 +74,8 @@ pub(crate) struct Picture {
     pub(crate) buffer: Buffer,
     /// Draw every cell.
     pub(crate) repaint: bool,
+    /// Put this where the terminal's user can paste it from.
+    pub(crate) copy: Option<String>,
 }
 
 /// The right to hand one frame over.
@@ -89,12 +98,15 @@ pub(crate) struct Screen {
 
 impl Screen {
     /// Takes the terminal over and starts the thread that draws.
-    pub(crate) fn open() -> Result<Self, UiError> {
+    pub(crate) fn open(mouse: bool) -> Result<Self, UiError> {
         let restorer = Restorer::new();
         enable_raw_mode()?;
         // Whether there are colours is the theme's to say.
         force_color_output(true);
         execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste, SetTitle("ssctl ui"), Hide)?;
+        if mouse {
+            execute!(stdout(), EnableMouseCapture)?;
+        }
         let (pictures, receiver) = mpsc::channel(1);
         let (failed, drawn) = oneshot::channel();
         thread::Builder::new().name("draw".into()).spawn(move || {
@@ -138,7 +150,10 @@ fn draw(mut pictures: mpsc::Receiver<Picture>) -> io::Result<()> {
     let mut backend: CrosstermBackend<BufWriter<Stdout>> =
         CrosstermBackend::new(BufWriter::with_capacity(FRAME_BYTES, stdout()));
     let mut shown = Buffer::default();
-    while let Some(Picture { buffer, repaint }) = pictures.blocking_recv() {
+    while let Some(Picture { buffer, repaint, copy }) = pictures.blocking_recv() {
+        if let Some(text) = copy {
+            execute!(backend, CopyToClipboard::to_clipboard_from(text))?;
+        }
         let anew = repaint || buffer.area != shown.area;
         if anew {
             shown = Buffer::empty(buffer.area);
@@ -204,6 +219,7 @@ fn restore(taken: &AtomicBool) {
         let _ = execute!(
             stdout(),
             EndSynchronizedUpdate,
+            DisableMouseCapture,
             DisableBracketedPaste,
             LeaveAlternateScreen,
             Show
@@ -223,6 +239,10 @@ pub(crate) async fn read_input(input: mpsc::Sender<io::Result<EventKind>>) {
             }
             Ok(Event::Paste(text)) => Ok(EventKind::Paste(text)),
             Ok(Event::Resize(width, height)) => Ok(EventKind::Resize(Size { width, height })),
+            Ok(Event::Mouse(mouse)) => match pointed(mouse) {
+                Some(kind) => Ok(kind),
+                None => continue,
+            },
             Ok(_) => continue,
             Err(error) => Err(error),
         };
@@ -230,6 +250,17 @@ pub(crate) async fn read_input(input: mpsc::Sender<io::Result<EventKind>>) {
         if input.send(event).await.is_err() || over {
             return;
         }
+    }
+}
+
+fn pointed(mouse: MouseEvent) -> Option<EventKind> {
+    match mouse.kind {
+        MouseEventKind::ScrollDown => Some(EventKind::Wheel(WHEEL)),
+        MouseEventKind::ScrollUp => Some(EventKind::Wheel(-WHEEL)),
+        MouseEventKind::Down(MouseButton::Left) => {
+            Some(EventKind::Click(Position { x: mouse.column, y: mouse.row }))
+        }
+        _ => None,
     }
 }
 

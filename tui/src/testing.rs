@@ -2,16 +2,18 @@
 
 use jiff::Timestamp;
 use ratatui::layout::Size;
-use streamspace_client::{ClientError, WatchEvent};
+use streamspace_client::{ClientError, Counts, WatchEvent};
 use streamspace_proto::v1::{
-    Change, ChangeType, Component, Condition, ConditionStatus, Health, Region, Resource, Role,
-    Tenant, TenantState, WhoAmIResponse, resource,
+    Change, ChangeType, Component, Condition, ConditionStatus, Health, Operation, OperationCounts,
+    Region, Resource, Role, Session, SessionPhase, Tenant, TenantState, WhoAmIResponse, resource,
 };
 
 use crate::{
+    Options,
     keys::KeyMap,
-    state::{State, Target},
-    update::{Effect, Event, EventKind, update},
+    state::{Page, RegionIndex, State, Target},
+    theme::Theme,
+    update::{Effect, Event, EventKind, News, update},
 };
 
 /// `2026-11-24T03:12:07Z`.
@@ -67,19 +69,79 @@ pub(crate) fn broken(
     tenant
 }
 
-pub(crate) fn resource(tenant: Tenant) -> Resource {
-    Resource { resource: Some(resource::Resource::Tenant(tenant)) }
+pub(crate) fn session(path: &str, phase: SessionPhase, message: &str) -> Session {
+    let (tenant, id) = path.split_once('/').unwrap();
+    Session {
+        name: format!("tenants/{tenant}/sessions/{id}"),
+        uid: format!("5e55-{tenant}-{id}"),
+        user: id.split('-').next().unwrap_or_default().into(),
+        template: "firefox-browser".into(),
+        phase: phase.into(),
+        cpu: "1500m".into(),
+        memory: "2Gi".into(),
+        message: message.into(),
+        node: "node-3".into(),
+        create_time: time(NOW - 5400),
+        last_activity_time: time(NOW - 120),
+        ..Session::default()
+    }
 }
 
-pub(crate) fn item(tenant: Tenant) -> WatchEvent {
-    WatchEvent::Item(Box::new(resource(tenant)))
+/// A change of several, of which some are done.
+pub(crate) fn operation(id: &str, target: &str, counts: OperationCounts) -> Operation {
+    Operation {
+        name: format!("operations/{id}"),
+        kind: "session.hibernate".into(),
+        target: target.into(),
+        progress: format!("{} of {}", counts.total - counts.pending, counts.total),
+        actor: "ops-1".into(),
+        create_time: time(NOW - 75),
+        counts: Some(counts),
+        ..Operation::default()
+    }
 }
 
-pub(crate) fn change(type_: ChangeType, tenant: Tenant, actor: &str, second: i64) -> WatchEvent {
+/// What a watch tells of.
+pub(crate) trait Watched {
+    fn resource(self) -> Resource;
+}
+
+impl Watched for Tenant {
+    fn resource(self) -> Resource {
+        Resource { resource: Some(resource::Resource::Tenant(self)) }
+    }
+}
+
+impl Watched for Session {
+    fn resource(self) -> Resource {
+        Resource { resource: Some(resource::Resource::Session(self)) }
+    }
+}
+
+impl Watched for Operation {
+    fn resource(self) -> Resource {
+        Resource { resource: Some(resource::Resource::Operation(self)) }
+    }
+}
+
+pub(crate) fn item(watched: impl Watched) -> WatchEvent {
+    WatchEvent::Item(Box::new(watched.resource()))
+}
+
+pub(crate) fn synced() -> WatchEvent {
+    WatchEvent::Synced { revision: 1, counts: Counts::default() }
+}
+
+pub(crate) fn change(
+    type_: ChangeType,
+    watched: impl Watched,
+    actor: &str,
+    second: i64,
+) -> WatchEvent {
     WatchEvent::Change(Box::new(Change {
         revision: second,
         r#type: type_.into(),
-        resource: Some(resource(tenant)),
+        resource: Some(watched.resource()),
         time: time(second),
         actor: actor.into(),
     }))
@@ -102,12 +164,12 @@ pub(crate) fn component(name: &str, health: Health, message: &str) -> Component 
 }
 
 pub(crate) fn region(components: Vec<Component>) -> EventKind {
-    EventKind::Region(Ok(Box::new(Region {
+    here(News::Region(Ok(Box::new(Region {
         name: "regions/us-east-1".into(),
         components,
         daemon_version: "0.1.0".into(),
         ..Region::default()
-    })))
+    }))))
 }
 
 pub(crate) fn well() -> Vec<Component> {
@@ -117,25 +179,49 @@ pub(crate) fn well() -> Vec<Component> {
 }
 
 pub(crate) fn identity() -> EventKind {
-    EventKind::Identity(Ok(Box::new(WhoAmIResponse {
+    here(News::Identity(Ok(Box::new(WhoAmIResponse {
         operator: "ops-1".into(),
         role: Role::Operator.into(),
         role_name: "operator".into(),
         region: "regions/us-east-1".into(),
         ..WhoAmIResponse::default()
-    })))
+    }))))
+}
+
+/// From the first region.
+pub(crate) fn here(news: News) -> EventKind {
+    EventKind::News(RegionIndex(0), news)
+}
+
+pub(crate) fn watched(events: Vec<WatchEvent>) -> EventKind {
+    here(News::Watch(events))
+}
+
+fn target(context: &str, region: &str) -> Target {
+    Target {
+        context: context.into(),
+        region: region.into(),
+        endpoint: "admin.example.com:8443".into(),
+        protected: context.starts_with("prod"),
+    }
+}
+
+fn of(targets: Vec<Target>, options: Options, width: u16, height: u16) -> State {
+    let now = Timestamp::from_second(NOW).unwrap();
+    let size = Size { width, height };
+    State::new(targets, KeyMap::standard(), Theme::new(options), size, now)
 }
 
 /// A dashboard that nothing has happened to.
 pub(crate) fn fresh(width: u16, height: u16) -> State {
-    let target = Target {
-        context: "prod".into(),
-        region: "us-east-1".into(),
-        endpoint: "admin.example.com:8443".into(),
-        protected: true,
-    };
-    let now = Timestamp::from_second(NOW).unwrap();
-    State::new(target, KeyMap::standard(), Size { width, height }, now)
+    of(vec![target("prod", "us-east-1")], Options::default(), width, height)
+}
+
+/// One over three regions that nothing has happened to.
+pub(crate) fn three_regions(width: u16, height: u16) -> State {
+    let targets = ["us-east-1", "us-west-2", "eu-west-1"];
+    let targets = targets.map(|region| target(&format!("prod-{region}"), region));
+    of(targets.into(), Options::default(), width, height)
 }
 
 pub(crate) fn feed(state: &mut State, second: i64, kind: EventKind) -> Vec<Effect> {
@@ -143,14 +229,21 @@ pub(crate) fn feed(state: &mut State, second: i64, kind: EventKind) -> Vec<Effec
     update(state, Event { at, kind })
 }
 
-/// A dashboard that shows a snapshot.
+/// A snapshot.
+pub(crate) fn snapshot(items: Vec<WatchEvent>) -> Vec<WatchEvent> {
+    let mut events = vec![WatchEvent::Connected { resumed: false }];
+    events.extend(items);
+    events.push(synced());
+    events
+}
+
+/// A dashboard that shows a snapshot: the table of tenants.
 pub(crate) fn live(width: u16, height: u16, tenants: Vec<Tenant>) -> State {
     let mut state = fresh(width, height);
     feed(&mut state, NOW, identity());
     feed(&mut state, NOW, region(well()));
-    let mut events = vec![WatchEvent::Connected { resumed: false }];
-    events.extend(tenants.into_iter().map(item));
-    events.push(WatchEvent::Synced { revision: 1 });
-    feed(&mut state, NOW, EventKind::Watch(events));
+    feed(&mut state, NOW, watched(snapshot(tenants.into_iter().map(item).collect())));
+    state.go(Page::Tenants);
+    feed(&mut state, NOW, EventKind::Tick);
     state
 }

@@ -3,7 +3,7 @@
 
 use ratatui::style::{Color, Modifier, Style};
 
-use crate::{Options, state::Wellness};
+use crate::{Options, rows::Wellness};
 
 /// What a piece of text is, which decides how it looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,14 +37,18 @@ pub(crate) struct Glyphs {
     pub(crate) marker: &'static str,
     pub(crate) rule: &'static str,
     pub(crate) bar: &'static str,
+    /// Of a box: above left and right, below left and right.
+    pub(crate) corners: [&'static str; 4],
     pub(crate) dot: &'static str,
     pub(crate) crumb: &'static str,
     pub(crate) ellipsis: &'static str,
     pub(crate) ascending: &'static str,
     pub(crate) descending: &'static str,
+    /// An empty place of a gauge, then ever fuller ones to a whole.
+    pub(crate) gauge: &'static [&'static str],
 }
 
-const UNICODE: Glyphs = Glyphs {
+static UNICODE: Glyphs = Glyphs {
     alarm: "▲",
     unknown: "?",
     changing: "~",
@@ -53,14 +57,16 @@ const UNICODE: Glyphs = Glyphs {
     marker: "▌",
     rule: "─",
     bar: "│",
+    corners: ["╭", "╮", "╰", "╯"],
     dot: "·",
     crumb: "›",
     ellipsis: "…",
     ascending: "▴",
     descending: "▾",
+    gauge: &["·", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"],
 };
 
-const ASCII: Glyphs = Glyphs {
+static ASCII: Glyphs = Glyphs {
     alarm: "!",
     unknown: "?",
     changing: "~",
@@ -69,23 +75,38 @@ const ASCII: Glyphs = Glyphs {
     marker: ">",
     rule: "-",
     bar: "|",
+    corners: ["+", "+", "+", "+"],
     dot: "-",
     crumb: ">",
     ellipsis: "+",
     ascending: "^",
     descending: "v",
+    gauge: &[".", "#"],
 };
+
+impl Glyphs {
+    /// How full something is, of 1000, over so many columns.
+    pub(crate) fn gauge(&self, permille: usize, columns: usize) -> String {
+        let steps = self.gauge.len().saturating_sub(1).max(1);
+        let filled = permille.min(1000) * columns * steps / 1000;
+        let place = |column: usize| {
+            let step = filled.saturating_sub(column * steps).min(steps);
+            self.gauge.get(step).copied().unwrap_or(" ")
+        };
+        (0..columns).map(place).collect()
+    }
+}
 
 /// How everything looks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Theme {
     color: bool,
-    pub(crate) glyphs: Glyphs,
+    pub(crate) glyphs: &'static Glyphs,
 }
 
 impl Theme {
     pub(crate) fn new(options: Options) -> Self {
-        Self { color: options.color, glyphs: if options.ascii { ASCII } else { UNICODE } }
+        Self { color: options.color, glyphs: if options.ascii { &ASCII } else { &UNICODE } }
     }
 
     pub(crate) fn style(&self, tone: Tone) -> Style {
@@ -111,17 +132,22 @@ impl Theme {
             Wellness::Failing | Wellness::Hindered => self.glyphs.alarm,
             Wellness::Unknown => self.glyphs.unknown,
             Wellness::Changing => self.glyphs.changing,
-            Wellness::SetAside => self.glyphs.aside,
+            Wellness::SetAside | Wellness::Resting => self.glyphs.aside,
             Wellness::Well => " ",
         }
     }
+}
 
-    pub(crate) fn tone(wellness: Wellness) -> Tone {
-        match wellness {
-            Wellness::Failing => Tone::Hurt,
-            Wellness::Hindered => Tone::Warn,
-            Wellness::Unknown | Wellness::SetAside => Tone::Dim,
-            Wellness::Changing | Wellness::Well => Tone::Plain,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gauge_is_as_full_as_what_it_shows() {
+        for (permille, text) in [(0, "····"), (500, "██··"), (563, "██▎·"), (2000, "████")]
+        {
+            assert_eq!(UNICODE.gauge(permille, 4), text);
         }
+        assert_eq!(ASCII.gauge(500, 4), "##..");
     }
 }

@@ -3,23 +3,22 @@
 
 use crossterm::event::KeyCode;
 use jiff::Timestamp;
-use ratatui::layout::Size;
+use ratatui::layout::{Position, Size};
 use streamspace_client::{ClientError, WatchEvent, text::escape};
-use streamspace_proto::v1::{
-    Change, ChangeType, Region, Resource, TenantState, WhoAmIResponse, resource,
-};
+use streamspace_proto::v1::{self, WhoAmIResponse};
 
 use crate::{
-    format::{age, seconds_since, time_of_day},
+    actions::Work,
     keys::{Action, Key, Mode},
-    state::{
-        Entry, EntryKind, Identity, Link, Page, RegionReport, State, Tenant, TenantKey, describe,
-    },
+    palette::{self, Command},
+    prompt::{Prompt, PromptKind},
+    rows::{self, Row as _},
+    state::{Answer, Detail, Identity, Overlay, Page, Question, RegionIndex, Report, State},
     views,
 };
 
-/// The longest filter that can be typed.
-const LONGEST_FILTER: usize = 200;
+mod answers;
+mod news;
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -38,267 +37,391 @@ pub(crate) enum EventKind {
     Key(Key),
     /// Text came as a whole.
     Paste(String),
+    /// The wheel was turned by so many rows, downwards.
+    Wheel(isize),
+    /// A place on the screen was clicked.
+    Click(Position),
+    /// Something came from a region.
+    News(RegionIndex, News),
+}
+
+/// What comes from a region.
+#[derive(Clone, Debug)]
+pub(crate) enum News {
     /// The watch brought something, in this order.
     Watch(Vec<WatchEvent>),
     /// The region was asked how it is.
-    Region(Result<Box<Region>, ClientError>),
+    Region(Result<Box<v1::Region>, ClientError>),
     /// The daemon was asked who looks.
     Identity(Result<Box<WhoAmIResponse>, ClientError>),
+    /// A question was answered, or not.
+    Answer(rows::Key, Result<Answer, ClientError>),
+    /// A change was made or rehearsed, or refused; in lines what it is.
+    Worked(Box<Work>, Result<Vec<String>, ClientError>),
 }
 
 /// What the world should do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     Quit,
     /// Draw every cell, whatever is thought to be there.
     Repaint,
+    /// Ask a region about one thing.
+    Ask(rows::Key, Question),
+    /// Ask a region to change something, or to rehearse it.
+    Work(Box<Work>),
+    /// Put a text where the terminal's user can paste it from.
+    Copy(String),
 }
 
 /// Takes an event in.
 pub(crate) fn update(state: &mut State, event: Event) -> Vec<Effect> {
-    state.now = event.at;
+    set_time(state, event.at);
     let mut effects = Vec::new();
     match event.kind {
         EventKind::Resize(size) => state.size = size,
         EventKind::Key(key) => effects.extend(press(state, key)),
-        EventKind::Paste(text) if state.typing => text.chars().for_each(|c| type_in(state, c)),
-        EventKind::Watch(events) => {
-            for event in events {
-                watched(state, event);
-            }
-            state.tenants.arrange();
+        EventKind::Paste(text) => paste(state, &text),
+        EventKind::Wheel(rows) => wheel(state, rows),
+        EventKind::Click(at) => click(state, at),
+        EventKind::News(region, news) => take(state, region, news),
+        EventKind::Tick => {
+            state.tenants.refresh();
+            state.sessions.refresh();
+            state.operations.refresh();
         }
-        EventKind::Region(Ok(region)) => {
-            state.region = Some(RegionReport::new(&region, state.now));
-            state.region_error = None;
-        }
-        EventKind::Region(Err(error)) => state.region_error = Some(told(&error)),
-        EventKind::Identity(Ok(reply)) => {
-            state.identity = Some(Identity::new(&reply));
-            if !reply.region.is_empty() {
-                let region = reply.region.rsplit('/').next().unwrap_or_default();
-                state.target.region = escape(region).into_owned();
-            }
-        }
-        // The time is taken already. What is pasted into a table would be a row of
-        // commands that nobody meant. What keeps the identity back, watch and region
-        // tell as well.
-        EventKind::Tick | EventKind::Paste(_) | EventKind::Identity(Err(_)) => {}
     }
     settle(state);
+    effects.extend(ask(state));
     effects
+}
+
+fn set_time(state: &mut State, now: Timestamp) {
+    state.now = now;
+    state.tenants.set_now(now);
+    state.sessions.set_now(now);
+    state.operations.set_now(now);
+}
+
+fn take(state: &mut State, index: RegionIndex, news: News) {
+    let now = state.now;
+    match news {
+        News::Watch(events) => {
+            for event in events {
+                news::watched(state, index, event);
+            }
+            state.tenants.settle();
+            state.sessions.settle();
+            state.operations.settle();
+        }
+        News::Answer(key, answer) => {
+            if let Some(detail) = state.detail.as_mut().filter(|detail| detail.key == key) {
+                detail.take(now, answer);
+            }
+        }
+        News::Worked(work, result) => answers::worked(state, &work, result),
+        News::Region(Ok(report)) => {
+            if let Some(region) = region(state, index) {
+                region.report = Some(Report::new(&report, now));
+                region.report_error = None;
+                region.contact = Some(now);
+            }
+        }
+        News::Region(Err(error)) => {
+            if let Some(region) = region(state, index) {
+                region.report_error = Some(told(&error));
+            }
+        }
+        News::Identity(Ok(reply)) => {
+            if let Some(region) = region(state, index) {
+                region.identity = Some(Identity::new(&reply, now));
+                if !reply.region.is_empty() {
+                    region.target.region = escape(rows::short(&reply.region)).into_owned();
+                }
+            }
+        }
+        // What keeps the identity back, watch and region tell as well.
+        News::Identity(Err(_)) => {}
+    }
+}
+
+fn region(state: &mut State, index: RegionIndex) -> Option<&mut crate::state::Region> {
+    state.regions.get_mut(usize::from(index.0))
 }
 
 /// Puts selection and scrolling right for what the screen has room for.
 fn settle(state: &mut State) {
     let rows = views::table_rows(state);
-    state.tenants.set_height(rows);
+    for table in state.tables_mut() {
+        table.set_height(rows);
+    }
     state.scroll = state.scroll.min(views::last_scroll(state));
+}
+
+/// What must be asked about the page's one thing.
+fn ask(state: &mut State) -> Option<Effect> {
+    let (key, question) = question(state)?;
+    if !state.is_live(key.region) {
+        return None;
+    }
+    match &mut state.detail {
+        Some(detail) if detail.key == key => {
+            if !detail.is_due(state.now) {
+                return None;
+            }
+            detail.ask(state.now);
+        }
+        other => *other = Some(Detail::asked(key.clone(), state.now)),
+    }
+    Some(Effect::Ask(key, question))
+}
+
+fn question(state: &State) -> Option<(rows::Key, Question)> {
+    match &state.page {
+        Page::Session(key) => {
+            let name = state.sessions.get(key)?.name();
+            Some((key.clone(), Question::Session(name)))
+        }
+        Page::Tenant(key) => {
+            let name = state.tenants.get(key)?.whole.name.clone();
+            Some((key.clone(), Question::Quota(name)))
+        }
+        _ => None,
+    }
 }
 
 fn press(state: &mut State, key: Key) -> Option<Effect> {
     let mode = state.mode();
     match (state.keys.lookup(mode, key), key) {
+        (Some(Action::Quit), _) => return Some(Effect::Quit),
+        (Some(Action::Repaint), _) => return Some(Effect::Repaint),
+        (Some(action), _) if state.overlay.is_some() && state.prompt.is_none() => {
+            return answers::act(state, action);
+        }
         (Some(action), _) => return act(state, mode, action),
-        (None, Key { code: KeyCode::Char(c), control: false }) if mode == Mode::Prompt => {
-            type_in(state, c);
+        (None, Key { code: KeyCode::Char(c), control: false }) if state.prompt.is_some() => {
+            edit(state, |prompt| prompt.insert(c));
+        }
+        (None, Key { code: KeyCode::Char(c), control: false }) => {
+            return answers::typed(state, c);
         }
         (None, _) => {}
     }
     None
 }
 
+/// What is pasted into a table would be a row of commands that nobody meant.
+fn paste(state: &mut State, text: &str) {
+    if state.prompt.is_some() {
+        edit(state, |prompt| text.chars().for_each(|c| prompt.insert(c)));
+    } else if let Some(Overlay::Dialog(dialog)) = &mut state.overlay {
+        text.chars().for_each(|c| dialog.insert(c));
+    }
+}
+
+fn wheel(state: &mut State, rows: isize) {
+    match state.table_mut() {
+        Some(table) => table.select_by(rows),
+        None => state.scroll = state.scroll.saturating_add_signed(rows),
+    }
+}
+
+/// A click selects a row, one on the selected row opens it.
+fn click(state: &mut State, at: Position) {
+    if state.overlay.is_some() {
+        return;
+    }
+    let Some(row) = views::row_at(state, at) else { return };
+    let Some(table) = state.table_mut() else { return };
+    let before = table.selection();
+    if table.select_in_view(row) && table.selection() == before {
+        open(state);
+    }
+}
+
 fn act(state: &mut State, mode: Mode, action: Action) -> Option<Effect> {
     match action {
-        Action::Quit => return Some(Effect::Quit),
-        Action::Repaint => return Some(Effect::Repaint),
-        Action::Help if state.page == Page::Help => go_back(state),
-        Action::Help => go(state, Page::Help),
-        Action::Open => {
-            if let Some(tenant) = state.tenants.selected() {
-                let page = Page::Tenant(tenant.key.clone());
-                go(state, page);
+        Action::Act => answers::open_menu(state),
+        Action::Help if state.page == Page::Help => state.go_back(),
+        Action::Help => state.go(Page::Help),
+        Action::Overview => state.go(Page::Overview),
+        Action::Tenants => state.go(Page::Tenants),
+        Action::AllSessions => state.go(Page::Sessions(None)),
+        Action::Sessions => {
+            let scope = state.tenant_at_hand();
+            state.go(Page::Sessions(scope));
+        }
+        Action::Operations => state.go(Page::Operations),
+        Action::Changes => state.go(Page::Changes),
+        Action::Open => open(state),
+        Action::Back => back(state),
+        Action::BackInHistory => state.go_back(),
+        Action::Forward => state.go_forward(),
+        Action::Copy => {
+            let command = views::command(state)?;
+            state.notify(format!("copied: {command}"));
+            return Some(Effect::Copy(command));
+        }
+        Action::Filter => {
+            let text = state.table().map(|table| table.filter().to_owned());
+            state.prompt = text.map(|text| Prompt::new(PromptKind::Filter, text));
+        }
+        Action::Command => {
+            state.prompt = Some(Prompt::new(PromptKind::Command, String::new()));
+            edit(state, |_| {});
+        }
+        Action::Accept => return accept(state),
+        Action::Cancel => {
+            let prompt = state.prompt.take();
+            if prompt.is_some_and(|prompt| prompt.kind == PromptKind::Filter) {
+                clear_filter(state);
             }
         }
-        Action::Back if mode == Mode::Page => go_back(state),
-        Action::Back => state.tenants.set_filter(String::new()),
-        Action::Filter => state.typing = true,
-        Action::Accept => state.typing = false,
-        Action::Cancel => {
-            state.typing = false;
-            state.tenants.set_filter(String::new());
+        Action::NextChoice | Action::LastChoice => {
+            if let Some(prompt) = &mut state.prompt {
+                prompt.pick(action == Action::NextChoice);
+                prompt.error = None;
+            }
         }
-        Action::Erase => edit_filter(state, |filter| {
-            filter.pop();
-        }),
-        Action::EraseWord => edit_filter(state, |filter| {
-            let kept = filter.trim_end().rfind(' ').map_or(0, |space| space + 1);
-            filter.truncate(kept);
-        }),
-        Action::EraseAll => edit_filter(state, String::clear),
-        Action::Sort => state.tenants.sort_by_next(),
-        Action::Reverse => state.tenants.reverse(),
+        Action::Erase => edit(state, Prompt::erase),
+        Action::EraseWord => edit(state, Prompt::erase_word),
+        Action::EraseAll => edit(state, Prompt::erase_all),
+        Action::Sort => {
+            if let Some(table) = state.table_mut() {
+                table.sort_by_next();
+            }
+        }
+        Action::Reverse => {
+            if let Some(table) = state.table_mut() {
+                table.reverse();
+            }
+        }
         Action::Up
         | Action::Down
         | Action::PageUp
         | Action::PageDown
         | Action::First
         | Action::Last => travel(state, mode, action),
+        // Anybody has done with them before.
+        Action::Quit | Action::Repaint => {}
     }
     None
 }
 
-fn travel(state: &mut State, mode: Mode, action: Action) {
-    let page = views::page_height(state).saturating_sub(1).max(1);
-    let table = &mut state.tenants;
-    let scroll = &mut state.scroll;
-    match (mode, action) {
-        (Mode::Page, Action::Up) => *scroll = scroll.saturating_sub(1),
-        (Mode::Page, Action::Down) => *scroll = scroll.saturating_add(1),
-        (Mode::Page, Action::PageUp) => *scroll = scroll.saturating_sub(page),
-        (Mode::Page, Action::PageDown) => *scroll = scroll.saturating_add(page),
-        (Mode::Page, Action::First) => *scroll = 0,
-        (Mode::Page, Action::Last) => *scroll = usize::MAX,
-        (_, Action::Up) => table.select_by(-1),
-        (_, Action::Down) => table.select_by(1),
-        (_, Action::PageUp) => table.select_by_pages(-1),
-        (_, Action::PageDown) => table.select_by_pages(1),
-        (_, Action::First) => table.select_first(),
-        (_, Action::Last) => table.select_last(),
-        _ => {}
-    }
-}
-
-fn go(state: &mut State, page: Page) {
-    let from = std::mem::replace(&mut state.page, page);
-    state.back.push(from);
-    state.scroll = 0;
-}
-
-fn go_back(state: &mut State) {
-    state.page = state.back.pop().unwrap_or(Page::Tenants);
-    state.scroll = 0;
-}
-
-fn type_in(state: &mut State, c: char) {
-    if escape(c.encode_utf8(&mut [0; 4])).chars().count() == 1 {
-        edit_filter(state, |filter| {
-            if filter.chars().count() < LONGEST_FILTER {
-                filter.push(c);
-            }
-        });
-    }
-}
-
-fn edit_filter(state: &mut State, edit: impl FnOnce(&mut String)) {
-    let mut filter = state.tenants.filter().to_owned();
-    edit(&mut filter);
-    state.tenants.set_filter(filter);
-}
-
-fn watched(state: &mut State, event: WatchEvent) {
-    match event {
-        WatchEvent::Lost { error, .. } => {
-            if matches!(state.link, Link::Live | Link::Loading) {
-                note(state, "no longer live".into());
-            }
-            let since = match state.link {
-                Link::Lost { since, .. } => since,
-                _ => state.now,
-            };
-            // A refusal comes from a daemon that is there; all else says the same of
-            // the region as of the watch, and sooner than the next question would.
-            let answered = matches!(error, ClientError::Refused(_));
-            let error = told(&error);
-            if !answered {
-                state.region_error = Some(error.clone());
-            }
-            state.link = Link::Lost { error, since };
-            return;
-        }
-        WatchEvent::Failed(error) => {
-            let error = told(&error);
-            note(state, "the daemon ended the watch".into());
-            state.link = Link::Failed { error };
-            return;
-        }
-        WatchEvent::Connected { resumed } => connected(state, resumed),
-        WatchEvent::Item(resource) => {
-            if let Some(tenant) = tenant_of(*resource) {
-                state.tenants.put(tenant);
-            }
-        }
-        WatchEvent::Synced { .. } => {
-            state.tenants.end_snapshot();
-            state.link = Link::Live;
-        }
-        WatchEvent::Change(change) => changed(state, *change),
-        WatchEvent::Bookmark { .. } => {}
-    }
-    state.heard = Some(state.now);
-}
-
-fn connected(state: &mut State, resumed: bool) {
-    if resumed {
-        if let Some(heard) = state.heard {
-            let away = age(seconds_since(heard, state.now));
-            note(state, format!("live again after {away}, nothing missed"));
-        }
-        state.link = Link::Live;
-        return;
-    }
-    if let Some(heard) = state.heard {
-        let from = time_of_day(heard);
-        note(state, format!("live again; changes since {from} are not listed"));
-    }
-    state.tenants.begin_snapshot();
-    state.link = Link::Loading;
-}
-
-fn note(state: &mut State, text: String) {
-    let kind = EntryKind::Connection(text);
-    let at = state.now;
-    state.changes.add(Entry { at, kind });
-}
-
-fn changed(state: &mut State, change: Change) {
-    let type_ = change.r#type();
-    let Some(resource::Resource::Tenant(after)) = change.resource.and_then(|r| r.resource) else {
-        return;
-    };
-    let key = TenantKey::of(&after);
-    let before = state.tenants.get(&key).map(|tenant| tenant.whole.as_ref());
-    let what = describe(type_, before, &after);
-    let gone = type_ == ChangeType::Deleted || after.state() == TenantState::Gone;
-    let tenant = Tenant::new(after);
-    state.changes.add(Entry {
-        at: crate::format::instant(change.time.as_ref()).unwrap_or(state.now),
-        kind: EntryKind::Change {
-            key: key.clone(),
-            actor: escape(&change.actor).into_owned(),
-            tenant: tenant.id.clone(),
-            what,
-        },
-    });
-    if gone {
-        state.tenants.remove(&key);
-    } else {
-        state.tenants.put(tenant);
-    }
-}
-
-fn tenant_of(resource: Resource) -> Option<Tenant> {
-    match resource.resource? {
-        resource::Resource::Tenant(tenant) if tenant.state() != TenantState::Gone => {
-            Some(Tenant::new(tenant))
+fn open(state: &mut State) {
+    let page = match state.page {
+        Page::Tenants => state.tenants.selected().map(|row| Page::Tenant(row.key().clone())),
+        Page::Sessions(_) => state.sessions.selected().map(|row| Page::Session(row.key().clone())),
+        Page::Operations => {
+            state.operations.selected().map(|row| Page::Operation(row.key().clone()))
         }
         _ => None,
+    };
+    if let Some(page) = page {
+        state.go(page);
+    }
+}
+
+/// First what narrows the table goes, then the page.
+fn back(state: &mut State) {
+    if state.table().is_some_and(|table| !table.filter().is_empty()) {
+        clear_filter(state);
+    } else {
+        state.go_back();
+    }
+}
+
+fn clear_filter(state: &mut State) {
+    if let Some(table) = state.table_mut() {
+        // Nothing is wrong with an empty filter.
+        let _ = table.set_filter("");
+    }
+}
+
+/// Changes the line that is being typed, and what follows from it.
+fn edit(state: &mut State, change: impl FnOnce(&mut Prompt)) {
+    let Some(mut prompt) = state.prompt.take() else { return };
+    change(&mut prompt);
+    prompt.error = None;
+    match prompt.kind {
+        PromptKind::Filter => {
+            // An expression that is half typed shows what it showed before.
+            let result = state.table_mut().map(|table| table.set_filter(prompt.text()));
+            prompt.error = result.and_then(Result::err).map(|error| error.to_string());
+        }
+        PromptKind::Command => prompt.choices = palette::choices(prompt.text(), state),
+    }
+    state.prompt = Some(prompt);
+}
+
+fn accept(state: &mut State) -> Option<Effect> {
+    let mut prompt = state.prompt.take()?;
+    if prompt.kind == PromptKind::Filter {
+        if prompt.error.is_some() {
+            state.prompt = Some(prompt);
+        }
+        return None;
+    }
+    if prompt.text().trim().is_empty() {
+        return None;
+    }
+    let done = palette::parse(prompt.text(), state).and_then(|command| run(state, command));
+    match done {
+        Ok(effect) => effect,
+        Err(error) => {
+            prompt.error = Some(escape(&error).into_owned());
+            state.prompt = Some(prompt);
+            None
+        }
+    }
+}
+
+fn run(state: &mut State, command: Command) -> Result<Option<Effect>, String> {
+    match command {
+        Command::Quit => return Ok(Some(Effect::Quit)),
+        Command::Go(page) => state.go(page),
+        Command::Sort { column, reversed } => {
+            if let Some(table) = state.table_mut() {
+                table.sort_by(&column, reversed);
+            }
+        }
+        Command::Filter(text) => {
+            if let Some(table) = state.table_mut() {
+                table.set_filter(&text).map_err(|error| error.to_string())?;
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn travel(state: &mut State, mode: Mode, action: Action) {
+    let page = views::page_height(state).saturating_sub(1).max(1);
+    if let Some(table) = state.table_mut() {
+        return match action {
+            Action::Up => table.select_by(-1),
+            Action::Down => table.select_by(1),
+            Action::PageUp => table.select_by_pages(-1),
+            Action::PageDown => table.select_by_pages(1),
+            Action::First => table.select_first(),
+            _ => table.select_last(),
+        };
+    }
+    if mode == Mode::Page {
+        let scroll = &mut state.scroll;
+        *scroll = match action {
+            Action::Up => scroll.saturating_sub(1),
+            Action::Down => scroll.saturating_add(1),
+            Action::PageUp => scroll.saturating_sub(page),
+            Action::PageDown => scroll.saturating_add(page),
+            Action::First => 0,
+            _ => usize::MAX,
+        };
     }
 }
 
 /// An error with what to do about it, where that is more than to wait: the
 /// dashboard tries again by itself.
-fn told(error: &ClientError) -> String {
+pub(crate) fn told(error: &ClientError) -> String {
     let text = error.to_string();
     let waiting_helps = match error {
         ClientError::Broken(_) | ClientError::TimedOut(_) => true,

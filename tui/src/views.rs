@@ -1,20 +1,33 @@
 //! What the screen shows: the frame around, and one view a page.
 
-use ratatui::{buffer::Buffer, layout::Rect};
+use ratatui::{
+    buffer::Buffer,
+    layout::{Position, Rect},
+};
 
 use crate::{
     pen::Pen,
     state::{Page, State},
-    theme::Theme,
 };
 
+use text::Line;
+
 mod changes;
+mod conditions;
 mod frame;
 mod help;
+mod operation;
+mod operations;
+mod overlay;
+mod overview;
+mod session;
+mod sessions;
+mod table;
 mod tenant;
 mod tenants;
 #[cfg(test)]
 mod tests;
+mod text;
 
 /// What fills the screen between the banner and the command. It draws what it is
 /// given and decides nothing.
@@ -27,34 +40,61 @@ trait View {
     fn table_rows(&self, _area: Rect) -> usize {
         0
     }
-    /// How many lines of text it has at a width; 0 where it does not scroll.
-    fn lines(&self, _state: &State, _width: u16) -> usize {
-        0
+    /// Its text, where it is a page of text.
+    fn lines(&self, _state: &State, _width: u16) -> Vec<Line> {
+        Vec::new()
+    }
+    /// How many lines it has at a width; 0 where it does not scroll.
+    fn length(&self, state: &State, width: u16) -> usize {
+        self.lines(state, width).len()
     }
     /// Draws it.
     fn draw(&self, state: &State, pen: &mut Pen<'_>);
 }
 
-fn view(page: &Page) -> &dyn View {
+/// Does something with the view of a page.
+fn with_view<T>(page: &Page, with: impl FnOnce(&dyn View) -> T) -> T {
     match page {
-        Page::Tenants => &tenants::Tenants,
-        Page::Tenant(key) => key,
-        Page::Help => &help::Help,
+        Page::Overview => with(&overview::Overview),
+        Page::Tenants => with(&tenants::Tenants),
+        Page::Tenant(key) => with(&tenant::TenantPage(key)),
+        Page::Sessions(scope) => with(&sessions::Sessions(scope.clone())),
+        Page::Session(key) => with(&session::SessionPage(key)),
+        Page::Operations => with(&operations::Operations),
+        Page::Operation(key) => with(&operation::OperationPage(key)),
+        Page::Changes => with(&changes::Changes),
+        Page::Help => with(&help::Help),
     }
 }
 
 /// The screen of a state. Only what is in view is built.
-pub(crate) fn draw(state: &State, theme: &Theme) -> Buffer {
+pub(crate) fn draw(state: &State) -> Buffer {
     let mut buffer = Buffer::empty(state.area());
-    let mut pen = Pen::new(&mut buffer, state.area(), theme);
-    frame::draw(state, view(&state.page), &mut pen);
+    let mut pen = Pen::new(&mut buffer, state.area(), &state.theme);
+    with_view(&state.page, |view| frame::draw(state, view, &mut pen));
     buffer
 }
 
-/// How many rows of the page's table fit. Pages without one leave the table as
-/// large as it would be.
+/// How many rows of the page's table fit. Pages without one leave the tables as
+/// large as that of the tenants would be.
 pub(crate) fn table_rows(state: &State) -> usize {
-    tenants::Tenants.table_rows(frame::body(state))
+    let body = frame::body(state);
+    let page = if state.table().is_some() { &state.page } else { &Page::Tenants };
+    with_view(page, |view| view.table_rows(body))
+}
+
+/// Which row in view is at a place on the screen.
+pub(crate) fn row_at(state: &State, at: Position) -> Option<usize> {
+    let body = frame::body(state);
+    let first = body.y + table::HEAD;
+    let row = usize::from(at.y.checked_sub(first)?);
+    (row < table_rows(state) && body.contains(at)).then_some(row)
+}
+
+/// The command that shows the same as the page.
+pub(crate) fn command(state: &State) -> Option<String> {
+    let command = with_view(&state.page, |view| view.command(state))?;
+    Some(format!("{command}{}", context_flag(state)))
 }
 
 /// How many lines of a page of text fit.
@@ -65,11 +105,16 @@ pub(crate) fn page_height(state: &State) -> usize {
 /// How far a page of text can be scrolled.
 pub(crate) fn last_scroll(state: &State) -> usize {
     let body = frame::body(state);
-    let lines = view(&state.page).lines(state, body.width);
+    let lines = with_view(&state.page, |view| view.length(state, body.width));
     lines.saturating_sub(body.height.into())
 }
 
-/// What makes a command go to the daemon that is looked at.
+/// What makes a command go to the daemon of what it is about, or to all that are looked
+/// at.
 fn context_flag(state: &State) -> String {
-    format!(" --context {}", state.target.context)
+    let contexts: Vec<&str> = match state.region_at_hand().and_then(|at| state.region(at)) {
+        Some(region) => vec![&region.target.context],
+        None => state.regions.iter().map(|region| region.target.context.as_str()).collect(),
+    };
+    format!(" --context {}", contexts.join(","))
 }

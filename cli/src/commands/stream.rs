@@ -62,8 +62,11 @@ pub(crate) async fn follow<R: Streamed>(
     wants: impl Fn(&R) -> bool,
 ) -> Outcome {
     let connection = shell.connect()?;
-    let mut watch =
-        connection.watch(WatchRequest { kinds: vec![R::KIND.into()], names, after_revision: 0 });
+    let mut watch = connection.watch(WatchRequest {
+        kinds: vec![R::KIND.into()],
+        names,
+        ..WatchRequest::default()
+    });
     match shell.format() {
         Format::Table | Format::Wide => shell.print(&titles(&R::lines(), R::WIDTHS))?,
         Format::Csv => shell.print(&csv_titles(&R::lines()))?,
@@ -92,7 +95,16 @@ pub(crate) async fn follow<R: Streamed>(
             WatchEvent::Failed(error) => {
                 return Err(error).doing(|| format!("watch {}", R::PLURAL));
             }
-            WatchEvent::Synced { .. } | WatchEvent::Bookmark { .. } => None,
+            WatchEvent::Gap { from, to } => {
+                shell.talk(&format!(
+                    "too slow to keep up: changes between revisions {from} and {to} are not \
+                     shown; what is there now follows"
+                ));
+                None
+            }
+            WatchEvent::Snapshot { .. }
+            | WatchEvent::Synced { .. }
+            | WatchEvent::Bookmark { .. } => None,
         };
         if let Some(seen) = seen.filter(|seen| wants(&seen.resource)) {
             print(shell, &seen)?;

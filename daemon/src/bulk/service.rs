@@ -33,7 +33,7 @@ use crate::{
         once::Once,
         policy,
     },
-    tenants::{self, TenantRecord, service::FILTER_FIELDS},
+    tenants::{self, TenantRecord, view::FILTER_FIELDS},
 };
 
 /// The most tenants of one operation.

@@ -22,9 +22,12 @@ use streamspace_core::ids::TenantUid;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::{Database, DbError, Scope};
+
+mod read;
+
+pub use read::Wanted;
 
 /// The channel that wakes the change logs of all replicas. It carries no payload.
 const CHANNEL: &str = "streamspace_changes";
@@ -39,7 +42,7 @@ const BATCH: i64 = 1000;
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
 /// What kind of thing changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ChangeKind {
     /// A tenant.
     Tenant,
@@ -61,6 +64,9 @@ pub enum ChangeType {
 }
 
 impl ChangeKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Tenant, Self::Operation, Self::Session];
+
     /// The word in the table.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -71,9 +77,7 @@ impl ChangeKind {
     }
 
     fn from_word(word: &str) -> Option<Self> {
-        [Self::Tenant, Self::Operation, Self::Session]
-            .into_iter()
-            .find(|kind| kind.as_str() == word)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 }
 
@@ -197,29 +201,6 @@ pub async fn record_of_region(
     Ok(())
 }
 
-/// What a scope of tenants reads: the changes of those tenants.
-const OF_TENANTS: &str = "SELECT revision, kind, type, tenant_uid, name, actor, resource,
-        (extract(epoch FROM time) * 1000000)::bigint
- FROM changes
- WHERE revision > $1 AND tenant_uid = ANY ($2)
- ORDER BY revision
- LIMIT $3";
-
-/// What the region's scope reads: everything. Each table gives as many as are asked for,
-/// so that neither is read to its end. `$2` is not used.
-const OF_REGION: &str = "SELECT revision, kind, type, tenant_uid, name, actor, resource,
-        (extract(epoch FROM time) * 1000000)::bigint
- FROM (
-     (SELECT revision, kind, type, tenant_uid, name, actor, resource, time
-      FROM changes WHERE revision > $1 ORDER BY revision LIMIT $3)
-     UNION ALL
-     (SELECT revision, kind, type, NULL, name, actor, resource, time
-      FROM region_changes WHERE revision > $1 ORDER BY revision LIMIT $3)
- ) AS merged
- WHERE $2::uuid[] IS NULL
- ORDER BY revision
- LIMIT $3";
-
 /// Reads the log, and gives revisions while [`ChangeLog::run`] runs. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ChangeLog {
@@ -236,30 +217,6 @@ impl ChangeLog {
     /// The highest revision that this replica knows of. It wakes readers.
     pub fn latest(&self) -> watch::Receiver<i64> {
         self.latest.subscribe()
-    }
-
-    /// The changes after a revision that the scope may see, in order, at most `limit`.
-    ///
-    /// A scope of tenants skips the revisions of others and of the region. A reader that gets fewer than
-    /// `limit` rows has seen all up to the value of [`ChangeLog::latest`] that it took
-    /// before the call.
-    pub async fn read(
-        &self,
-        scope: &Scope,
-        after: i64,
-        limit: i64,
-    ) -> Result<Vec<ChangeRow>, DbError> {
-        let mut transaction = self.database.begin(scope).await?;
-        let tenants = scope.tenant_uids();
-        let statement = if tenants.is_none() { OF_REGION } else { OF_TENANTS };
-        let rows: Vec<StoredChange> = sqlx::query_as(statement)
-            .bind(after)
-            .bind(tenants)
-            .bind(limit)
-            .fetch_all(&mut *transaction)
-            .await?;
-        transaction.commit().await?;
-        rows.into_iter().map(from_stored).collect()
     }
 
     /// Gives revisions and publishes the latest until stopped. While PostgreSQL is away
@@ -385,26 +342,4 @@ impl ChangeLog {
 
 fn connection_lost() -> DbError {
     sqlx::Error::Io(std::io::ErrorKind::ConnectionAborted.into()).into()
-}
-
-/// The columns of a change as they are read; the time in microseconds since 1970.
-type StoredChange = (i64, String, String, Option<Uuid>, String, String, Vec<u8>, i64);
-
-fn from_stored(row: StoredChange) -> Result<ChangeRow, DbError> {
-    let (revision, kind, change, tenant_uid, name, actor, resource, time) = row;
-    let unknown = |what: &str| {
-        DbError::Other(sqlx::Error::Decode(
-            format!("revision {revision} has an unknown {what}; a newer version wrote it").into(),
-        ))
-    };
-    Ok(ChangeRow {
-        revision,
-        kind: ChangeKind::from_word(&kind).ok_or_else(|| unknown("kind"))?,
-        change: ChangeType::from_word(&change).ok_or_else(|| unknown("type"))?,
-        tenant_uid: tenant_uid.map(TenantUid),
-        name,
-        actor,
-        resource,
-        time: Timestamp::from_microsecond(time).map_err(|_out_of_range| unknown("time"))?,
-    })
 }

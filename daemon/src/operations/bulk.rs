@@ -12,13 +12,11 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use prost::Message;
 use sqlx::{FromRow, PgConnection, Row, postgres::PgRow};
-use streamspace_core::{
-    filter::{FieldValue, Record},
-    ids::OperationId,
-};
+use streamspace_core::ids::OperationId;
 use streamspace_proto::v1;
 use uuid::Uuid;
 
+use super::view::View;
 use crate::{
     db::{
         DbError,
@@ -135,6 +133,18 @@ impl BulkRecord {
         self.create_time
     }
 
+    /// As filters and orders see it.
+    pub(super) fn view(&self) -> View<'_> {
+        View {
+            name: self.id.to_name().into(),
+            kind: &self.kind,
+            target: &self.target,
+            done: self.done(),
+            actor: &self.requester.actor,
+            create_time: Some(self.create_time),
+        }
+    }
+
     /// As the contract shows it, with these counts.
     pub fn to_proto(&self, counts: v1::OperationCounts) -> v1::Operation {
         let cancelled = self.cancel_time.is_some();
@@ -156,20 +166,6 @@ impl BulkRecord {
             cancelled,
             reason: self.reason.clone(),
             ..v1::Operation::default()
-        }
-    }
-}
-
-impl Record for BulkRecord {
-    fn field(&self, name: &str) -> Option<FieldValue> {
-        use FieldValue::{Bool, Text};
-        match name {
-            "name" => Some(Text(self.id.to_name())),
-            "kind" => Some(Text(self.kind.clone())),
-            "target" => Some(Text(self.target.clone())),
-            "actor" => Some(Text(self.requester.actor.clone())),
-            "done" => Some(Bool(self.done())),
-            _ => None,
         }
     }
 }

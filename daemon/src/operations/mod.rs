@@ -10,10 +10,15 @@ pub mod change;
 mod control;
 pub mod service;
 mod store;
+pub mod view;
+
+use std::collections::HashMap;
 
 use sqlx::PgConnection;
+use streamspace_core::ids::OperationId;
 use streamspace_proto::v1;
 
+use self::view::View;
 use crate::db::{DbError, Scope};
 
 pub use control::requester;
@@ -22,13 +27,41 @@ pub use store::{NewOperation, begin, finish, progress};
 /// The deletion of a tenant and all that it has in the cluster.
 pub const TENANT_DELETE: &str = "tenant.delete";
 
-/// The operations in the scope of the transaction that are not over.
-pub async fn open(tx: &mut PgConnection, scope: &Scope) -> Result<Vec<v1::Operation>, DbError> {
-    let mut open = store::open(tx).await?;
-    if *scope == Scope::Region {
-        for record in bulk::open(tx).await? {
-            open.push(bulk::shown(tx, &record).await?);
-        }
+/// Shows those in the scope of the transaction that are not over as filters and orders see
+/// them, by name.
+pub async fn view_open(
+    tx: &mut PgConnection,
+    scope: &Scope,
+    mut see: impl FnMut(OperationId, &View<'_>),
+) -> Result<(), DbError> {
+    let of_one = store::open(tx).await?;
+    // A scope of tenants has no rights on what is the region's.
+    let bulk = if *scope == Scope::Region { bulk::open(tx).await? } else { Vec::new() };
+    let mut views: Vec<(OperationId, View<'_>)> =
+        of_one.iter().map(|record| (record.id(), record.view())).collect();
+    views.extend(bulk.iter().map(|record| (record.id, record.view())));
+    views.sort_by_key(|(id, _)| *id);
+    for (id, view) in &views {
+        see(*id, view);
     }
-    Ok(open)
+    Ok(())
+}
+
+/// Those of these that are in the scope of the transaction and not over, in this order.
+pub async fn open(
+    tx: &mut PgConnection,
+    scope: &Scope,
+    ids: &[OperationId],
+) -> Result<Vec<v1::Operation>, DbError> {
+    let of_one = store::open_of(tx, ids).await?;
+    let mut found: HashMap<OperationId, v1::Operation> =
+        of_one.iter().map(|record| (record.id(), record.to_proto())).collect();
+    if *scope == Scope::Region {
+        let mut bulk = bulk::open(tx).await?;
+        bulk.retain(|record| ids.contains(&record.id));
+        let open: Vec<OperationId> = bulk.iter().map(|record| record.id).collect();
+        let shown = bulk.iter().zip(bulk::counts(tx, &open).await?);
+        found.extend(shown.map(|(record, counts)| (record.id, record.to_proto(counts))));
+    }
+    Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
 }

@@ -15,6 +15,7 @@ use tonic::{Request, Response, Status};
 use super::{
     bulk::{self, BulkRecord},
     store::{self, OperationRecord},
+    view::FILTER_FIELDS,
 };
 use crate::{
     db::{Database, Scope, changes::ChangeLog},
@@ -26,7 +27,6 @@ use crate::{
     },
 };
 
-const FILTER_FIELDS: [&str; 5] = ["name", "kind", "target", "done", "actor"];
 const ITEM_FILTER_FIELDS: [&str; 2] = ["target", "state"];
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// Changes that follow each other closely are looked at together: an operation over several
@@ -65,8 +65,8 @@ impl Any {
 impl Record for Any {
     fn field(&self, name: &str) -> Option<FieldValue> {
         match self {
-            Self::OfOne(record) => record.field(name),
-            Self::Bulk(record) => record.field(name),
+            Self::OfOne(record) => record.view().field(name),
+            Self::Bulk(record) => record.view().field(name),
         }
     }
 }

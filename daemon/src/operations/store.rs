@@ -7,6 +7,7 @@ use streamspace_core::ids::{OperationId, TenantUid};
 use streamspace_proto::v1;
 use uuid::Uuid;
 
+use super::view::View;
 use crate::{
     db::{
         DbError,
@@ -77,9 +78,26 @@ impl FromRow<'_, PgRow> for OperationRecord {
 }
 
 impl OperationRecord {
+    /// Its identity.
+    pub(super) fn id(&self) -> OperationId {
+        self.id
+    }
+
     /// The key of the operation in a list.
     pub(super) fn key(&self) -> String {
         self.id.0.to_string()
+    }
+
+    /// As filters and orders see it.
+    pub(super) fn view(&self) -> View<'_> {
+        View {
+            name: self.id.to_name().into(),
+            kind: &self.kind,
+            target: &self.target,
+            done: self.done,
+            actor: &self.actor,
+            create_time: Some(self.create_time),
+        }
     }
 
     /// What is done.
@@ -233,26 +251,21 @@ pub(super) async fn list(tx: &mut PgConnection) -> Result<Vec<OperationRecord>, 
     Ok(query.fetch_all(tx).await?)
 }
 
-/// The open operations in the scope of the transaction.
-pub(super) async fn open(tx: &mut PgConnection) -> Result<Vec<v1::Operation>, DbError> {
-    let query = sqlx::query_as(with_columns!(
-        "SELECT",
-        "FROM operations WHERE NOT done ORDER BY create_time, operation_id"
-    ));
-    let records: Vec<OperationRecord> = query.fetch_all(tx).await?;
-    Ok(records.iter().map(OperationRecord::to_proto).collect())
+/// Those in the scope of the transaction that are not over.
+pub(super) async fn open(tx: &mut PgConnection) -> Result<Vec<OperationRecord>, DbError> {
+    let query = sqlx::query_as(with_columns!("SELECT", "FROM operations WHERE NOT done"));
+    Ok(query.fetch_all(tx).await?)
 }
 
-impl streamspace_core::filter::Record for OperationRecord {
-    fn field(&self, name: &str) -> Option<streamspace_core::filter::FieldValue> {
-        use streamspace_core::filter::FieldValue::{Bool, Text};
-        match name {
-            "name" => Some(Text(self.id.to_name())),
-            "kind" => Some(Text(self.kind.clone())),
-            "target" => Some(Text(self.target.clone())),
-            "actor" => Some(Text(self.actor.clone())),
-            "done" => Some(Bool(self.done)),
-            _ => None,
-        }
-    }
+/// Those of these in the scope of the transaction that are not over.
+pub(super) async fn open_of(
+    tx: &mut PgConnection,
+    ids: &[OperationId],
+) -> Result<Vec<OperationRecord>, DbError> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let query = sqlx::query_as(with_columns!(
+        "SELECT",
+        "FROM operations WHERE NOT done AND operation_id = ANY ($1)"
+    ));
+    Ok(query.bind(ids).fetch_all(tx).await?)
 }

@@ -11,6 +11,11 @@ pub fn timestamp(time: Timestamp) -> Option<prost_types::Timestamp> {
     Some(prost_types::Timestamp { seconds: time.as_second(), nanos: time.subsec_nanosecond() })
 }
 
+/// An instant from the wire; `None` where it is none.
+pub fn instant(time: &prost_types::Timestamp) -> Option<Timestamp> {
+    Timestamp::new(time.seconds, time.nanos).ok()
+}
+
 /// A span from the wire; a negative one counts as none.
 pub fn duration(span: &prost_types::Duration) -> Duration {
     let seconds = u64::try_from(span.seconds).unwrap_or(0);

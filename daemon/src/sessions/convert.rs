@@ -1,35 +1,21 @@
-//! Sessions and templates as filters see them.
+//! Sessions and templates between what the daemon holds and what the contract has.
 
-use jiff::Timestamp;
 use streamspace_core::{
     admission::Place,
     filter::{FieldValue, Filter, Record},
-    session::{SessionName, UserName},
+    session::{SessionName, SessionPhase, SessionState, UserName},
 };
 use streamspace_proto::v1;
 
-use super::record::SessionRecord;
+use super::{record::SessionRecord, view};
 use crate::rpc::errors::{RpcError, RpcResult};
 
-/// What a filter of sessions may name.
-const FIELDS: [&str; 10] = [
-    "name",
-    "tenant",
-    "user",
-    "template",
-    "state",
-    "phase",
-    "node",
-    "deleting:bool",
-    "age:integer",
-    "idle:integer",
-];
 /// What a filter of templates may name.
 const TEMPLATE_FIELDS: [&str; 5] = ["name", "display_name", "category", "base_image", "valid:bool"];
 
 /// Reads a filter of sessions.
 pub(super) fn filter(text: &str) -> RpcResult<Filter> {
-    parsed(text, &FIELDS)
+    parsed(text, &view::FILTER_FIELDS)
 }
 
 /// Reads a filter of templates.
@@ -39,34 +25,6 @@ pub(super) fn template_filter(text: &str) -> RpcResult<Filter> {
 
 fn parsed(text: &str, fields: &[&str]) -> RpcResult<Filter> {
     Filter::parse(text, fields).map_err(|error| RpcError::field("filter", error.to_string()))
-}
-
-/// A session at an instant, which its age is counted to.
-pub(super) struct At<'a> {
-    pub(super) record: &'a SessionRecord,
-    pub(super) now: Timestamp,
-}
-
-impl Record for At<'_> {
-    fn field(&self, name: &str) -> Option<FieldValue> {
-        let record = self.record;
-        let since =
-            |time: Timestamp| FieldValue::Integer(self.now.duration_since(time).as_secs().max(0));
-        let text = |text: &str| Some(FieldValue::from(text));
-        match name {
-            "name" => text(&record.resource.name),
-            "tenant" => text(tenant(&record.resource.name)),
-            "user" => text(&record.user),
-            "template" => text(&record.template),
-            "state" => text(record.state.as_str()),
-            "phase" => text(record.phase.as_str()),
-            "node" => text(&record.node).filter(|_| !record.node.is_empty()),
-            "deleting" => Some(FieldValue::Bool(record.deleting)),
-            "age" => Some(since(record.create_time)),
-            "idle" => record.last_activity.map(since),
-            _ => None,
-        }
-    }
 }
 
 /// A template as a filter sees it.
@@ -97,4 +55,24 @@ pub(super) fn asker(record: &SessionRecord) -> Option<(SessionName, UserName, Pl
     let name = SessionName::parse(&record.name).ok()?;
     let user = UserName::parse(&record.user).ok()?;
     (record.place.sessions > 0).then_some((name, user, record.place))
+}
+
+/// What a session should be, as the contract has it.
+pub(super) fn state(state: SessionState) -> v1::SessionState {
+    match state {
+        SessionState::Running => v1::SessionState::Running,
+        SessionState::Hibernated => v1::SessionState::Hibernated,
+        SessionState::Terminated => v1::SessionState::Terminated,
+    }
+}
+
+/// How far a session is, as the contract has it.
+pub(super) fn phase(phase: SessionPhase) -> v1::SessionPhase {
+    match phase {
+        SessionPhase::Pending => v1::SessionPhase::Pending,
+        SessionPhase::Running => v1::SessionPhase::Running,
+        SessionPhase::Hibernated => v1::SessionPhase::Hibernated,
+        SessionPhase::Failed => v1::SessionPhase::Failed,
+        SessionPhase::Terminated => v1::SessionPhase::Terminated,
+    }
 }

@@ -14,6 +14,7 @@ pub mod record;
 pub mod reservations;
 pub mod service;
 pub mod store;
+pub mod view;
 pub mod webhook;
 
-pub use store::page;
+pub use store::{SessionKey, resources, view_all};

@@ -3,7 +3,6 @@
 
 use sqlx::PgConnection;
 use streamspace_core::{
-    filter::Record,
     ids::{SessionPath, TenantId, TenantUid},
     page::{PageToken, Query},
 };
@@ -12,11 +11,12 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::{
-    convert::{self, At},
+    convert,
     input::{self, Parent},
     record::SessionRecord,
     reservations::Admission,
     store,
+    view::View,
 };
 use crate::{
     db::Database,
@@ -87,7 +87,7 @@ impl Sessions {
             let is_last = rows.len() < batch;
             for record in rows {
                 let key = (record.tenant, record.name.clone());
-                if filter.matches(&At { record: &record, now } as &dyn Record) {
+                if filter.matches(&View::of(&record, now)) {
                     if sessions.len() == size {
                         break 'whole after;
                     }

@@ -19,9 +19,11 @@ use crate::db::DbError;
 pub(super) mod templates;
 #[cfg(test)]
 mod tests;
+mod views;
 mod write;
 
 pub use templates::{template, templates_of};
+pub use views::{SessionKey, resources, view_all};
 pub(super) use write::{Told, delete, record_changes, upsert};
 
 impl FromRow<'_, PgRow> for SessionRecord {

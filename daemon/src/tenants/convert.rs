@@ -28,7 +28,7 @@ pub fn to_proto(tenant: &TenantRecord) -> v1::Tenant {
 }
 
 /// The same of a tenant that is needed no more, as in a list.
-pub(super) fn into_proto(tenant: TenantRecord) -> v1::Tenant {
+pub fn into_proto(tenant: TenantRecord) -> v1::Tenant {
     let (etag, quota) = (etag(&tenant), tenant.quota());
     let spec = tenant.spec;
     v1::Tenant {
@@ -129,4 +129,9 @@ fn state(state: TenantState) -> v1::TenantState {
         TenantState::Purging => v1::TenantState::Purging,
         TenantState::Gone => v1::TenantState::Gone,
     }
+}
+
+/// The same the other way; `None` where it is not given.
+pub(super) fn read_state(written: v1::TenantState) -> Option<TenantState> {
+    TenantState::ALL.into_iter().find(|it| state(*it) == written)
 }

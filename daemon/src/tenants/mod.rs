@@ -20,13 +20,14 @@ pub mod service;
 mod store;
 pub mod summary;
 pub mod usage;
+pub mod view;
 mod wishes;
 
-pub use convert::{change, etag, quota_override, to_proto};
+pub use convert::{change, etag, into_proto, quota_override, to_proto};
 pub use names::Directory;
 pub use service::{being_deleted, require_etag};
 pub use store::{
-    Pause, QuotaOverride, SELECT_BY_ID, TenantRecord, by_id, list, live_uids, lock_by_id, now,
-    update,
+    Pause, QuotaOverride, SELECT_BY_ID, TenantRecord, by_id, list, live_by_uid, live_uids,
+    lock_by_id, now, update, view_live,
 };
 pub use wishes::ManifestWishes;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use streamspace_core::{
-    filter::{FieldValue, Filter, Record},
+    filter::Filter,
     ids::{RegionId, TenantId},
     order::OrderBy,
     page::Query,
@@ -12,7 +12,12 @@ use streamspace_proto::v1::{self, tenant_service_server::TenantService};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
-use super::{TenantRecord, convert, reconciler::Wishes, store};
+use super::{
+    TenantRecord, convert,
+    reconciler::Wishes,
+    store,
+    view::{FILTER_FIELDS, ORDER_FIELDS},
+};
 use crate::{
     db::{Database, Leadership},
     kube::Cluster,
@@ -29,11 +34,6 @@ mod proof;
 mod step;
 #[cfg(test)]
 pub(crate) mod tests;
-
-/// What a filter of tenants may name.
-pub(crate) const FILTER_FIELDS: [&str; 8] =
-    ["name", "display_name", "plan", "seats", "state", "billing_account", "protected", "labels.*"];
-const ORDER_FIELDS: [&str; 6] = ["name", "display_name", "plan", "seats", "state", "create_time"];
 
 /// The tenants of one region.
 #[derive(Clone)]
@@ -216,24 +216,6 @@ impl TenantService for Tenants {
     ) -> Result<Response<v1::Operation>, Status> {
         let caller = Caller::of(&request)?.clone();
         Ok(Response::new(self.delete(&caller, request.get_ref()).await?))
-    }
-}
-
-/// What a filter and an order see of a tenant.
-impl Record for TenantRecord {
-    fn field(&self, name: &str) -> Option<FieldValue> {
-        let text = |value: &str| Some(FieldValue::Text(value.to_owned()));
-        match name {
-            "name" => text(&self.spec.id.to_name()),
-            "display_name" => text(&self.spec.display_name),
-            "plan" => text(self.spec.plan.as_str()),
-            "seats" => Some(FieldValue::Integer(i64::from(self.spec.seats))),
-            "state" => text(self.state.as_str()),
-            "billing_account" => text(&self.spec.billing_account),
-            "protected" => Some(FieldValue::Bool(self.spec.protected)),
-            "create_time" => text(&self.create_time.to_string()),
-            label => text(self.spec.labels.get(label.strip_prefix("labels.")?)?),
-        }
     }
 }
 

@@ -18,8 +18,10 @@ use uuid::Uuid;
 pub use crate::regions::controls::Pause;
 use crate::{db::DbError, plans};
 use row::select_tenants;
+pub use views::{live_by_uid, view_live};
 
 mod row;
+mod views;
 
 /// A tenant as the database holds it, with the version of the plan that applies and the
 /// overrides of its quota: all that says what it should be in the cluster.

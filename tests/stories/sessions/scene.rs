@@ -19,20 +19,20 @@ use streamspace_tests::{
 };
 use tokio_util::sync::DropGuard;
 
-pub(super) const TENANT: &str = "acme-corp";
+pub(crate) const TENANT: &str = "acme-corp";
 /// Who reports that a session is used.
 const REPORTER: &str = "story-proxy";
-pub(super) const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A region with a tenant, a catalogue and nodes.
-pub(super) struct Scene {
+pub(crate) struct Scene {
     // Before the region: nodes that are gone tell nothing.
     _nodes: DropGuard,
-    pub(super) region: Region,
+    pub(crate) region: Region,
 }
 
 impl Scene {
-    pub(super) async fn on(cluster: Arc<Cluster>) -> Self {
+    pub(crate) async fn on(cluster: Arc<Cluster>) -> Self {
         let region = Region::on(Server::shared().await, cluster).await;
         let catalogue = format!("{}catalogue", region.prefix());
         region.stop().await;
@@ -58,25 +58,25 @@ impl Scene {
     }
 
     /// The namespace of the templates that all tenants share.
-    pub(super) fn catalogue(&self) -> String {
+    pub(crate) fn catalogue(&self) -> String {
         format!("{}catalogue", self.region.prefix())
     }
 
-    pub(super) async fn ok(&self, line: &[&str]) -> Ran {
+    pub(crate) async fn ok(&self, line: &[&str]) -> Ran {
         self.region.admin().ok(line).await
     }
 
-    pub(super) fn sessions(&self, client: Client) -> Api<DynamicObject> {
+    pub(crate) fn sessions(&self, client: Client) -> Api<DynamicObject> {
         sessions::sessions(client, &self.region.namespace(TENANT))
     }
 
-    pub(super) async fn session(&self, name: &str) -> Result<v1::Session, String> {
+    pub(crate) async fn session(&self, name: &str) -> Result<v1::Session, String> {
         let request = v1::GetSessionRequest { name: format!("tenants/{TENANT}/sessions/{name}") };
         let reply = self.region.admin().connection().sessions().get_session(request).await;
         reply.map(tonic::Response::into_inner).map_err(|status| status.to_string())
     }
 
-    pub(super) async fn until(&self, name: &str, phase: SessionPhase) -> v1::Session {
+    pub(crate) async fn until(&self, name: &str, phase: SessionPhase) -> v1::Session {
         within(PATIENCE, &format!("{name} is {phase:?}"), async || {
             let session = self.session(name).await?;
             holds(session.phase() == phase, || format!("{session:?}"))?;
@@ -85,7 +85,7 @@ impl Scene {
         .await
     }
 
-    pub(super) async fn described(&self, name: &str) -> v1::DescribeSessionResponse {
+    pub(crate) async fn described(&self, name: &str) -> v1::DescribeSessionResponse {
         let request =
             v1::DescribeSessionRequest { name: format!("tenants/{TENANT}/sessions/{name}") };
         let reply = self.region.admin().connection().sessions().describe_session(request).await;
@@ -95,13 +95,13 @@ impl Scene {
     }
 
     /// The kinds and names of a session's objects.
-    pub(super) async fn kinds(&self, name: &str) -> Vec<(String, String)> {
+    pub(crate) async fn kinds(&self, name: &str) -> Vec<(String, String)> {
         let told = self.described(name).await;
         told.objects.into_iter().map(|object| (object.kind, object.name)).collect()
     }
 
     /// Somebody used it last at this instant, as the platform's proxy tells.
-    pub(super) async fn used(&self, name: &str, last: Timestamp) {
+    pub(crate) async fn used(&self, name: &str, last: Timestamp) {
         let status = json!({"status": {"lastActivity": format!("{last:.0}")}});
         let parameters = PatchParams { field_manager: Some(REPORTER.into()), ..Default::default() };
         let sessions = self.sessions(self.region.client().await);
@@ -109,7 +109,7 @@ impl Scene {
     }
 
     /// The phases that are metered, in order, each once.
-    pub(super) async fn metered(&self, uid: &str) -> Vec<String> {
+    pub(crate) async fn metered(&self, uid: &str) -> Vec<String> {
         let mut phases: Vec<String> = sqlx::query_scalar(
             "SELECT phase FROM usage_transitions WHERE subject_uid = $1::uuid ORDER BY position",
         )
@@ -121,7 +121,7 @@ impl Scene {
         phases
     }
 
-    pub(super) async fn count<K>(&self, selector: &str) -> usize
+    pub(crate) async fn count<K>(&self, selector: &str) -> usize
     where
         K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
             + Clone

@@ -6,8 +6,11 @@ use jiff::Timestamp;
 use streamspace_client::text::escape;
 use streamspace_proto::v1::{self, ChangeType, Condition};
 
-use super::{TenantKey, condition_word, state_word, tenant::short};
-use crate::format::count;
+use super::RegionIndex;
+use crate::{
+    format::count,
+    rows::{Key, condition_word, short, state_word},
+};
 
 /// How many entries are kept.
 const KEPT: usize = 500;
@@ -22,10 +25,10 @@ pub(crate) struct Entry {
 /// What a line tells of.
 #[derive(Clone, Debug)]
 pub(crate) enum EntryKind {
-    /// A committed change.
-    Change { key: TenantKey, actor: String, tenant: String, what: String },
+    /// A committed change of something, by its name.
+    Change { key: Key, actor: String, name: String, what: String },
     /// Something about the connection, so that a gap is seen as a gap.
-    Connection(String),
+    Connection(RegionIndex, String),
 }
 
 /// The latest entries, the newest first.
@@ -38,6 +41,10 @@ impl ChangeLog {
     pub(crate) fn add(&mut self, entry: Entry) {
         self.entries.push_front(entry);
         self.entries.truncate(KEPT);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
@@ -58,6 +65,7 @@ pub(crate) fn describe(
             format!("created, {plan}, {seats} seats")
         }
         ChangeType::Deleted => "deleted".into(),
+        ChangeType::Left => "no longer among what is watched".into(),
         ChangeType::Updated | ChangeType::Unspecified => {
             let parts = before.map(|before| differences(before, after)).unwrap_or_default();
             if parts.is_empty() { "updated".into() } else { parts.join(", ") }

@@ -1,15 +1,17 @@
 use crossterm::event::KeyCode;
 use proptest::prelude::*;
-use streamspace_proto::v1::{ChangeType, ConditionStatus, Health};
+use streamspace_client::{Counts, WatchEvent};
+use streamspace_proto::v1::{
+    ChangeType, ConditionStatus, Health, OperationCounts, SessionPhase, TenantState,
+};
 
 use super::*;
 use crate::{
-    Options,
+    table::AnyTable as _,
     testing::{
-        NOW, broken, change, component, feed, fresh, identity, item, live, lost, region, tenant,
-        well,
+        NOW, broken, change, component, feed, fresh, here, identity, item, live, lost, operation,
+        region, session, snapshot, synced, tenant, three_regions, watched, well,
     },
-    theme::Theme,
 };
 
 fn key(code: KeyCode) -> EventKind {
@@ -35,16 +37,19 @@ fn q_leaves_before_anything_was_heard() {
 #[test]
 fn a_loss_keeps_the_data_and_lets_them_grow_old() {
     let mut state = live(80, 24, three());
-    assert!(state.is_live());
-    feed(&mut state, NOW + 1, EventKind::Watch(vec![lost()]));
-    assert!(!state.is_live());
-    assert!(state.fresh_region().is_none(), "nor is the region known to be well");
+    assert!(state.all_live());
+    feed(&mut state, NOW + 1, watched(vec![lost()]));
+    assert!(!state.all_live());
+    assert!(
+        state.regions[0].fresh_report(state.now).is_none(),
+        "nor is the region known to be well"
+    );
     feed(&mut state, NOW + 41, EventKind::Tick);
-    assert_eq!((state.tenants.total(), state.data_age()), (3, Some(41)));
+    assert_eq!((state.tenants.total(), state.regions[0].data_age(state.now)), (3, Some(41)));
 
     let back = vec![WatchEvent::Connected { resumed: true }];
-    feed(&mut state, NOW + 42, EventKind::Watch(back));
-    assert!(state.is_live());
+    feed(&mut state, NOW + 42, watched(back));
+    assert!(state.all_live());
     let notes: Vec<_> = state.changes.iter().map(|entry| format!("{:?}", entry.kind)).collect();
     assert!(notes[0].contains("nothing missed"), "{notes:?}");
     assert!(notes[1].contains("no longer live"), "{notes:?}");
@@ -58,11 +63,11 @@ fn a_new_snapshot_tells_of_the_gap_and_drops_what_is_gone() {
         WatchEvent::Connected { resumed: false },
         item(tenant("acme-corp", "business", 10, TenantState::Active)),
     ];
-    feed(&mut state, NOW + 60, EventKind::Watch(again));
-    assert!(!state.is_live());
+    feed(&mut state, NOW + 60, watched(again));
+    assert!(!state.all_live());
     assert_eq!(state.tenants.total(), 3);
-    let synced = vec![WatchEvent::Synced { revision: 9 }];
-    feed(&mut state, NOW + 60, EventKind::Watch(synced));
+    let synced = vec![synced()];
+    feed(&mut state, NOW + 60, watched(synced));
     assert_eq!(state.tenants.total(), 1);
     let newest = format!("{:?}", state.changes.iter().next().unwrap());
     assert!(newest.contains("changes since 03:12:07 are not listed"), "{newest}");
@@ -72,10 +77,21 @@ fn a_new_snapshot_tells_of_the_gap_and_drops_what_is_gone() {
 fn silence_is_not_taken_for_life() {
     let mut state = live(80, 24, three());
     feed(&mut state, NOW + 30, EventKind::Tick);
-    assert!(!state.is_live(), "no bookmark for 30 s");
+    assert!(!state.all_live(), "no bookmark for 30 s");
     let bookmark = vec![WatchEvent::Bookmark { revision: 1 }];
-    feed(&mut state, NOW + 31, EventKind::Watch(bookmark));
-    assert!(state.is_live());
+    feed(&mut state, NOW + 31, watched(bookmark));
+    assert!(state.all_live());
+}
+
+#[test]
+fn a_daemon_that_says_nothing_for_two_seconds_is_not_taken_for_live() {
+    let mut state = live(80, 24, three());
+    feed(&mut state, NOW + 1, EventKind::Tick);
+    assert!(state.all_live());
+    feed(&mut state, NOW + 2, EventKind::Tick);
+    assert!(!state.all_live());
+    feed(&mut state, NOW + 3, region(well()));
+    assert!(state.all_live(), "it was asked, and answers");
 }
 
 #[test]
@@ -83,7 +99,7 @@ fn a_deleted_tenant_leaves_the_table_and_its_change_stays() {
     let mut state = live(80, 24, three());
     let purged = tenant("beta-inc", "business", 10, TenantState::Gone);
     let event = change(ChangeType::Deleted, purged, "ops-2", NOW);
-    feed(&mut state, NOW, EventKind::Watch(vec![event]));
+    feed(&mut state, NOW, watched(vec![event]));
     assert_eq!(state.tenants.total(), 2);
     let newest = format!("{:?}", state.changes.iter().next().unwrap());
     assert!(newest.contains("deleted") && newest.contains("ops-2"), "{newest}");
@@ -110,7 +126,7 @@ fn pasted_text_is_no_row_of_commands() {
     assert!(feed(&mut state, NOW, paste()).is_empty());
     press_all(&mut state, "/");
     assert!(feed(&mut state, NOW, paste()).is_empty());
-    assert_eq!(state.tenants.filter(), "q[2Jbeta");
+    assert_eq!(state.prompt.as_ref().unwrap().text(), "q[2Jbeta");
 }
 
 #[test]
@@ -129,14 +145,169 @@ fn pages_open_and_lead_back() {
 #[test]
 fn the_region_of_the_daemon_counts() {
     let mut state = fresh(80, 24);
-    state.target.region.clear();
+    state.regions[0].target.region.clear();
     feed(&mut state, NOW, identity());
-    assert_eq!(state.target.region, "us-east-1");
+    assert_eq!(state.regions[0].target.region, "us-east-1");
+}
+
+/// Two tenants with a few sessions each.
+fn inhabited() -> State {
+    let mut state = fresh(120, 40);
+    let mut items: Vec<_> = three().into_iter().map(item).collect();
+    for path in ["acme-corp/ada-1", "acme-corp/bob-1", "beta-inc/cyd-1"] {
+        items.push(item(session(path, SessionPhase::Running, "")));
+    }
+    feed(&mut state, NOW, watched(snapshot(items)));
+    state
+}
+
+fn names(state: &State) -> Vec<&str> {
+    state.sessions.window().map(|(session, _)| session.path()).collect()
+}
+
+#[test]
+fn one_goes_from_a_tenant_to_its_sessions_and_back() {
+    let mut state = inhabited();
+    press_all(&mut state, "tjs");
+    assert_eq!(names(&state), ["beta-inc/cyd-1"]);
+    assert_eq!(state.sessions.total(), 1, "of this tenant");
+    press_all(&mut state, "S");
+    assert_eq!(names(&state).len(), 3);
+    press_all(&mut state, "[");
+    assert_eq!(names(&state), ["beta-inc/cyd-1"]);
+    press_all(&mut state, "[]]");
+    assert_eq!(names(&state).len(), 3);
+}
+
+#[test]
+fn what_a_page_is_about_is_asked_once_and_again_after_a_while() {
+    let mut state = inhabited();
+    press_all(&mut state, "S");
+    let effects = feed(&mut state, NOW, key(KeyCode::Enter));
+    let [Effect::Ask(about, Question::Session(name))] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(name, "tenants/acme-corp/sessions/ada-1");
+    assert!(feed(&mut state, NOW + 1, EventKind::Tick).is_empty(), "it was asked");
+    let bookmark = || watched(vec![WatchEvent::Bookmark { revision: 1 }]);
+    feed(&mut state, NOW + 1, bookmark());
+    let answer = Answer::Session(Box::default());
+    feed(&mut state, NOW + 1, here(News::Answer(about.clone(), Ok(answer))));
+    assert!(feed(&mut state, NOW + 2, bookmark()).is_empty(), "it is fresh");
+    let again = feed(&mut state, NOW + 7, bookmark());
+    assert!(matches!(again.as_slice(), [Effect::Ask(..)]), "{again:?}");
+}
+
+#[test]
+fn the_palette_goes_anywhere_by_name() {
+    let mut state = inhabited();
+    press_all(&mut state, ":sess");
+    feed(&mut state, NOW, key(KeyCode::Tab));
+    press_all(&mut state, " beta");
+    feed(&mut state, NOW, key(KeyCode::Tab));
+    feed(&mut state, NOW, key(KeyCode::Enter));
+    assert_eq!(names(&state), ["beta-inc/cyd-1"]);
+
+    press_all(&mut state, ":tenant nobody");
+    feed(&mut state, NOW, key(KeyCode::Enter));
+    let error = state.prompt.as_ref().unwrap().error.clone().unwrap();
+    assert_eq!(error, "no tenant nobody is known here");
+    feed(&mut state, NOW, key(KeyCode::Esc));
+    assert!(state.prompt.is_none());
+    press_all(&mut state, ":q");
+    assert_eq!(feed(&mut state, NOW, key(KeyCode::Enter)), [Effect::Quit]);
+}
+
+#[test]
+fn a_filter_is_a_text_or_the_language_of_the_flag() {
+    let mut state = inhabited();
+    press_all(&mut state, "S/user = \"bob\"");
+    assert_eq!(names(&state), ["acme-corp/bob-1"]);
+    press_all(&mut state, " AND");
+    let prompt = state.prompt.as_ref().unwrap();
+    assert!(prompt.error.is_some(), "half of an expression");
+    assert_eq!(names(&state), ["acme-corp/bob-1"], "and what was shown is shown");
+    feed(&mut state, NOW, key(KeyCode::Enter));
+    assert!(state.prompt.is_some(), "it cannot be taken");
+    feed(&mut state, NOW, key(KeyCode::Esc));
+    assert_eq!(names(&state).len(), 3);
+}
+
+#[test]
+fn an_age_is_filtered_by_as_time_passes() {
+    let mut state = inhabited();
+    press_all(&mut state, "S/age > 5500");
+    assert_eq!(names(&state).len(), 0);
+    feed(&mut state, NOW + 200, EventKind::Tick);
+    assert_eq!(names(&state).len(), 3);
+}
+
+#[test]
+fn a_dead_region_ages_and_the_others_live() {
+    let mut state = three_regions(120, 40);
+    for index in 0..3 {
+        let path = format!("acme-corp/ada-{index}");
+        let items = vec![item(three().remove(0)), item(session(&path, SessionPhase::Running, ""))];
+        let news = News::Watch(snapshot(items));
+        feed(&mut state, NOW, EventKind::News(RegionIndex(index), news));
+    }
+    assert_eq!((state.tenants.total(), state.sessions.total()), (3, 3), "one each");
+    feed(&mut state, NOW + 1, EventKind::News(RegionIndex(1), News::Watch(vec![lost()])));
+    let live = [0, 1, 2].map(|index| state.is_live(RegionIndex(index)));
+    assert_eq!(live, [true, false, true]);
+    // What the others bring touches none of its rows.
+    let again = News::Watch(snapshot(vec![]));
+    feed(&mut state, NOW + 2, EventKind::News(RegionIndex(0), again));
+    assert_eq!((state.tenants.total(), state.sessions.total()), (2, 2));
+}
+
+#[test]
+fn a_gap_is_told_and_the_snapshot_after_it_is_what_is() {
+    let mut state = inhabited();
+    let events = vec![
+        WatchEvent::Gap { from: 3, to: 9000 },
+        item(session("acme-corp/ada-1", SessionPhase::Failed, "no image")),
+    ];
+    feed(&mut state, NOW, watched(events));
+    assert!(!state.all_live());
+    assert_eq!(state.sessions.total(), 3, "until it is whole");
+    feed(&mut state, NOW, watched(vec![synced()]));
+    assert_eq!((state.sessions.total(), state.tenants.total()), (1, 0));
+    let newest = format!("{:?}", state.changes.iter().next().unwrap());
+    assert!(newest.contains("changes since 03:12:07 are not listed"), "{newest}");
+}
+
+#[test]
+fn what_leaves_the_selection_is_forgotten() {
+    let mut state = inhabited();
+    let left = session("beta-inc/cyd-1", SessionPhase::Running, "");
+    feed(&mut state, NOW, watched(vec![change(ChangeType::Left, left, "", NOW)]));
+    assert_eq!(state.sessions.total(), 2);
+}
+
+#[test]
+fn of_sessions_it_is_told_what_people_do_and_what_fails() {
+    let mut state = inhabited();
+    let asleep = || session("acme-corp/ada-1", SessionPhase::Hibernated, "");
+    let failed = session("acme-corp/bob-1", SessionPhase::Failed, "no image");
+    let updated = ChangeType::Updated;
+    feed(
+        &mut state,
+        NOW,
+        watched(vec![
+            change(updated, asleep(), "streamspaced", NOW),
+            change(updated, failed, "streamspaced", NOW),
+            change(updated, asleep(), "ops-2", NOW),
+        ]),
+    );
+    let told: Vec<_> = state.changes.iter().map(|entry| format!("{:?}", entry.kind)).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("ops-2") && told[1].contains("running to failed"), "{told:?}");
 }
 
 fn any_key() -> impl Strategy<Value = Key> {
     let code = prop_oneof![
-        8 => proptest::sample::select(vec!['j', 'k', 'g', 'G', '/', 's', 'S', '?', 'a', ' '])
+        8 => proptest::sample::select(vec!['j', 'k', 'g', 'G', '/', ':', 's', 'S', 't', 'p', 'v', 'c', 'o', 'O', '[', ']', '?', 'a', ' ', '='])
             .prop_map(KeyCode::Char),
         1 => any::<char>().prop_map(KeyCode::Char),
         6 => proptest::sample::select(vec![
@@ -147,6 +318,8 @@ fn any_key() -> impl Strategy<Value = Key> {
             KeyCode::Enter,
             KeyCode::Esc,
             KeyCode::Backspace,
+            KeyCode::Tab,
+            KeyCode::BackTab,
             KeyCode::F(3),
         ]),
     ];
@@ -168,14 +341,37 @@ fn any_tenant() -> impl Strategy<Value = streamspace_proto::v1::Tenant> {
     })
 }
 
+fn any_session() -> impl Strategy<Value = streamspace_proto::v1::Session> {
+    let phase = 0..6_i32;
+    ("[ab]", 0..6_u8, phase, ".{0,8}").prop_map(|(tenant, id, phase, words)| {
+        let phase = SessionPhase::try_from(phase).unwrap();
+        session(&format!("{tenant}/desk-{id}"), phase, &words)
+    })
+}
+
+fn any_operation() -> impl Strategy<Value = streamspace_proto::v1::Operation> {
+    (0..4_u8, 0..9_i64, any::<bool>()).prop_map(|(id, pending, done)| {
+        let counts = OperationCounts { total: 8, pending, ..OperationCounts::default() };
+        let mut operation = operation(&id.to_string(), "tenants/a", counts);
+        operation.done = done;
+        operation
+    })
+}
+
 fn any_watch() -> impl Strategy<Value = WatchEvent> {
-    let types = [ChangeType::Created, ChangeType::Updated, ChangeType::Deleted];
+    let types = [ChangeType::Created, ChangeType::Updated, ChangeType::Deleted, ChangeType::Left];
     prop_oneof![
         2 => any::<bool>().prop_map(|resumed| WatchEvent::Connected { resumed }),
         6 => any_tenant().prop_map(item),
-        2 => Just(WatchEvent::Synced { revision: 1 }),
+        6 => any_session().prop_map(item),
+        1 => any_operation().prop_map(item),
+        1 => Just(WatchEvent::Snapshot { counts: Counts { tenants: 7, ..Counts::default() } }),
+        1 => Just(WatchEvent::Gap { from: 1, to: 2 }),
+        2 => Just(synced()),
         6 => (any_tenant(), proptest::sample::select(types.to_vec()), ".{0,20}")
             .prop_map(|(tenant, type_, actor)| change(type_, tenant, &actor, NOW)),
+        6 => (any_session(), proptest::sample::select(types.to_vec()), ".{0,20}")
+            .prop_map(|(session, type_, actor)| change(type_, session, &actor, NOW)),
         1 => Just(WatchEvent::Bookmark { revision: 1 }),
         1 => Just(lost()),
         1 => Just(WatchEvent::Failed(ClientError::Broken("no".into()))),
@@ -189,53 +385,181 @@ fn any_event() -> impl Strategy<Value = EventKind> {
             .prop_map(|(width, height)| EventKind::Resize(Size { width, height })),
         8 => any_key().prop_map(EventKind::Key),
         1 => ".{0,20}".prop_map(EventKind::Paste),
-        4 => proptest::collection::vec(any_watch(), 0..12).prop_map(EventKind::Watch),
+        4 => proptest::collection::vec(any_watch(), 0..12).prop_map(watched),
         1 => Just(region(well())),
         1 => ".{0,40}".prop_map(|words| region(vec![component("cluster", Health::Degraded, &words)])),
-        1 => Just(EventKind::Region(Err(ClientError::Broken("no".into())))),
+        1 => Just(here(News::Region(Err(ClientError::Broken("no".into()))))),
         1 => Just(identity()),
     ]
+}
+
+/// Any event, from any of three regions.
+fn any_event_anywhere() -> impl Strategy<Value = EventKind> {
+    (any_event(), 0..3_u16).prop_map(|(event, region)| match event {
+        EventKind::News(_, news) => EventKind::News(RegionIndex(region), news),
+        other => other,
+    })
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
     #[test]
     fn whatever_happens_the_selection_is_a_row_in_view_and_every_frame_can_be_drawn(
-        events in proptest::collection::vec((any_event(), 0..30_i64), 0..60),
+        events in proptest::collection::vec((any_event_anywhere(), 0..30_i64), 0..60),
     ) {
-        let mut state = fresh(80, 24);
+        let mut state = three_regions(80, 24);
         let mut second = NOW;
-        let theme = Theme::new(Options::default());
         for (kind, pause) in events {
             second += pause;
-            feed(&mut state, second, kind);
-            let shown = state.tenants.shown();
-            prop_assert_eq!(state.tenants.selected().is_some(), shown > 0);
-            let window: Vec<_> = state.tenants.window().collect();
-            prop_assert!(window.len() <= views::table_rows(&state));
-            if views::table_rows(&state) > 0 {
-                let selected = window.iter().filter(|(_, selected)| *selected).count();
-                prop_assert_eq!(selected, usize::from(shown > 0));
-                // No row stays empty while there are tenants for it.
-                prop_assert_eq!(window.len(), shown.min(views::table_rows(&state)));
+            let effects = feed(&mut state, second, kind);
+            for effect in effects {
+                let Effect::Ask(key, _) = effect else { continue };
+                prop_assert!(state.is_live(key.region), "nobody is asked who is not there");
             }
-            let frame = views::draw(&state, &theme);
+            let rows = views::table_rows(&state);
+            for (shown, window, selected) in [
+                (state.tenants.shown(), marks(&state.tenants), state.tenants.selected().is_some()),
+                (state.sessions.shown(), marks(&state.sessions), state.sessions.selected().is_some()),
+                (state.operations.shown(), marks(&state.operations), state.operations.selected().is_some()),
+            ] {
+                prop_assert_eq!(selected, shown > 0);
+                // No row stays empty while there is something for it.
+                prop_assert_eq!(window.len(), shown.min(rows));
+                if rows > 0 {
+                    let marked = window.iter().filter(|selected| **selected).count();
+                    prop_assert_eq!(marked, usize::from(shown > 0));
+                }
+            }
+            let frame = views::draw(&state);
             prop_assert_eq!(frame.area, state.area());
         }
     }
 
     #[test]
     fn the_same_events_make_the_same_frame(
-        events in proptest::collection::vec(any_event(), 0..20),
+        events in proptest::collection::vec(any_event_anywhere(), 0..20),
     ) {
-        let theme = Theme::new(Options::default());
         let run = || {
-            let mut state = fresh(100, 30);
+            let mut state = three_regions(100, 30);
             for kind in events.clone() {
                 feed(&mut state, NOW, kind);
             }
-            views::draw(&state, &theme)
+            views::draw(&state)
         };
         prop_assert_eq!(run(), run());
     }
+}
+
+/// Whether each row in view is the selected one.
+fn marks<R: crate::rows::Row>(table: &crate::table::Table<R>) -> Vec<bool> {
+    table.window().map(|(_, selected)| selected).collect()
+}
+
+/// Somebody with a role, who may reach so many tenants.
+fn who(role: streamspace_proto::v1::Role, tenants: usize) -> EventKind {
+    here(News::Identity(Ok(Box::new(WhoAmIResponse {
+        operator: "ops-1".into(),
+        role: role.into(),
+        tenants: vec!["tenants/acme-corp".into(); tenants],
+        ..WhoAmIResponse::default()
+    }))))
+}
+
+fn dialog(state: &State) -> &crate::actions::Dialog {
+    match &state.overlay {
+        Some(Overlay::Dialog(dialog)) => dialog,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_viewer_can_pick_nothing_and_is_told_why() {
+    for (role, tenants, missing) in [
+        (streamspace_proto::v1::Role::Viewer, 0, "needs the role operator"),
+        (streamspace_proto::v1::Role::Auditor, 0, "needs the role operator"),
+        (streamspace_proto::v1::Role::Operator, 1, "needs a certificate for the whole region"),
+    ] {
+        let mut state = inhabited();
+        feed(&mut state, NOW, who(role, tenants));
+        press_all(&mut state, "Sa");
+        let Some(Overlay::Menu(menu)) = &state.overlay else { panic!("no menu") };
+        for item in &menu.items {
+            assert_eq!(item.missing.as_deref(), Some(missing), "{:?}", item.verb);
+        }
+        assert!(press_all(&mut state, "hwx").is_empty());
+        assert!(feed(&mut state, NOW, key(KeyCode::Enter)).is_empty());
+        assert!(matches!(state.overlay, Some(Overlay::Menu(_))), "nothing was begun");
+    }
+}
+
+#[test]
+fn read_only_is_read_only_for_an_admin_too() {
+    let mut state = inhabited();
+    state.read_only = true;
+    feed(&mut state, NOW, who(streamspace_proto::v1::Role::Admin, 0));
+    press_all(&mut state, "ta");
+    assert!(press_all(&mut state, "cusrpqdx").is_empty());
+    assert!(matches!(state.overlay, Some(Overlay::Menu(_))));
+}
+
+#[test]
+fn a_change_is_rehearsed_confirmed_and_sent_once_with_one_id() {
+    let mut state = inhabited();
+    feed(&mut state, NOW, who(streamspace_proto::v1::Role::Operator, 0));
+    press_all(&mut state, "Sa");
+    let effects = press_all(&mut state, "h");
+    let [Effect::Work(rehearsal)] = effects.as_slice() else { panic!("{effects:?}") };
+    assert!(rehearsal.rehearse);
+    assert_eq!(rehearsal.subject.name, "tenants/acme-corp/sessions/ada-1");
+    let told = News::Worked(rehearsal.clone(), Ok(vec!["1 session: 1 changed".into()]));
+    feed(&mut state, NOW, here(told));
+
+    press_all(&mut state, "long weekend");
+    assert!(feed(&mut state, NOW, key(KeyCode::Enter)).is_empty(), "to the next field");
+    press_all(&mut state, "ada");
+    assert!(feed(&mut state, NOW, key(KeyCode::Enter)).is_empty());
+    let wrong = crate::actions::Stage::Editing(Some("type ada-1 to confirm".into()));
+    assert_eq!(dialog(&state).stage, wrong);
+    press_all(&mut state, "-1");
+    let effects = feed(&mut state, NOW, key(KeyCode::Enter));
+    let [Effect::Work(work)] = effects.as_slice() else { panic!("{effects:?}") };
+    assert!(!work.rehearse);
+    assert_eq!(work.reason, "long weekend");
+    assert!(feed(&mut state, NOW, key(KeyCode::Enter)).is_empty(), "it is under way");
+
+    let lost = ClientError::Broken("no".into());
+    feed(&mut state, NOW, here(News::Worked(work.clone(), Err(lost))));
+    let effects = feed(&mut state, NOW, key(KeyCode::Enter));
+    let [Effect::Work(again)] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(again.request_id, work.request_id, "a retry is not a second change");
+    feed(&mut state, NOW, here(News::Worked(again.clone(), Ok(vec!["operation 7".into()]))));
+    assert!(state.overlay.is_none());
+    assert_eq!(state.notice(), Some("hibernate acme-corp/ada-1: accepted, operation 7"));
+
+    press_all(&mut state, "ah");
+    let next = dialog(&state).clone();
+    assert!(!next.is_of(work), "another change has another id");
+}
+
+#[test]
+fn an_amount_is_rehearsed_once_it_is_there() {
+    let mut state = inhabited();
+    feed(&mut state, NOW, who(streamspace_proto::v1::Role::Admin, 0));
+    press_all(&mut state, "ta");
+    assert!(press_all(&mut state, "q").is_empty(), "there is no amount yet");
+    press_all(&mut state, "cpu=+40");
+    let effects = feed(&mut state, NOW, key(KeyCode::Tab));
+    assert!(matches!(effects.as_slice(), [Effect::Work(work)] if work.rehearse), "{effects:?}");
+    press_all(&mut state, "soon");
+    feed(&mut state, NOW, key(KeyCode::Tab));
+    press_all(&mut state, "more");
+    feed(&mut state, NOW, key(KeyCode::Tab));
+    press_all(&mut state, "acme-corp");
+    assert!(feed(&mut state, NOW, key(KeyCode::Enter)).is_empty());
+    let shown = format!("{:?}", dialog(&state).stage);
+    assert!(shown.contains("is no duration: write 90s"), "{shown}");
+    assert_eq!(
+        dialog(&state).command(),
+        "ssctl quota set acme-corp cpu=+40 --for soon --reason more"
+    );
 }

@@ -2,15 +2,16 @@
 //! wrong, and at the bottom the command and the keys.
 
 use ratatui::layout::Rect;
+use streamspace_client::text::escape;
 use streamspace_proto::v1::Health;
 
 use super::View;
 use crate::{
-    format::{age, clock, count, seconds_since, time_of_day},
-    keys::Mode,
+    format::{age, clock, count, many, seconds_since, time_of_day},
     pen::{Pen, cells},
-    state::{Link, State},
-    theme::Tone,
+    prompt::{Prompt, PromptKind},
+    state::{Link, Region, RegionIndex, Report, State},
+    theme::{Theme, Tone},
 };
 
 /// From this height on there are lines between the parts.
@@ -68,22 +69,25 @@ pub(super) fn draw(state: &State, view: &dyn View, pen: &mut Pen<'_>) {
         pen.rule(height.saturating_sub(2));
     }
     view.draw(state, &mut pen.part(0, body.y, width, body.height));
+    super::overlay::draw(state, &mut pen.part(0, body.y, width, body.height));
     let command_row = body.y.saturating_add(body.height);
     if body.height > 0 {
-        command(state, view, command_row, pen);
+        command(state, command_row, pen);
     }
     help(state, height.saturating_sub(1), pen);
 }
 
 fn banner(state: &State, view: &dyn View, pen: &mut Pen<'_>) {
-    let target = &state.target;
     let width = pen.width();
-    let tone = if target.protected { Tone::Protected } else { Tone::Strong };
-    let mut x = pen.text(0, 0, &format!(" {} ", target.context), tone);
+    let names = contexts(state, width / 2);
+    let mut x = names.iter().fold(0, |x, (name, tone)| pen.text(x, 0, name, *tone));
 
     let crumb = format!(" {} ", pen.theme.glyphs.crumb);
     let mut place = Vec::new();
-    if !target.region.is_empty() && target.region != target.context {
+    if let [Region { target, .. }] = state.regions.as_slice()
+        && !target.region.is_empty()
+        && target.region != target.context
+    {
         place.push((format!(" {}", target.region), Tone::Plain));
     }
     for part in view.crumbs(state) {
@@ -98,13 +102,7 @@ fn banner(state: &State, view: &dyn View, pen: &mut Pen<'_>) {
         _ => format!("{}Z", time_of_day(state.now)),
     };
     let clock_at = width.saturating_sub(cells(&clock) + 1);
-    let who = state.identity.as_ref().map(|identity| {
-        let reach = identity
-            .tenants
-            .map_or(String::new(), |reach| format!(", {}", crate::format::many(reach, "tenant")));
-        format!("{}  {}{reach}", identity.operator, identity.role)
-    });
-    let who = who.filter(|_| width >= 60).unwrap_or_default();
+    let who = who(state).filter(|_| width >= 60).unwrap_or_default();
     let who_at = clock_at.saturating_sub(cells(&who) + 3).max(x);
     x = pen.pieces(x, 0, who_at.saturating_sub(1), &place);
     let style = pen.theme.style(Tone::Plain);
@@ -112,30 +110,65 @@ fn banner(state: &State, view: &dyn View, pen: &mut Pen<'_>) {
     pen.text(clock_at, 0, &clock, Tone::Plain);
 }
 
-/// One line: how the region is as a whole, and how old all of it is.
+/// The contexts that are looked at, or how many where their names have no room. Where
+/// mistakes are dear in one of them it looks so.
+fn contexts(state: &State, room: u16) -> Vec<(String, Tone)> {
+    let tone = |protected| if protected { Tone::Protected } else { Tone::Strong };
+    let names: Vec<_> = state
+        .regions
+        .iter()
+        .map(|region| &region.target)
+        .map(|target| (format!(" {} ", target.context), tone(target.protected)))
+        .collect();
+    let width: u16 = names.iter().map(|(name, _)| cells(name)).fold(0, u16::saturating_add);
+    if !state.several() || width <= room {
+        return names;
+    }
+    let dear = state.regions.iter().any(|region| region.target.protected);
+    vec![(format!(" {} contexts ", names.len()), tone(dear))]
+}
+
+/// Who looks, and as what; of several regions only what is the same in all.
+fn who(state: &State) -> Option<String> {
+    let mut known = state.regions.iter().filter_map(|region| region.identity.as_ref());
+    let first = known.next()?;
+    let role = if known.clone().all(|other| other.role == first.role) { &*first.role } else { "" };
+    let name = known.all(|other| other.operator == first.operator);
+    let name = if name { &*first.operator } else { "" };
+    let reach = first.tenants.filter(|_| !state.several());
+    let reach = reach.map_or(String::new(), |reach| format!(", {}", many(reach, "tenant")));
+    Some(format!("{name}  {role}{reach}").trim().to_owned())
+}
+
+/// One line: how the regions are as a whole, and how old all of it is.
 fn health(state: &State, pen: &mut Pen<'_>) {
-    let glyphs = pen.theme.glyphs;
-    let (tone, glyph, word) = freshness(state, pen);
-    let label = format!("{glyph} {word}");
+    let (tone, label) = freshness(state, pen);
     let end = pen.width().saturating_sub(1);
     let start = pen.right(end, 1, &label, pen.theme.style(tone)).saturating_sub(2);
+    let pieces = match state.regions.as_slice() {
+        [region] => health_of_one(region, state, pen),
+        regions => health_of_several(regions, state, pen),
+    };
+    pen.pieces(0, 1, start, &pieces);
+}
 
+fn health_of_one(region: &Region, state: &State, pen: &Pen<'_>) -> Vec<(String, Tone)> {
+    let glyphs = pen.theme.glyphs;
     let mut pieces = vec![(" region ".to_owned(), Tone::Dim)];
-    let Some(region) = state.fresh_region() else {
+    let Some(report) = region.fresh_report(state.now) else {
         pieces.push((format!("{} unknown", glyphs.unknown), Tone::Dim));
-        if let Some(last) = &state.region {
+        if let Some(last) = &region.report {
             let was = health_word(last.health());
             let ago = age(seconds_since(last.at, state.now));
             pieces.push((format!(", was {was} {ago} ago"), Tone::Dim));
         }
-        pen.pieces(0, 1, start, &pieces);
-        return;
+        return pieces;
     };
-    let tone = health_tone(region.health());
-    let verdict = format!("{} {}", sign(tone, pen), health_word(region.health()));
+    let tone = health_tone(report.health());
+    let verdict = format!("{} {}", sign(tone, pen.theme), health_word(report.health()));
     pieces.push((verdict.trim_start().to_owned(), tone));
     let is_wide = pen.width() >= 110;
-    let well: Vec<_> = region
+    let well: Vec<_> = report
         .components
         .iter()
         .filter(|component| component.health == Health::Ok)
@@ -143,29 +176,62 @@ fn health(state: &State, pen: &mut Pen<'_>) {
         .collect();
     if !well.is_empty() {
         let between = if is_wide { format!(" {} ", glyphs.dot) } else { " ".to_owned() };
-        let lead = if well.len() == region.components.len() { "   " } else { "   ok: " };
+        let lead = if well.len() == report.components.len() { "   " } else { "   ok: " };
         pieces.push((format!("{lead}{}", well.join(&between)), Tone::Dim));
     }
     if is_wide {
-        pieces.push((format!("   daemon {}", region.daemon_version), Tone::Dim));
+        pieces.push((format!("   daemon {}", report.daemon_version), Tone::Dim));
     }
-    pen.pieces(0, 1, start, &pieces);
+    pieces
 }
 
-fn freshness(state: &State, pen: &Pen<'_>) -> (Tone, &'static str, String) {
-    let glyphs = pen.theme.glyphs;
-    let old = state.data_age().map(age);
-    match (&state.link, old) {
-        (Link::Live, _) if state.is_live() => (Tone::Plain, glyphs.live, "live".into()),
-        (Link::Loading, _) => {
-            let loaded = count(state.tenants.loaded());
-            (Tone::Dim, glyphs.changing, format!("loading {loaded}"))
+/// The worst first, each with the regions that are so.
+fn health_of_several(regions: &[Region], state: &State, pen: &Pen<'_>) -> Vec<(String, Tone)> {
+    let mut pieces = vec![(format!(" {} regions ", regions.len()), Tone::Dim)];
+    let health = |region: &Region| {
+        region.fresh_report(state.now).map_or(Health::Unspecified, Report::health)
+    };
+    for wanted in [Health::Unavailable, Health::Degraded, Health::Unspecified, Health::Ok] {
+        let names: Vec<_> =
+            regions.iter().filter(|it| health(it) == wanted).map(Region::name).collect();
+        if !names.is_empty() {
+            let tone = health_tone(wanted);
+            let word = format!("{} {}", sign(tone, pen.theme), health_word(wanted));
+            pieces.push((format!("  {} ", word.trim_start()), tone));
+            pieces.push((names.join(" "), Tone::Dim));
         }
-        (Link::Connecting, _) => (Tone::Dim, glyphs.changing, "connecting".into()),
-        (Link::Failed { .. }, None) => (Tone::Dim, glyphs.unknown, "no data".into()),
-        (_, None) => (Tone::Dim, glyphs.changing, "no data yet".into()),
-        (_, Some(old)) => (Tone::Dim, glyphs.unknown, format!("{old} old")),
     }
+    pieces
+}
+
+/// How old what is shown is: of several regions, of the oldest.
+fn freshness(state: &State, pen: &Pen<'_>) -> (Tone, String) {
+    let glyphs = pen.theme.glyphs;
+    let live = state.regions.iter().filter(|region| region.is_live(state.now)).count();
+    if live == state.regions.len() {
+        return (Tone::Plain, format!("{} live", glyphs.live));
+    }
+    let is_loading = |(_, region): &(u16, &Region)| region.link == Link::Loading;
+    let loading = (0..).zip(&state.regions).find(is_loading);
+    if let Some((index, region)) = loading {
+        let index = RegionIndex(index);
+        let loaded = state.tenants.loaded(index)
+            + state.sessions.loaded(index)
+            + state.operations.loaded(index);
+        let of = count(region.expected.max(loaded));
+        return (Tone::Dim, format!("{} loading {} of {of}", glyphs.changing, count(loaded)));
+    }
+    if state.several() {
+        return (Tone::Dim, format!("{} {live} of {} live", glyphs.unknown, state.regions.len()));
+    }
+    let old = state.regions.first().and_then(|region| region.data_age(state.now)).map(age);
+    let label = match (state.regions.first().map(|region| &region.link), old) {
+        (Some(Link::Connecting), _) => format!("{} connecting", glyphs.changing),
+        (Some(Link::Failed { .. }), None) => format!("{} no data", glyphs.unknown),
+        (_, None) => format!("{} no data yet", glyphs.changing),
+        (_, Some(old)) => format!("{} {old} old", glyphs.unknown),
+    };
+    (Tone::Dim, label)
 }
 
 fn health_word(health: Health) -> &'static str {
@@ -187,56 +253,29 @@ fn health_tone(health: Health) -> Tone {
 }
 
 /// What says without colour what the tone says with it.
-fn sign(tone: Tone, pen: &Pen<'_>) -> &'static str {
+fn sign(tone: Tone, theme: &Theme) -> &'static str {
     match tone {
-        Tone::Warn | Tone::Hurt => pen.theme.glyphs.alarm,
-        Tone::Dim => pen.theme.glyphs.unknown,
+        Tone::Warn | Tone::Hurt => theme.glyphs.alarm,
+        Tone::Dim => theme.glyphs.unknown,
         _ => "",
     }
 }
 
-/// The watch works and the region does not answer.
-fn region_silent(state: &State) -> bool {
-    state.region_error.is_some() && state.fresh_region().is_none()
+/// How a region is: its sign, its word, and how it looks.
+pub(super) fn verdict(
+    report: Option<&Report>,
+    theme: &Theme,
+) -> (&'static str, &'static str, Tone) {
+    let health = report.map_or(Health::Unspecified, Report::health);
+    let tone = health_tone(health);
+    (sign(tone, theme), health_word(health), tone)
 }
 
 /// What is wrong, the worst first.
 fn alerts(state: &State) -> Vec<Alert> {
     let mut alerts = Vec::new();
-    match &state.link {
-        Link::Failed { error } => alerts.push(Alert {
-            tone: Tone::Hurt,
-            subject: "refused".into(),
-            state: String::new(),
-            words: error.clone(),
-        }),
-        Link::Lost { error, since } => alerts.push(Alert {
-            tone: Tone::Warn,
-            subject: "not live".into(),
-            state: age(seconds_since(*since, state.now)),
-            words: error.clone(),
-        }),
-        Link::Connecting | Link::Loading | Link::Live => {
-            if let Some(error) = state.region_error.clone().filter(|_| region_silent(state)) {
-                alerts.push(Alert {
-                    tone: Tone::Dim,
-                    subject: "region".into(),
-                    state: "unknown".into(),
-                    words: error,
-                });
-            }
-        }
-    }
-    let components = state.fresh_region().into_iter().flat_map(|region| &region.components);
-    for component in components.filter(|component| component.health != Health::Ok) {
-        let since = component.since.map(|since| age(seconds_since(since, state.now)));
-        let word = health_word(component.health);
-        alerts.push(Alert {
-            tone: health_tone(component.health),
-            subject: component.name.clone(),
-            state: format!("{word} {}", since.unwrap_or_default()).trim_end().to_owned(),
-            words: component.message.clone(),
-        });
+    for region in &state.regions {
+        alerts_of(region, state, &mut alerts);
     }
     alerts.sort_by_key(|alert| match alert.tone {
         Tone::Hurt => 0,
@@ -246,9 +285,52 @@ fn alerts(state: &State) -> Vec<Alert> {
     alerts
 }
 
+fn alerts_of(region: &Region, state: &State, alerts: &mut Vec<Alert>) {
+    let named = |subject: &str| {
+        if state.several() { format!("{} {subject}", region.name()) } else { subject.to_owned() }
+    };
+    let report = region.fresh_report(state.now);
+    match &region.link {
+        Link::Failed { error } => alerts.push(Alert {
+            tone: Tone::Hurt,
+            subject: named("refused"),
+            state: String::new(),
+            words: error.clone(),
+        }),
+        Link::Lost { error, since } => alerts.push(Alert {
+            tone: Tone::Warn,
+            subject: named("not live"),
+            state: age(seconds_since(*since, state.now)),
+            words: error.clone(),
+        }),
+        // The watch works and the region does not answer.
+        Link::Connecting | Link::Loading | Link::Live => {
+            if let Some(error) = region.report_error.clone().filter(|_| report.is_none()) {
+                alerts.push(Alert {
+                    tone: Tone::Dim,
+                    subject: named("region"),
+                    state: "unknown".into(),
+                    words: error,
+                });
+            }
+        }
+    }
+    let components = report.into_iter().flat_map(|report| &report.components);
+    for component in components.filter(|component| component.health != Health::Ok) {
+        let since = component.since.map(|since| age(seconds_since(since, state.now)));
+        let word = health_word(component.health);
+        alerts.push(Alert {
+            tone: health_tone(component.health),
+            subject: named(&component.name),
+            state: format!("{word} {}", since.unwrap_or_default()).trim_end().to_owned(),
+            words: component.message.clone(),
+        });
+    }
+}
+
 fn draw_alert(alert: &Alert, y: u16, pen: &mut Pen<'_>) {
     let end = pen.width();
-    let sign = sign(alert.tone, pen);
+    let sign = sign(alert.tone, pen.theme);
     let mut pieces = vec![(format!(" {sign} {}", alert.subject), alert.tone)];
     if !alert.state.is_empty() {
         pieces.push((format!(" {}", alert.state), alert.tone));
@@ -257,30 +339,52 @@ fn draw_alert(alert: &Alert, y: u16, pen: &mut Pen<'_>) {
     pen.pieces(0, y, end, &pieces);
 }
 
-fn command(state: &State, view: &dyn View, y: u16, pen: &mut Pen<'_>) {
-    if let Some(command) = view.command(state) {
+fn command(state: &State, y: u16, pen: &mut Pen<'_>) {
+    if let Some(prompt) = &state.prompt
+        && choices(prompt, y, pen)
+    {
+        return;
+    }
+    if let Some(notice) = state.notice() {
+        pen.text(1, y, notice, Tone::Strong);
+        return;
+    }
+    if let Some(command) = super::command(state) {
         let x = pen.text(0, y, " $ ", Tone::Dim);
-        let context = crate::views::context_flag(state);
-        pen.text(x, y, &format!("{command}{context}"), Tone::Plain);
+        pen.text(x, y, &command, Tone::Plain);
     }
 }
 
-/// The keys, as many as fit.
+/// What is wrong with the line that is being typed, or how it could go on.
+fn choices(prompt: &Prompt, y: u16, pen: &mut Pen<'_>) -> bool {
+    if let Some(error) = &prompt.error {
+        let sign = pen.theme.glyphs.alarm;
+        pen.text(0, y, &format!(" {sign} {error}"), Tone::Warn);
+        return true;
+    }
+    let mut x = 1;
+    for (index, choice) in prompt.choices.iter().enumerate() {
+        let tone = if prompt.picked() == Some(index) { Tone::Selected } else { Tone::Dim };
+        let choice = escape(choice);
+        if x + cells(&choice) > pen.width() {
+            break;
+        }
+        x = pen.text(x, y, &choice, tone) + 2;
+    }
+    !prompt.choices.is_empty()
+}
+
+/// The line that is typed, and the keys, as many as fit.
 fn help(state: &State, y: u16, pen: &mut Pen<'_>) {
     let mode = state.mode();
     let mut x = 0;
-    if mode == Mode::Prompt {
-        let filter = state.tenants.filter();
-        x = pen.text(x, y, " /", Tone::Key);
-        // The end of what is typed is what matters while typing.
-        let room = usize::from(pen.width() / 2);
-        let mut tail = filter;
-        while crate::pen::text_width(tail) > room {
-            let mut rest = tail.chars();
-            rest.next();
-            tail = rest.as_str();
-        }
-        x = pen.text(x, y, tail, Tone::Plain);
+    if let Some(prompt) = &state.prompt {
+        let sign = match prompt.kind {
+            PromptKind::Filter => " /",
+            PromptKind::Command => " :",
+        };
+        x = pen.text(x, y, sign, Tone::Key);
+        x = pen.text(x, y, prompt.tail(usize::from(pen.width() / 2)), Tone::Plain);
         x = pen.text(x, y, " ", Tone::Selected) + 1;
     }
     for (key, word) in state.keys.hints(mode) {

@@ -1,37 +1,65 @@
-//! All keys, made from the map that is active.
+//! All keys and commands, made from the map and the list that are active.
 
-use super::View;
-use crate::{keys::Mode, pen::Pen, state::State, theme::Tone};
+use super::{
+    View,
+    text::{self, Line},
+};
+use crate::{keys::Mode, palette::COMMANDS, pen::Pen, state::State, theme::Tone};
+
+/// Where what a key does stands.
+const LABELS: usize = 22;
 
 pub(super) struct Help;
 
-fn lines(state: &State) -> impl Iterator<Item = (String, String)> {
-    state.keys.all().map(|binding| {
-        let keys: Vec<_> = binding.keys.iter().map(ToString::to_string).collect();
-        let place = if binding.modes == [Mode::Prompt] { " (in the filter)" } else { "" };
-        (keys.join("  "), format!("{}{place}", binding.label))
-    })
-}
-
 impl View for Help {
     fn crumbs(&self, _: &State) -> Vec<String> {
-        vec!["keys".into()]
+        vec!["help".into()]
     }
 
     fn command(&self, _: &State) -> Option<String> {
         None
     }
 
-    fn lines(&self, state: &State, _: u16) -> usize {
-        lines(state).count()
+    fn lines(&self, state: &State, _: u16) -> Vec<Line> {
+        let mut lines = Vec::new();
+        text::heading("KEYS", &mut lines);
+        for binding in state.keys.all() {
+            let keys: Vec<_> = binding.keys.iter().map(ToString::to_string).collect();
+            let reads = binding.modes.iter().any(|mode| matches!(mode, Mode::Table | Mode::Page));
+            let place = if reads { "" } else { " (while something is asked)" };
+            lines.push(line(&keys.join("  "), &format!("{}{place}", binding.label)));
+        }
+        text::heading("COMMANDS, after :", &mut lines);
+        for entry in COMMANDS {
+            let also = match entry.aliases {
+                [] => String::new(),
+                aliases => format!(" (also {})", aliases.join(", ")),
+            };
+            lines.push(line(&entry.usage(), &format!("{}{also}", entry.label)));
+        }
+        text::heading("SIGNS", &mut lines);
+        let glyphs = state.theme.glyphs;
+        for (sign, label) in [
+            (glyphs.alarm, "it does not work, or cannot become what it should"),
+            (glyphs.unknown, "it is not known how it is"),
+            (glyphs.changing, "it is on its way"),
+            (glyphs.aside, "somebody wanted it so: asleep, suspended, archived, paused"),
+        ] {
+            lines.push(line(sign, label));
+        }
+        lines
     }
 
     fn draw(&self, state: &State, pen: &mut Pen<'_>) {
-        let column = (pen.width() / 3).clamp(14, 24);
-        let style = pen.theme.style(Tone::Key);
-        for (y, (keys, label)) in (0..pen.height()).zip(lines(state).skip(state.scroll)) {
-            pen.clipped(1, y, column - 2, &keys, style);
-            pen.text(column, y, &label, Tone::Plain);
-        }
+        text::draw(&self.lines(state, pen.width()), state.scroll, true, pen);
     }
+}
+
+fn line(keys: &str, label: &str) -> Line {
+    let room = LABELS.saturating_sub(crate::pen::text_width(keys)).max(2);
+    vec![
+        (keys.to_owned(), Tone::Key),
+        (" ".repeat(room), Tone::Plain),
+        (label.to_owned(), Tone::Plain),
+    ]
 }

@@ -1,76 +1,64 @@
-//! All about one tenant: the wish, every condition, and what changed.
+//! All about one tenant: its quota, its sessions, every condition, the wish, and what
+//! changed.
 
 use jiff::Timestamp;
-use ratatui::style::Style;
 use streamspace_client::text::escape;
-use streamspace_proto::v1::{self, Condition, ConditionStatus, Isolation};
+use streamspace_proto::v1::{self, Isolation, Quota, QuotaLine};
 
-use super::{View, changes};
+use super::{
+    View, changes, conditions,
+    text::{self, Line},
+};
 use crate::{
-    format::{age, date_and_time, instant, seconds_since, time_of_day},
-    pen::{Pen, wrap},
-    state::{EntryKind, State, Tenant, TenantKey, condition_word, state_word},
+    format::{age, date_and_time, instant, many, seconds_since},
+    pen::Pen,
+    rows::{Key, Row as _, Tenant, shell_word, state_word, tone},
+    state::{Answer, Detail, State},
     theme::{Theme, Tone},
 };
 
-/// Where the values begin.
-const VALUES: usize = 17;
+/// How wide a gauge is.
+const GAUGE: usize = 12;
+/// From here on a limit is about to be met, in thousandths.
+const NEARLY_FULL: i32 = 850;
 
-/// A line of the page: pieces one after another.
-type Line = Vec<(String, Tone)>;
+pub(super) struct TenantPage<'a>(pub(super) &'a Key);
 
-impl View for TenantKey {
+impl View for TenantPage<'_> {
     fn crumbs(&self, state: &State) -> Vec<String> {
-        let id = state.tenants.get(self).map_or("gone", |tenant| tenant.id.as_str());
+        let id = state.tenants.get(self.0).map_or("gone", |tenant| tenant.id.as_str());
         vec!["tenants".into(), id.to_owned()]
     }
 
     fn command(&self, state: &State) -> Option<String> {
-        let tenant = state.tenants.get(self)?;
-        Some(format!("ssctl tenant show {}", tenant.shell_word()))
+        let tenant = state.tenants.get(self.0)?;
+        Some(format!("ssctl tenant show {}", shell_word(&tenant.id)))
     }
 
-    fn lines(&self, state: &State, width: u16) -> usize {
-        lines(self, state, width).len()
+    fn lines(&self, state: &State, width: u16) -> Vec<Line> {
+        lines(self.0, state, width.into())
     }
 
     fn draw(&self, state: &State, pen: &mut Pen<'_>) {
-        let (width, live) = (pen.width(), state.is_live());
-        let lines = lines(self, state, width);
-        for (y, line) in (0..pen.height()).zip(lines.iter().skip(state.scroll)) {
-            line.iter().fold(1, |x, (text, tone)| {
-                let tone = if live { *tone } else { Tone::Dim };
-                let style: Style = pen.theme.style(tone);
-                pen.clipped(x, y, width.saturating_sub(x), text, style)
-            });
-        }
+        let lines = self.lines(state, pen.width());
+        text::draw(&lines, state.scroll, state.is_live(self.0.region), pen);
     }
 }
 
-fn lines(key: &TenantKey, state: &State, width: u16) -> Vec<Line> {
-    let width = usize::from(width.saturating_sub(2));
+fn lines(key: &Key, state: &State, width: usize) -> Vec<Line> {
+    let width = width.saturating_sub(2);
     let mut lines = Vec::new();
     match state.tenants.get(key) {
         Some(tenant) => {
             head(tenant, state, &mut lines);
-            conditions(&tenant.whole.conditions, state, width, &mut lines);
+            quota(state.detail.as_ref(), state, width, &mut lines);
+            conditions::lines(&tenant.whole.conditions, state.now, width, &mut lines);
             wish(&tenant.whole, state.now, width, &mut lines);
         }
         None => lines.push(vec![("This tenant is gone. esc goes back.".into(), Tone::Plain)]),
     }
-    heading("CHANGED since this was opened", &mut lines);
-    let before = lines.len();
-    for entry in changes::entries(state, Some(key)) {
-        if let EntryKind::Change { actor, what, .. } = &entry.kind {
-            lines.push(vec![
-                (format!("{} ", time_of_day(entry.at)), Tone::Dim),
-                (format!("{actor}  {what}"), Tone::Plain),
-            ]);
-        }
-    }
-    if lines.len() == before {
-        lines.push(vec![("nothing".into(), Tone::Dim)]);
-    }
+    text::heading("CHANGED since this was opened", &mut lines);
+    changes::lines_about(state, key, &mut lines);
     lines
 }
 
@@ -78,9 +66,9 @@ fn head(tenant: &Tenant, state: &State, lines: &mut Vec<Line>) {
     let whole = &tenant.whole;
     let mut line = vec![
         (format!("{}  ", tenant.id), Tone::Strong),
-        (state_word(whole.state()).into(), Theme::tone(tenant.wellness)),
+        (state_word(whole.state()).into(), tone(tenant.wellness())),
         (format!("  {} v{}", tenant.plan, whole.plan_version), Tone::Plain),
-        (format!("  {} seats", tenant.seats), Tone::Plain),
+        (format!("  {} seats", tenant.seats()), Tone::Plain),
     ];
     if whole.protected {
         line.push(("  protected".into(), Tone::Plain));
@@ -92,39 +80,59 @@ fn head(tenant: &Tenant, state: &State, lines: &mut Vec<Line>) {
     lines.push(line);
 }
 
-fn heading(text: &str, lines: &mut Vec<Line>) {
-    lines.push(Vec::new());
-    lines.push(vec![(text.into(), Tone::Dim)]);
+/// How much it may use, uses, and when that is full.
+fn quota(detail: Option<&Detail>, state: &State, width: usize, lines: &mut Vec<Line>) {
+    let theme = &state.theme;
+    text::heading("QUOTA", lines);
+    let answer = detail.and_then(|detail| detail.answer.as_ref());
+    if let Some((at, Answer::Quota(quota))) = answer {
+        limits(quota, state.now, theme, lines);
+        if !quota.message.is_empty() {
+            text::words(&escape(&quota.message), Tone::Dim, width, lines);
+        }
+        if let Some(error) = detail.and_then(|detail| detail.error.as_ref()) {
+            let old = age(seconds_since(*at, state.now));
+            text::words(&format!("{old} old: {error}"), Tone::Warn, width, lines);
+        }
+    } else if let Some(error) = detail.and_then(|detail| detail.error.as_ref()) {
+        text::words(error, Tone::Warn, width, lines);
+    } else {
+        lines.push(vec![(format!("asking{}", theme.glyphs.ellipsis), Tone::Dim)]);
+    }
 }
 
-fn conditions(conditions: &[Condition], state: &State, width: usize, lines: &mut Vec<Line>) {
-    heading("CONDITIONS", lines);
-    if conditions.is_empty() {
-        lines.push(vec![("nothing was observed yet".into(), Tone::Dim)]);
-    }
-    let mut sorted: Vec<_> = conditions.iter().collect();
-    sorted.sort_by_key(|condition| match condition.status() {
-        ConditionStatus::False => 0,
-        ConditionStatus::Unknown | ConditionStatus::Unspecified => 1,
-        ConditionStatus::True => 2,
-    });
-    for condition in sorted {
-        let tone = match condition.status() {
-            ConditionStatus::True => Tone::Plain,
-            ConditionStatus::False => Tone::Warn,
-            ConditionStatus::Unspecified | ConditionStatus::Unknown => Tone::Dim,
-        };
-        let since = instant(condition.last_transition_time.as_ref());
-        let since = since.map(|since| age(seconds_since(since, state.now)));
-        lines.push(vec![
-            (format!("{} ", escape(&condition.r#type)), Tone::Strong),
-            (format!("{} ", condition_word(condition.status())), tone),
-            (format!("{} ", escape(&condition.reason)), tone),
-            (since.map_or(String::new(), |since| format!(" for {since}")), Tone::Dim),
-        ]);
-        for part in wrap(&escape(&condition.message), width.saturating_sub(2)) {
-            lines.push(vec![(format!("  {part}"), Tone::Plain)]);
+fn limits(quota: &Quota, now: Timestamp, theme: &Theme, lines: &mut Vec<Line>) {
+    let widest = |of: fn(&QuotaLine) -> &str| {
+        quota.lines.iter().map(|line| of(line).chars().count()).max().unwrap_or(0)
+    };
+    let (name, used, hard) =
+        (widest(|l| &l.resource), widest(|l| &l.used).max(4), widest(|l| &l.hard).max(5));
+    lines.push(vec![(format!("{:name$}  {:>used$} {:>hard$}", "", "used", "limit"), Tone::Dim)]);
+    for line in &quota.lines {
+        let resource = escape(&line.resource);
+        let (is_used, limit) = (escape(&line.used), escape(&line.hard));
+        let share = line.used_permille;
+        let is_full = quota.observed && share >= NEARLY_FULL;
+        let tone = if is_full { Tone::Warn } else { Tone::Plain };
+        let sign = if is_full { theme.glyphs.alarm } else { " " };
+        let gauge = theme.glyphs.gauge(usize::try_from(share).unwrap_or(0), GAUGE);
+        let mut pieces = vec![
+            (format!("{resource:name$}  "), Tone::Dim),
+            (format!("{is_used:>used$} {limit:>hard$}  "), tone),
+        ];
+        if quota.observed {
+            pieces.push((gauge, tone));
+            pieces.push((format!(" {:>3} % {sign}", share / 10), tone));
         }
+        if let Some(full) = instant(line.exhaust_time.as_ref()) {
+            let left = full.as_second().saturating_sub(now.as_second()).max(0);
+            pieces.push((format!(" full in {}", age(left)), tone));
+        }
+        lines.push(pieces);
+    }
+    if !quota.users.is_empty() {
+        let users = many(quota.users.len(), "user");
+        lines.push(vec![(format!("{users} hold sessions; s shows them"), Tone::Dim)]);
     }
 }
 
@@ -142,7 +150,7 @@ fn ended(reason: &str, end: Option<&prost_types::Timestamp>) -> String {
 }
 
 fn wish(tenant: &v1::Tenant, now: Timestamp, width: usize, lines: &mut Vec<Line>) {
-    heading("TENANT", lines);
+    text::heading("TENANT", lines);
     let time = |time: Option<&prost_types::Timestamp>| {
         instant(time).map_or(String::new(), |time| {
             format!("{} UTC, {} ago", date_and_time(time), age(seconds_since(time, now)))
@@ -177,11 +185,6 @@ fn wish(tenant: &v1::Tenant, now: Timestamp, width: usize, lines: &mut Vec<Line>
         ("uid", tenant.uid.clone()),
         ("etag", tenant.etag.clone()),
     ];
-    for (name, value) in fields {
-        let mut name = name;
-        for part in wrap(&escape(&value), width.saturating_sub(VALUES).max(10)) {
-            lines.push(vec![(format!("{name:VALUES$}"), Tone::Dim), (part, Tone::Plain)]);
-            name = "";
-        }
-    }
+    let fields = fields.map(|(name, value)| (name, escape(&value).into_owned()));
+    text::fields(fields, width, lines);
 }

@@ -11,17 +11,25 @@ use ratatui::{
     widgets::Widget,
 };
 use streamspace_client::{ClientError, WatchEvent};
-use streamspace_proto::v1::{ChangeType, ConditionStatus, Health, Pause, Tenant, TenantState};
+use streamspace_proto::v1::{
+    ChangeType, ClusterEvent, ConditionStatus, DescribeSessionResponse, Health, OperationCounts,
+    Pause, Quota, QuotaLine, SessionObject, SessionPhase, Tenant, TenantState,
+};
 
 use super::*;
 use crate::{
     Options,
     keys::Key,
-    testing::{NOW, broken, change, component, feed, fresh, live, lost, region, tenant, well},
-    update::EventKind,
+    state::{Answer, Question, RegionIndex},
+    testing::{
+        NOW, broken, change, component, feed, fresh, here, identity, item, live, lost, operation,
+        region as region_report, session, snapshot, tenant, three_regions, watched, well,
+    },
+    theme::Theme,
+    update::{Effect, EventKind, News},
 };
 
-const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (40, 12)];
+const SIZES: [(u16, u16); 4] = [(80, 24), (120, 40), (200, 50), (40, 12)];
 
 /// Draws a ready-made buffer, so that what a terminal would show is looked at.
 struct Frame(Buffer);
@@ -35,8 +43,8 @@ impl Widget for Frame {
 
 /// The screen's text, and below it for each row the looks that are not plain:
 /// `12-20 bold red`.
-fn picture(state: &State, options: Options) -> String {
-    let buffer = draw(state, &Theme::new(options));
+fn picture(state: &State) -> String {
+    let buffer = draw(state);
     let mut terminal =
         Terminal::new(TestBackend::new(state.size.width, state.size.height)).unwrap();
     terminal.draw(|frame| frame.render_widget(Frame(buffer), frame.area())).unwrap();
@@ -82,14 +90,10 @@ fn picture(state: &State, options: Options) -> String {
 }
 
 fn check(name: &str, state: &State) {
-    check_as(name, state, Options::default());
-}
-
-fn check_as(name: &str, state: &State, options: Options) {
     let size = state.size;
     let file = format!("{name}-{}x{}.txt", size.width, size.height);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/views/snapshots").join(file);
-    let frame = picture(state, options);
+    let frame = picture(state);
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, &frame).unwrap();
@@ -156,7 +160,7 @@ fn busy(width: u16, height: u16) -> State {
     let created = change(ChangeType::Created, zebra.clone(), "ops-1", NOW - 5);
     let active = Tenant { state: TenantState::Active.into(), ..zebra };
     let active = change(ChangeType::Updated, active, "streamspaced", NOW - 4);
-    feed(&mut state, NOW, EventKind::Watch(vec![resized, shielded, created, active]));
+    feed(&mut state, NOW, watched(vec![resized, shielded, created, active]));
     state
 }
 
@@ -177,7 +181,7 @@ fn live_at_every_size() {
 fn stale_is_dim_and_says_how_old_it_is() {
     for (width, height) in SIZES {
         let mut state = busy(width, height);
-        feed(&mut state, NOW + 1, EventKind::Watch(vec![lost()]));
+        feed(&mut state, NOW + 1, watched(vec![lost()]));
         feed(&mut state, NOW + 41, EventKind::Tick);
         check("stale", &state);
     }
@@ -186,8 +190,8 @@ fn stale_is_dim_and_says_how_old_it_is() {
 #[test]
 fn no_healthy_looking_row_is_in_a_stale_table() {
     let mut state = live(80, 24, vec![tenant("acme-corp", "free", 1, TenantState::Active)]);
-    feed(&mut state, NOW + 1, EventKind::Watch(vec![lost()]));
-    let frame = picture(&state, Options::default());
+    feed(&mut state, NOW + 1, watched(vec![lost()]));
+    let frame = picture(&state);
     let row = frame.lines().find(|line| line.contains("acme-corp")).unwrap();
     assert!(row.starts_with("▌?"), "{row}");
 }
@@ -207,9 +211,9 @@ fn a_sick_region_is_told_the_worst_first() {
     parts[3] = component("change-log", Health::Degraded, "7 changes wait for their revision");
     parts[1] = component("cluster", Health::Unavailable, "connection refused (os error 111)");
     parts[0] = component("database", Health::Degraded, "slow");
-    feed(&mut state, NOW, region(parts));
+    feed(&mut state, NOW, region_report(parts));
     check("sick", &state);
-    let frame = picture(&state, Options::default());
+    let frame = picture(&state);
     let place = |text: &str| frame.find(text).unwrap_or_else(|| panic!("no {text}:\n{frame}"));
     assert!(place("cluster unavailable") < place("database degraded"));
 }
@@ -218,7 +222,7 @@ fn a_sick_region_is_told_the_worst_first() {
 fn a_refusal_says_so() {
     let mut state = fresh(80, 24);
     let refused = ClientError::Broken("your role, billing, may not watch".into());
-    feed(&mut state, NOW, EventKind::Watch(vec![WatchEvent::Failed(refused)]));
+    feed(&mut state, NOW, watched(vec![WatchEvent::Failed(refused)]));
     check("denied", &state);
 }
 
@@ -240,10 +244,10 @@ fn a_paused_tenant_says_why_and_until_when() {
         key(&mut state, KeyCode::Char(c));
     }
     key(&mut state, KeyCode::Enter);
-    let frame = picture(&state, Options::default());
+    let frame = picture(&state);
     assert!(frame.contains("paused: network policy by hand"), "{frame}");
     key(&mut state, KeyCode::Enter);
-    let frame = picture(&state, Options::default());
+    let frame = picture(&state);
     let told = "network policy by hand (ops-2), until 2026-11-24 03:54";
     assert!(frame.contains(told), "{frame}");
 }
@@ -261,10 +265,10 @@ fn the_filter_is_shown_while_it_is_typed() {
 
 #[test]
 fn without_colours_and_in_ascii_everything_is_still_told() {
-    let state = busy(80, 24);
-    let options = Options { color: false, ascii: true };
-    check_as("ascii", &state, options);
-    let buffer = draw(&state, &Theme::new(options));
+    let mut state = busy(80, 24);
+    state.theme = Theme::new(Options { color: false, ascii: true, ..Options::default() });
+    check("ascii", &state);
+    let buffer = draw(&state);
     for cell in &buffer.content {
         assert!(cell.symbol().is_ascii(), "{:?}", cell.symbol());
         assert_eq!((cell.fg, cell.bg), (Color::Reset, Color::Reset));
@@ -292,7 +296,7 @@ fn hostile_names_keep_the_columns_and_the_terminal() {
             tenant
         });
         let state = live(width, height, tenants.collect());
-        let buffer = draw(&state, &Theme::new(Options::default()));
+        let buffer = draw(&state);
         let row_of = |y: u16| -> Vec<String> {
             (0..width).map(|x| buffer[(x, y)].symbol().to_owned()).collect()
         };
@@ -310,7 +314,236 @@ fn hostile_names_keep_the_columns_and_the_terminal() {
             }
         }
         let expected = hostile.len().min(table_rows(&state));
-        assert_eq!(seen, expected, "{width}x{height}:\n{}", picture(&state, Options::default()));
+        assert_eq!(seen, expected, "{width}x{height}:\n{}", picture(&state));
         check("hostile", &state);
     }
+}
+
+/// A region with tenants, sessions in every phase and work under way.
+fn inhabited(state: &mut State, region: u16) {
+    let at = |news| EventKind::News(RegionIndex(region), news);
+    let mut items: Vec<_> = tenants().into_iter().map(item).collect();
+    for number in 0..40 {
+        let tenant = ["acme-corp", "beta-inc", "fjord-media"][number % 3];
+        let phase = [SessionPhase::Running, SessionPhase::Running, SessionPhase::Hibernated];
+        let path = format!("{tenant}/ada-{number:02}");
+        items.push(item(session(&path, phase[number / 3 % 3], "")));
+    }
+    let waits = "0/12 nodes are available: 12 Insufficient cpu";
+    items.push(item(session("acme-corp/bob-blender", SessionPhase::Pending, waits)));
+    let fails = "image example.com/firefox:1 cannot be pulled: not found";
+    items.push(item(session("beta-inc/cyd-1", SessionPhase::Failed, fails)));
+    let counts = OperationCounts {
+        total: 1200,
+        pending: 700,
+        changed: 498,
+        failed: 2,
+        ..OperationCounts::default()
+    };
+    items.push(item(operation("0198", "tenants/fjord-media", counts)));
+    feed(state, NOW, at(News::Watch(snapshot(items))));
+    let mut report = well();
+    if region == 1 {
+        report[1] = component("cluster", Health::Degraded, "12 of 40 calls were throttled");
+    }
+    let EventKind::News(_, report) = region_report(report) else { unreachable!() };
+    feed(state, NOW, at(report));
+    // The others keep the names that they were called by.
+    if region == 0 {
+        feed(state, NOW, identity());
+    }
+    let mut acme = tenant("acme-corp", "business", 12, TenantState::Active);
+    acme.protected = true;
+    let changes = vec![
+        change(ChangeType::Updated, acme, "ops-2", NOW - 34),
+        change(
+            ChangeType::Updated,
+            session("acme-corp/ada-00", SessionPhase::Hibernated, ""),
+            "ops-1",
+            NOW - 12,
+        ),
+    ];
+    feed(state, NOW, at(News::Watch(changes)));
+}
+
+fn one_region(width: u16, height: u16) -> State {
+    let mut state = fresh(width, height);
+    inhabited(&mut state, 0);
+    state
+}
+
+#[test]
+fn the_overview_at_every_size() {
+    for (width, height) in SIZES {
+        check("overview", &one_region(width, height));
+    }
+}
+
+#[test]
+fn three_regions_of_which_one_is_sick_and_one_dead() {
+    for (width, height) in SIZES {
+        let mut state = three_regions(width, height);
+        (0..3).for_each(|region| inhabited(&mut state, region));
+        let dead = EventKind::News(RegionIndex(2), News::Watch(vec![lost()]));
+        feed(&mut state, NOW + 1, dead);
+        for region in 0..2 {
+            let bookmark = News::Watch(vec![WatchEvent::Bookmark { revision: 1 }]);
+            feed(&mut state, NOW + 41, EventKind::News(RegionIndex(region), bookmark));
+            let EventKind::News(_, report) = region_report(well()) else { unreachable!() };
+            feed(&mut state, NOW + 41, EventKind::News(RegionIndex(region), report));
+        }
+        check("regions", &state);
+        key(&mut state, KeyCode::Char('t'));
+        check("regions-tenants", &state);
+    }
+}
+
+#[test]
+fn sessions_of_all_and_of_one_tenant() {
+    for (width, height) in SIZES {
+        let mut state = one_region(width, height);
+        key(&mut state, KeyCode::Char('S'));
+        check("sessions", &state);
+    }
+    let mut state = one_region(80, 24);
+    for c in "t/acme".chars() {
+        key(&mut state, KeyCode::Char(c));
+    }
+    key(&mut state, KeyCode::Enter);
+    key(&mut state, KeyCode::Char('s'));
+    check("sessions-of-one", &state);
+}
+
+#[test]
+fn a_session_with_its_objects_and_events() {
+    for (width, height) in SIZES {
+        let mut state = one_region(width, height);
+        key(&mut state, KeyCode::Char('S'));
+        let effects = feed(&mut state, NOW, EventKind::Key(Key::plain(KeyCode::Enter)));
+        check("session-asked", &state);
+        let [Effect::Ask(about, Question::Session(_))] = effects.as_slice() else {
+            panic!("{effects:?}")
+        };
+        let reply = DescribeSessionResponse {
+            session: Some(session("beta-inc/cyd-1", SessionPhase::Failed, "")),
+            objects: vec![SessionObject {
+                kind: "Deployment".into(),
+                name: "cyd-1".into(),
+                status: "0 of 1 ready".into(),
+            }],
+            events: vec![ClusterEvent {
+                time: crate::testing::time(NOW - 20),
+                warning: true,
+                reason: "Failed".into(),
+                object: "Pod/cyd-1-7d9f".into(),
+                message: "Failed to pull image \"example.com/firefox:1\": not found".into(),
+                count: 4,
+            }],
+            message: String::new(),
+        };
+        let answer = Answer::Session(Box::new(reply));
+        feed(&mut state, NOW, here(News::Answer(about.clone(), Ok(answer))));
+        check("session", &state);
+    }
+}
+
+#[test]
+fn a_tenants_quota_with_its_gauges() {
+    for (width, height) in SIZES {
+        let mut state = one_region(width, height);
+        for c in "t/acme".chars() {
+            key(&mut state, KeyCode::Char(c));
+        }
+        key(&mut state, KeyCode::Enter);
+        let effects = feed(&mut state, NOW, EventKind::Key(Key::plain(KeyCode::Enter)));
+        let [Effect::Ask(about, Question::Quota(_))] = effects.as_slice() else {
+            panic!("{effects:?}")
+        };
+        let line = |resource: &str, used: &str, hard: &str, share, full| QuotaLine {
+            resource: resource.into(),
+            used: used.into(),
+            hard: hard.into(),
+            used_permille: share,
+            exhaust_time: full,
+            ..QuotaLine::default()
+        };
+        let quota = Quota {
+            tenant: "tenants/acme-corp".into(),
+            lines: vec![
+                line("cpu", "86500m", "100", 865, crate::testing::time(NOW + 187_200)),
+                line("memory", "148Gi", "200Gi", 740, crate::testing::time(NOW + 784_800)),
+                line("storage", "200Gi", "1Ti", 195, None),
+                line("pods", "43", "500", 86, None),
+            ],
+            observed: true,
+            ..Quota::default()
+        };
+        let answer = Answer::Quota(Box::new(quota));
+        feed(&mut state, NOW, here(News::Answer(about.clone(), Ok(answer))));
+        check("quota", &state);
+    }
+}
+
+#[test]
+fn operations_and_one_of_them() {
+    for (width, height) in SIZES {
+        let mut state = one_region(width, height);
+        key(&mut state, KeyCode::Char('p'));
+        check("operations", &state);
+        key(&mut state, KeyCode::Enter);
+        check("operation", &state);
+    }
+}
+
+#[test]
+fn the_palette_offers_and_says_what_is_wrong() {
+    for (width, height) in SIZES {
+        let mut state = one_region(width, height);
+        for c in ":tenant be".chars() {
+            key(&mut state, KeyCode::Char(c));
+        }
+        check("palette", &state);
+        for c in "x".chars() {
+            key(&mut state, KeyCode::Char(c));
+        }
+        key(&mut state, KeyCode::Enter);
+        check("palette-wrong", &state);
+    }
+}
+
+#[test]
+fn what_can_be_done_and_the_way_to_it() {
+    for (width, height) in SIZES {
+        let mut state = one_region(width, height);
+        for c in "Sa".chars() {
+            key(&mut state, KeyCode::Char(c));
+        }
+        check("menu", &state);
+        let effects = feed(&mut state, NOW, EventKind::Key(Key::plain(KeyCode::Char('x'))));
+        let [Effect::Work(work)] = effects.as_slice() else { panic!("{effects:?}") };
+        let told = News::Worked(work.clone(), Ok(vec!["1 session: 1 changed".into()]));
+        feed(&mut state, NOW, here(told));
+        for c in "it never starts".chars() {
+            key(&mut state, KeyCode::Char(c));
+        }
+        check("dialog", &state);
+        let refused = ClientError::Broken("your role, viewer, may not".into());
+        feed(&mut state, NOW, here(News::Worked(work.clone(), Err(refused))));
+        check("dialog-refused", &state);
+    }
+}
+
+#[test]
+fn a_viewer_sees_what_is_missing() {
+    let mut state = one_region(120, 40);
+    let reply = streamspace_proto::v1::WhoAmIResponse {
+        operator: "eve".into(),
+        role: streamspace_proto::v1::Role::Viewer.into(),
+        ..Default::default()
+    };
+    feed(&mut state, NOW, here(News::Identity(Ok(Box::new(reply)))));
+    for c in "ta".chars() {
+        key(&mut state, KeyCode::Char(c));
+    }
+    check("menu-denied", &state);
 }

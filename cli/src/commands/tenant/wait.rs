@@ -28,7 +28,7 @@ pub(crate) async fn until_settled(
     let mut watch = connection.watch(WatchRequest {
         kinds: vec![ResourceKind::Tenant.into()],
         names: vec![tenant.name.clone()],
-        after_revision: 0,
+        ..WatchRequest::default()
     });
     let wished = tenant.generation;
     let mut last = tenant;
@@ -47,7 +47,10 @@ pub(crate) async fn until_settled(
             WatchEvent::Failed(error) => {
                 return Err(error).doing(|| format!("follow {}", last.name));
             }
-            WatchEvent::Connected { .. }
+            // After a gap the tenant comes again as it is now.
+            WatchEvent::Gap { .. }
+            | WatchEvent::Connected { .. }
+            | WatchEvent::Snapshot { .. }
             | WatchEvent::Synced { .. }
             | WatchEvent::Bookmark { .. } => continue,
         };

@@ -7,7 +7,7 @@ use streamspace_core::{
     ids::TenantUid,
     quantity::{Bytes, Millicores},
     session::{
-        Allotment, Amounts, Resources, SessionPhase, SessionState,
+        Allotment, Amounts, Resources, SessionPhase,
         lifecycle::{AWAKE, READY},
         resolve, resources,
     },
@@ -19,6 +19,7 @@ use streamspace_proto::v1;
 use crate::{
     rpc::time::timestamp,
     sessions::{
+        convert::{phase, state},
         object::{SeenSession, SeenTemplate},
         record::SessionRecord,
         store::templates::TemplateRecord,
@@ -149,24 +150,6 @@ pub(super) fn cause(seen: &SeenSession) -> String {
     word.unwrap_or_default().chars().take(63).collect()
 }
 
-fn state(state: SessionState) -> v1::SessionState {
-    match state {
-        SessionState::Running => v1::SessionState::Running,
-        SessionState::Hibernated => v1::SessionState::Hibernated,
-        SessionState::Terminated => v1::SessionState::Terminated,
-    }
-}
-
-fn phase(phase: SessionPhase) -> v1::SessionPhase {
-    match phase {
-        SessionPhase::Pending => v1::SessionPhase::Pending,
-        SessionPhase::Running => v1::SessionPhase::Running,
-        SessionPhase::Hibernated => v1::SessionPhase::Hibernated,
-        SessionPhase::Failed => v1::SessionPhase::Failed,
-        SessionPhase::Terminated => v1::SessionPhase::Terminated,
-    }
-}
-
 fn condition(condition: &Condition) -> v1::Condition {
     let status = match condition.status {
         ConditionStatus::True => v1::ConditionStatus::True,
@@ -210,5 +193,50 @@ pub(super) fn template(seen: &SeenTemplate, owner: Option<&Owner>) -> TemplateRe
             message: seen.verdict.clone(),
             port: seen.template.as_ref().map_or(0, |template| i32::from(template.served_port)),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use streamspace_core::filter::Record as _;
+
+    use super::*;
+    use crate::sessions::{
+        object::read_session,
+        view::{FILTER_FIELDS, ORDER_FIELDS, View},
+    };
+
+    /// What a list of sessions matches and what a watch of them does must be the same, also of
+    /// an object that nobody can make sense of.
+    #[test]
+    fn a_row_and_its_resource_look_the_same_to_filters() {
+        let owner =
+            Owner { uid: TenantUid(uuid::Uuid::nil()), id: "acme".into(), since: Timestamp::MIN };
+        let now = "2026-11-29T12:00:00Z".parse().unwrap();
+        let states =
+            [json!("running"), json!("hibernated"), json!("terminated"), json!("odd"), json!(null)];
+        let phases = ["Pending", "Running", "Hibernated", "Failed", "Terminated", "Odd", ""];
+        for (state, phase) in states.iter().flat_map(|it| phases.map(|phase| (it, phase))) {
+            let object = json!({
+                "metadata": {
+                    "name": "desk", "namespace": "tenant-acme", "resourceVersion": "7",
+                    "creationTimestamp": "2026-11-29T11:00:00Z",
+                },
+                "spec": { "user": "ada", "template": "firefox", "state": state },
+                "status": {
+                    "phase": phase, "podName": "desk-1", "lastActivity": "2026-11-29T11:50:00Z",
+                },
+            });
+            let record =
+                record(&read_session(&serde_json::from_value(object).unwrap()), &owner, None);
+            let row = View::of(&record, now);
+            let resource = View::of_resource(&record.resource, now);
+            for field in FILTER_FIELDS.iter().chain(&ORDER_FIELDS) {
+                let field = field.split(':').next().unwrap();
+                assert_eq!(row.field(field), resource.field(field), "{field} of {state} {phase}");
+                assert!(row.field(field).is_some() || field == "node", "{field}");
+            }
+        }
     }
 }

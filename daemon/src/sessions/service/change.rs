@@ -34,11 +34,11 @@ use crate::{
         once::Once,
     },
     sessions::{
-        change,
-        convert::{self, At},
+        change, convert,
         input::{self, Parent},
         record::SessionRecord,
         store,
+        view::View,
     },
     tenants,
 };
@@ -151,7 +151,7 @@ impl Sessions {
             let rows = store::page(&mut tx, of, after.take(), limit).await?;
             let is_last = rows.len() < BATCH;
             after = rows.last().map(|record| (record.tenant, record.name.clone()));
-            chosen.extend(rows.into_iter().filter(|record| filter.matches(&At { record, now })));
+            chosen.extend(rows.into_iter().filter(|record| filter.matches(&View::of(record, now))));
             if chosen.len() > MOST {
                 return Err(RpcError::field(
                     "filter",

@@ -1,0 +1,161 @@
+//! Pseudo-terminals, and what a program draws on one.
+
+#![allow(clippy::panic, clippy::expect_used, reason = "a panic fails the story, as it should")]
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{Read as _, Write as _},
+    os::{fd::OwnedFd, unix::ffi::OsStrExt as _},
+    path::PathBuf,
+    process::{Child, Command, ExitStatus},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{Winsize, tcsetwinsize},
+};
+
+use crate::{
+    daemon::program,
+    ssctl::Ssctl,
+    wait::{holds, within},
+};
+
+/// A pseudo-terminal: the end that plays the person.
+#[derive(Debug)]
+pub struct Pty {
+    master: OwnedFd,
+    path: PathBuf,
+}
+
+impl Pty {
+    /// A new one.
+    pub fn open() -> Self {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+        grantpt(&master).and_then(|()| unlockpt(&master)).expect("the terminal is ours");
+        let path = ptsname(&master, Vec::new()).expect("its name");
+        let path = PathBuf::from(std::ffi::OsStr::from_bytes(path.as_bytes()));
+        Self { master, path }
+    }
+
+    /// The end of the program that runs on it.
+    pub fn end(&self) -> File {
+        OpenOptions::new().read(true).write(true).open(&self.path).expect("the other end")
+    }
+
+    /// What the program writes, read on; and where keys are written to.
+    pub fn ours(&self) -> File {
+        File::from(rustix::io::dup(&self.master).expect("a copy of our end"))
+    }
+
+    /// Tells the program how large it is.
+    pub fn resize(&self, columns: u16, rows: u16) {
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&self.master, size).expect("the terminal has a size");
+    }
+}
+
+/// A program that draws on a terminal of its own.
+pub struct Drawing {
+    child: Child,
+    keys: File,
+    screen: Arc<Mutex<vt100::Parser>>,
+    /// How many bytes it wrote.
+    written: Arc<Mutex<usize>>,
+    _terminal: Pty,
+}
+
+impl Drawing {
+    /// `ssctl` with these arguments, on a terminal of a size.
+    pub fn start(person: &Ssctl, arguments: &[&str], columns: u16, rows: u16) -> Self {
+        let terminal = Pty::open();
+        terminal.resize(columns, rows);
+        let child = Command::new(program("ssctl"))
+            .args(arguments)
+            .env_clear()
+            .envs(person.all_variables())
+            .env("TERM", "xterm-256color")
+            .env("LANG", "C.UTF-8")
+            .stdin(terminal.end())
+            .stdout(terminal.end())
+            .stderr(terminal.end())
+            .spawn()
+            .expect("ssctl starts");
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
+        let written = Arc::new(Mutex::new(0));
+        let (mut reader, drawn, counted) =
+            (terminal.ours(), Arc::clone(&screen), Arc::clone(&written));
+        std::thread::spawn(move || {
+            let mut buffer = [0; 16 * 1024];
+            // Linux ends a terminal that nobody holds any more with an error.
+            while let Ok(count @ 1..) = reader.read(&mut buffer) {
+                let bytes = buffer.get(..count).unwrap_or_default();
+                drawn.lock().expect("nobody panics with it").process(bytes);
+                *counted.lock().expect("nobody panics with it") += count;
+            }
+        });
+        Self { child, keys: terminal.ours(), screen, written, _terminal: terminal }
+    }
+
+    /// Types.
+    pub fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).expect("the terminal takes keys");
+    }
+
+    /// What is on the screen.
+    pub fn text(&self) -> String {
+        self.screen.lock().expect("nobody panics with it").screen().contents()
+    }
+
+    /// How many bytes it wrote so far.
+    pub fn written(&self) -> usize {
+        *self.written.lock().expect("nobody panics with it")
+    }
+
+    /// Waits until something is so of the screen. Returns how long that took.
+    pub async fn until(
+        &self,
+        patience: Duration,
+        what: &str,
+        is_so: impl Fn(&str) -> bool,
+    ) -> Duration {
+        let begin = Instant::now();
+        within(patience, what, async || {
+            let text = self.text();
+            holds(is_so(&text), || format!("the screen is\n{text}"))
+        })
+        .await;
+        begin.elapsed()
+    }
+
+    /// Waits until the screen shows some words.
+    pub async fn shows(&self, patience: Duration, words: &str) -> Duration {
+        self.until(patience, &format!("the screen shows {words:?}"), |text| text.contains(words))
+            .await
+    }
+
+    /// How it ended, where it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("it is our child")
+    }
+
+    /// Waits for its end.
+    pub async fn ends(&mut self, patience: Duration) -> ExitStatus {
+        let child = Mutex::new(&mut self.child);
+        within(patience, "the program ends", async || {
+            let mut child = child.lock().expect("nobody panics with it");
+            child.try_wait().expect("it is our child").ok_or("it runs")
+        })
+        .await
+    }
+}
+
+impl Drop for Drawing {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

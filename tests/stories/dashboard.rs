@@ -1,0 +1,113 @@
+//! The dashboard as it is shipped, on a terminal of its own: what it shows is what is, also
+//! while its daemon is not there.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use streamspace_proto::v1::SessionPhase;
+use streamspace_tests::{pty::Drawing, region::shared_cluster, runtime::story};
+
+use crate::sessions::scene::{Scene, TENANT};
+
+/// The machine may be busy with other stories.
+const PATIENCE: Duration = Duration::from_mins(1);
+const ENTER: &str = "\r";
+const ESCAPE: &str = "\u{1b}";
+
+async fn started(scene: &Scene, sessions: &[&str]) {
+    for name in sessions {
+        let name = format!("{TENANT}/{name}");
+        let line = ["session", "create", &name, "--user", "ada", "--template", "firefox"];
+        scene.ok(&[&line[..], &["--idle-timeout", "1h", "--wait"]].concat()).await;
+    }
+}
+
+#[test]
+fn a_tenant_is_found_and_a_session_of_it_hibernated() {
+    story(async {
+        let scene = Scene::on(shared_cluster().await).await;
+        started(&scene, &["desk-1", "desk-2"]).await;
+        let mut screen = Drawing::start(scene.region.admin(), &["ui"], 120, 40);
+        screen.shows(PATIENCE, "● live").await;
+        screen.shows(PATIENCE, "SESSIONS NOT WELL 0 of 2 sessions").await;
+
+        screen.press("t/acme");
+        screen.shows(PATIENCE, "1 with \"acme\"").await;
+        screen.press(ENTER);
+        screen.press(ENTER);
+        screen.shows(PATIENCE, "QUOTA").await;
+        // What the cluster counts against it.
+        screen.shows(PATIENCE, "used").await;
+        screen.press("s");
+        screen.shows(PATIENCE, &format!("SESSIONS of {TENANT} 2  running 2")).await;
+
+        screen.press("/name = \"*desk-2\"");
+        screen.press(ENTER);
+        screen.shows(PATIENCE, "1 where name").await;
+        screen.press("a");
+        screen.shows(PATIENCE, "hibernate: scale it to zero").await;
+        screen.press("h");
+        screen.shows(PATIENCE, "it would be: 1 session: 1 changed").await;
+        assert_eq!(scene.session("desk-2").await.unwrap().phase(), SessionPhase::Running);
+        screen.press("over the weekend");
+        screen.shows(PATIENCE, "--reason 'over the weekend'").await;
+        screen.press(ENTER);
+        screen.shows(PATIENCE, "accepted, 1 session").await;
+        screen.shows(PATIENCE, "running 1 · hibernated 1").await;
+        scene.until("desk-2", SessionPhase::Hibernated).await;
+        assert_eq!(scene.session("desk-1").await.unwrap().phase(), SessionPhase::Running);
+        // The reason is in the audit log.
+        let audit = scene.ok(&["audit", "list", "--limit", "20"]).await;
+        audit.prints("over the weekend");
+
+        screen.press(ESCAPE);
+        screen.shows(PATIENCE, "1/2").await;
+        screen.press("q");
+        assert!(screen.ends(PATIENCE).await.success());
+        let left = screen.text();
+        assert!(!left.contains("SESSIONS"), "the terminal is as it was before:\n{left}");
+    });
+}
+
+#[test]
+fn whatever_becomes_of_the_daemon_the_dashboard_says_so_and_comes_back() {
+    story(async {
+        let scene = Scene::on(shared_cluster().await).await;
+        started(&scene, &["desk-1"]).await;
+        let mut screen = Drawing::start(scene.region.admin(), &["ui"], 100, 30);
+        screen.shows(PATIENCE, "● live").await;
+        screen.press("S");
+        screen.shows(PATIENCE, "desk-1").await;
+
+        // It is killed: what was known stays, and is not drawn as healthy.
+        scene.region.kill().await;
+        screen.shows(PATIENCE, "not live").await;
+        screen.until(PATIENCE, "the row is doubted", |text| row(text).contains('?')).await;
+        screen.press("t");
+        screen.shows(PATIENCE, "TENANTS 1").await;
+        screen.press("S");
+        scene.region.launch().await;
+        scene.region.is_well().await;
+        screen.shows(PATIENCE, "● live").await;
+
+        // It sleeps: silence is not taken for life.
+        scene.region.signal(Signal::STOP).await;
+        screen.until(PATIENCE, "the data are old", |text| text.contains(" old")).await;
+        scene.region.signal(Signal::CONT).await;
+        screen.shows(PATIENCE, "● live").await;
+        let rows = screen.text().matches("desk-1").count();
+        assert_eq!(rows, 2, "in the table once, and in the command:\n{}", screen.text());
+
+        // And it can be left while nobody is there.
+        scene.region.signal(Signal::STOP).await;
+        screen.press("q");
+        let ended = screen.ends(PATIENCE).await;
+        scene.region.signal(Signal::CONT).await;
+        assert!(ended.success());
+    });
+}
+
+/// The line of the table that tells of the session.
+fn row(text: &str) -> &str {
+    text.lines().find(|line| line.contains("desk-1") && !line.contains('$')).unwrap_or_default()
+}

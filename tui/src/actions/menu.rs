@@ -1,0 +1,44 @@
+//! The list of what can be done to one thing.
+
+use super::{Subject, Verb, missing};
+use crate::state::Region;
+
+/// One line of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Item {
+    pub(crate) verb: Verb,
+    /// Why it cannot be picked.
+    pub(crate) missing: Option<String>,
+}
+
+/// The list, and which line is selected.
+#[derive(Clone, Debug)]
+pub(crate) struct Menu {
+    pub(crate) subject: Subject,
+    pub(crate) items: Vec<Item>,
+    pub(crate) selected: usize,
+}
+
+impl Menu {
+    pub(crate) fn new(subject: Subject, region: &Region, read_only: bool) -> Self {
+        let items = Verb::of(subject.kind)
+            .iter()
+            .map(|verb| Item { verb: *verb, missing: missing(*verb, region, read_only) })
+            .collect();
+        Self { subject, items, selected: 0 }
+    }
+
+    pub(crate) fn select_by(&mut self, rows: isize) {
+        let last = self.items.len().saturating_sub(1);
+        self.selected = self.selected.saturating_add_signed(rows).min(last);
+    }
+
+    /// The selected verb, or the one of a key, where it may be done.
+    pub(crate) fn pick(&self, key: Option<char>) -> Option<Verb> {
+        let item = match key {
+            Some(key) => self.items.iter().find(|item| item.verb.key() == key),
+            None => self.items.get(self.selected),
+        };
+        item.filter(|item| item.missing.is_none()).map(|item| item.verb)
+    }
+}

@@ -1,0 +1,225 @@
+//! A session as the dashboard keeps it: of fifty thousand only what a line shows. The
+//! rest is asked for when somebody looks at one.
+
+use std::{borrow::Cow, sync::Arc};
+
+use jiff::Timestamp;
+use streamspace_client::text::escape;
+use streamspace_core::{
+    filter::FieldValue,
+    quantity::{Unit, observed},
+};
+use streamspace_proto::v1::{self, SessionPhase, SessionState};
+
+use super::{Column, Key, Look, Row, Scope, Wellness, age_of, seconds};
+use crate::{
+    format::{cores, gibibytes, instant},
+    state::RegionIndex,
+};
+
+/// One session.
+#[derive(Clone, Debug)]
+pub(crate) struct Session {
+    key: Key,
+    /// `tenant/session`, as the daemon has it: the name without what is the same in all.
+    path: Box<str>,
+    /// Where the tenant ends in the path.
+    split: u16,
+    user: Box<str>,
+    template: Box<str>,
+    node: Box<str>,
+    /// Why it is as it is.
+    pub(crate) message: Box<str>,
+    state: SessionState,
+    pub(crate) phase: SessionPhase,
+    deleting: bool,
+    /// What it requests; none where it does not say, or nothing that can be read.
+    millicores: Option<i64>,
+    bytes: Option<i64>,
+    created: Option<Timestamp>,
+    active: Option<Timestamp>,
+}
+
+impl Session {
+    pub(crate) fn new(region: RegionIndex, session: &v1::Session) -> Self {
+        let (tenant, id) = parts(&session.name);
+        let safe = |text: &str| escape(text).into_owned().into_boxed_str();
+        Self {
+            key: Self::key_of(region, session),
+            path: format!("{tenant}/{id}").into_boxed_str(),
+            split: u16::try_from(tenant.len()).unwrap_or(0),
+            user: safe(&session.user),
+            template: safe(&session.template),
+            node: safe(&session.node),
+            message: safe(&session.message),
+            state: session.state(),
+            phase: session.phase(),
+            deleting: session.deleting,
+            millicores: observed(Unit::Millicores, &session.cpu).ok(),
+            bytes: observed(Unit::Bytes, &session.memory).ok(),
+            created: instant(session.create_time.as_ref()),
+            active: instant(session.last_activity_time.as_ref()),
+        }
+    }
+
+    pub(crate) fn key_of(region: RegionIndex, session: &v1::Session) -> Key {
+        Key::new(region, &session.uid, &session.name)
+    }
+
+    /// The tenant's id, as the daemon has it.
+    pub(crate) fn tenant(&self) -> &str {
+        self.path.get(..usize::from(self.split)).unwrap_or_default()
+    }
+
+    /// The last part of the name, as the daemon has it.
+    pub(crate) fn id(&self) -> &str {
+        self.path.get(usize::from(self.split) + 1..).unwrap_or_default()
+    }
+
+    /// The whole name, as the contract has it.
+    pub(crate) fn name(&self) -> String {
+        format!("tenants/{}/sessions/{}", self.tenant(), self.id())
+    }
+
+    /// `tenant/session`, which no other has.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(crate) fn user(&self) -> &str {
+        &self.user
+    }
+
+    pub(crate) fn scope(&self) -> Scope {
+        Scope { region: self.key.region, tenant: Arc::from(self.tenant()) }
+    }
+
+    pub(crate) fn phase_word(&self) -> &'static str {
+        if self.deleting {
+            return "deleting";
+        }
+        Self::STATES.get(self.state()).copied().unwrap_or("unknown")
+    }
+}
+
+/// `acme` and `desk-1` of `tenants/acme/sessions/desk-1`.
+fn parts(name: &str) -> (&str, &str) {
+    let rest = name.strip_prefix("tenants/").unwrap_or(name);
+    rest.split_once("/sessions/").unwrap_or(("", rest))
+}
+
+impl Row for Session {
+    const NOUN: &'static str = "session";
+    const FIELDS: &'static [&'static str] = &[
+        "name",
+        "tenant",
+        "user",
+        "template",
+        "state",
+        "phase",
+        "node",
+        "deleting:bool",
+        "age:integer",
+        "idle:integer",
+    ];
+    const STATES: &'static [&'static str] =
+        &["unknown", "pending", "running", "hibernated", "failed", "terminated"];
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column::<Self>::left("NAME", 12, 40, 0)
+            .showing(|session, _| escape(session.id()))
+            .ordered(|a, b| a.id().cmp(b.id())),
+        Column::<Self>::left("TENANT", 8, 32, 2)
+            .showing(|session, _| escape(session.tenant()))
+            .ordered(|a, b| a.tenant().cmp(b.tenant())),
+        Column::<Self>::left("USER", 6, 28, 4)
+            .showing(|session, _| Cow::Borrowed(&session.user))
+            .ordered(|a, b| a.user.cmp(&b.user)),
+        Column::<Self>::left("TEMPLATE", 9, 24, 6)
+            .showing(|session, _| Cow::Borrowed(&session.template))
+            .ordered(|a, b| a.template.cmp(&b.template)),
+        Column::<Self>::left("PHASE", 10, 10, 1)
+            .showing(|session, _| Cow::Borrowed(session.phase_word()))
+            .ordered(|a, b| a.phase.cmp(&b.phase))
+            .looking(Look::Verdict),
+        Column::<Self>::right("AGE", 6, 3)
+            .showing(|session, now| age_of(session.created, now))
+            .ordered(|a, b| a.created.cmp(&b.created)),
+        Column::<Self>::right("IDLE", 6, 7)
+            .showing(|session, now| match session.phase {
+                SessionPhase::Running if session.active.is_some() => age_of(session.active, now),
+                _ => Cow::Borrowed(""),
+            })
+            .ordered(|a, b| b.active.cmp(&a.active)),
+        Column::<Self>::right("CPU", 6, 8)
+            .showing(|session, _| Cow::Owned(session.millicores.map_or_else(String::new, cores)))
+            .ordered(|a, b| a.millicores.cmp(&b.millicores)),
+        Column::<Self>::right("GIB", 6, 9)
+            .showing(|session, _| Cow::Owned(session.bytes.map_or_else(String::new, gibibytes)))
+            .ordered(|a, b| a.bytes.cmp(&b.bytes)),
+        Column::<Self>::left("NODE", 6, 24, 10)
+            .showing(|session, _| Cow::Borrowed(&session.node))
+            .ordered(|a, b| a.node.cmp(&b.node))
+            .looking(Look::Aside),
+        Column::<Self>::left("MESSAGE", 18, u16::MAX, 5)
+            .showing(|session, _| Cow::Borrowed(&session.message))
+            .looking(Look::Verdict),
+    ];
+
+    fn key(&self) -> &Key {
+        &self.key
+    }
+
+    fn wellness(&self) -> Wellness {
+        match self.phase {
+            SessionPhase::Failed => Wellness::Failing,
+            // It waits for something that has words.
+            SessionPhase::Pending if !self.message.is_empty() => Wellness::Hindered,
+            SessionPhase::Pending => Wellness::Changing,
+            SessionPhase::Running if self.deleting => Wellness::Changing,
+            SessionPhase::Running => Wellness::Well,
+            SessionPhase::Hibernated | SessionPhase::Terminated => Wellness::Resting,
+            SessionPhase::Unspecified => Wellness::Unknown,
+        }
+    }
+
+    fn state(&self) -> usize {
+        usize::try_from(i32::from(self.phase)).unwrap_or(0)
+    }
+
+    fn is_in(&self, scope: &Scope) -> bool {
+        self.key.region == scope.region && self.tenant() == &*scope.tenant
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        [&*self.path, &self.user, &self.template, self.phase_word(), &self.node, &self.message]
+            .into_iter()
+    }
+
+    fn field(&self, name: &str, now: Timestamp) -> Option<FieldValue> {
+        let text = |text: &str| Some(FieldValue::from(text));
+        match name {
+            "name" => text(&self.name()),
+            "tenant" => text(self.tenant()),
+            "user" => text(&self.user),
+            "template" => text(&self.template),
+            "state" => text(match self.state {
+                SessionState::Hibernated => "hibernated",
+                SessionState::Terminated => "terminated",
+                SessionState::Running | SessionState::Unspecified => "running",
+            }),
+            "phase" => text(match self.phase {
+                SessionPhase::Unspecified => return None,
+                SessionPhase::Pending => "Pending",
+                SessionPhase::Running => "Running",
+                SessionPhase::Hibernated => "Hibernated",
+                SessionPhase::Failed => "Failed",
+                SessionPhase::Terminated => "Terminated",
+            }),
+            "node" => text(&self.node).filter(|_| !self.node.is_empty()),
+            "deleting" => Some(FieldValue::Bool(self.deleting)),
+            "age" => seconds(self.created, now),
+            "idle" => seconds(self.active, now),
+            _ => None,
+        }
+    }
+}

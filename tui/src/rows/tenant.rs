@@ -1,0 +1,226 @@
+//! A tenant as the dashboard shows it: the text made safe and the verdict reached
+//! once, when it comes in.
+
+use std::{borrow::Cow, fmt::Write as _};
+
+use jiff::Timestamp;
+use streamspace_client::text::escape;
+use streamspace_core::filter::FieldValue;
+use streamspace_proto::v1::{self, Condition, ConditionStatus, TenantState};
+
+use super::{Column, Key, Look, Row, Wellness, age_of};
+use crate::{
+    format::{count, instant},
+    state::RegionIndex,
+};
+
+/// Why a cluster may hold back a tenant that is being deleted, without anything
+/// being wrong.
+const DELETION_TAKES_ITS_TIME: [&str; 2] = ["NamespaceTerminating", "Deleted"];
+
+/// One tenant.
+#[derive(Clone, Debug)]
+pub(crate) struct Tenant {
+    key: Key,
+    /// The last part of the name.
+    pub(crate) id: String,
+    pub(crate) plan: String,
+    pub(crate) namespace: String,
+    wellness: Wellness,
+    /// What is wrong, or what it waits for; empty where it is well.
+    pub(crate) words: String,
+    pub(crate) created: Option<Timestamp>,
+    /// All of it, as the daemon sent it: escape what is shown.
+    pub(crate) whole: Box<v1::Tenant>,
+}
+
+impl Tenant {
+    pub(crate) fn new(region: RegionIndex, tenant: v1::Tenant) -> Self {
+        Self {
+            key: Self::key_of(region, &tenant),
+            id: escape(short(&tenant.name)).into_owned(),
+            plan: escape(short(&tenant.plan)).into_owned(),
+            namespace: escape(&tenant.namespace).into_owned(),
+            wellness: wellness(&tenant),
+            words: words(&tenant),
+            created: instant(tenant.create_time.as_ref()),
+            whole: Box::new(tenant),
+        }
+    }
+
+    pub(crate) fn key_of(region: RegionIndex, tenant: &v1::Tenant) -> Key {
+        Key::new(region, &tenant.uid, &tenant.name)
+    }
+
+    /// The seats that it has, as people write numbers.
+    pub(crate) fn seats(&self) -> String {
+        count(usize::try_from(self.whole.seats).unwrap_or(0))
+    }
+}
+
+impl Row for Tenant {
+    const NOUN: &'static str = "tenant";
+    const FIELDS: &'static [&'static str] = &[
+        "name",
+        "display_name",
+        "plan",
+        "seats:integer",
+        "state",
+        "billing_account",
+        "protected:bool",
+        "labels.*",
+    ];
+    const STATES: &'static [&'static str] = &[
+        "unknown",
+        "provisioning",
+        "active",
+        "cordoned",
+        "suspended",
+        "archived",
+        "purging",
+        "gone",
+    ];
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column::<Self>::left("NAME", 12, 40, 0)
+            .showing(|tenant, _| Cow::Borrowed(&tenant.id))
+            .ordered(|a, b| a.id.cmp(&b.id)),
+        Column::<Self>::left("STATE", 6, 12, 1)
+            .showing(|tenant, _| Cow::Borrowed(state_word(tenant.whole.state())))
+            .ordered(|a, b| a.whole.state.cmp(&b.whole.state))
+            .looking(Look::Verdict),
+        Column::<Self>::left("PLAN", 5, 16, 4)
+            .showing(|tenant, _| Cow::Borrowed(&tenant.plan))
+            .ordered(|a, b| a.plan.cmp(&b.plan)),
+        Column::<Self>::right("SEATS", 6, 5)
+            .showing(|tenant, _| Cow::Owned(tenant.seats()))
+            .ordered(|a, b| a.whole.seats.cmp(&b.whole.seats)),
+        Column::<Self>::left("NAMESPACE", 10, 32, 6)
+            .showing(|tenant, _| Cow::Borrowed(&tenant.namespace))
+            .ordered(|a, b| a.namespace.cmp(&b.namespace))
+            .looking(Look::Aside),
+        Column::<Self>::right("AGE", 6, 2)
+            .showing(|tenant, now| age_of(tenant.created, now))
+            .ordered(|a, b| a.created.cmp(&b.created)),
+        Column::<Self>::left("TROUBLE", 18, u16::MAX, 3)
+            .showing(|tenant, _| Cow::Borrowed(&tenant.words))
+            .looking(Look::Verdict),
+    ];
+
+    fn key(&self) -> &Key {
+        &self.key
+    }
+
+    fn wellness(&self) -> Wellness {
+        self.wellness
+    }
+
+    fn state(&self) -> usize {
+        usize::try_from(i32::from(self.whole.state())).unwrap_or(0)
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        let state = state_word(self.whole.state());
+        [&*self.id, &self.whole.display_name, state, &self.plan, &self.namespace, &self.words]
+            .into_iter()
+    }
+
+    fn field(&self, name: &str, _: Timestamp) -> Option<FieldValue> {
+        let whole = &self.whole;
+        let text = |text: &str| Some(FieldValue::from(text));
+        match name {
+            "name" => text(&whole.name),
+            "display_name" => text(&whole.display_name),
+            "plan" => text(short(&whole.plan)),
+            "seats" => Some(FieldValue::Integer(whole.seats.into())),
+            "state" => text(state_word(whole.state())),
+            "billing_account" => text(&whole.billing_account),
+            "protected" => Some(FieldValue::Bool(whole.protected)),
+            label => text(whole.labels.get(label.strip_prefix("labels.")?)?),
+        }
+    }
+}
+
+fn wellness(tenant: &v1::Tenant) -> Wellness {
+    let has = |status| tenant.conditions.iter().any(|c| c.status() == status);
+    let broken = has(ConditionStatus::False);
+    let expected = tenant
+        .conditions
+        .iter()
+        .filter(|condition| condition.status() == ConditionStatus::False)
+        .all(|condition| DELETION_TAKES_ITS_TIME.contains(&condition.reason.as_str()));
+    match tenant.state() {
+        TenantState::Purging if broken && expected => Wellness::Changing,
+        TenantState::Provisioning | TenantState::Purging if broken => Wellness::Hindered,
+        _ if broken => Wellness::Failing,
+        _ if has(ConditionStatus::Unknown) => Wellness::Unknown,
+        TenantState::Provisioning | TenantState::Purging => Wellness::Changing,
+        TenantState::Unspecified => Wellness::Unknown,
+        TenantState::Cordoned | TenantState::Suspended | TenantState::Archived => {
+            Wellness::SetAside
+        }
+        TenantState::Active if tenant.pause.is_some() => Wellness::SetAside,
+        TenantState::Active | TenantState::Gone => Wellness::Well,
+    }
+}
+
+/// An id as a shell takes it.
+pub(crate) fn shell_word(id: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    if !id.is_empty() && id.chars().all(plain) {
+        id.to_owned()
+    } else {
+        format!("'{}'", id.replace('\'', r"'\''"))
+    }
+}
+
+/// `acme-corp` of `tenants/acme-corp`.
+pub(crate) fn short(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
+}
+
+pub(crate) fn state_word(state: TenantState) -> &'static str {
+    match state {
+        TenantState::Unspecified => "unknown",
+        TenantState::Provisioning => "provisioning",
+        TenantState::Active => "active",
+        TenantState::Cordoned => "cordoned",
+        TenantState::Suspended => "suspended",
+        TenantState::Archived => "archived",
+        TenantState::Purging => "purging",
+        TenantState::Gone => "gone",
+    }
+}
+
+pub(crate) fn condition_word(status: ConditionStatus) -> &'static str {
+    match status {
+        ConditionStatus::True => "true",
+        ConditionStatus::False => "false",
+        ConditionStatus::Unspecified | ConditionStatus::Unknown => "unknown",
+    }
+}
+
+/// In one line: that the daemon leaves the tenant alone, then every condition that
+/// does not hold, what is false before what is not known.
+fn words(tenant: &v1::Tenant) -> String {
+    let mut words = String::new();
+    if let Some(pause) = &tenant.pause {
+        // Writing to a string does not fail.
+        let _ = write!(words, "paused: {}", escape(&pause.reason));
+    }
+    let with = |status| {
+        let conditions = tenant.conditions.iter();
+        conditions.filter(move |condition: &&Condition| condition.status() == status)
+    };
+    for condition in with(ConditionStatus::False).chain(with(ConditionStatus::Unknown)) {
+        if !words.is_empty() {
+            words.push_str("; ");
+        }
+        let name = if condition.reason.is_empty() { &condition.r#type } else { &condition.reason };
+        words.push_str(&escape(name));
+        if !condition.message.is_empty() {
+            // Writing to a string does not fail.
+            let _ = write!(words, ": {}", escape(&condition.message));
+        }
+    }
+    words
+}

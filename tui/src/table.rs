@@ -1,0 +1,589 @@
+//! All rows of one kind: which of them are shown, in which order, and which are in
+//! view.
+//!
+//! A change costs the place of one row, however many there are: the order is kept, and
+//! what comes is merged into it.
+
+use std::{
+    cmp::Ordering,
+    collections::{BTreeSet, HashMap},
+};
+
+use jiff::Timestamp;
+
+use crate::{
+    pen::cells,
+    query::{Query, QueryError},
+    rows::{Align, Column, Key, Row, Scope, Wellness},
+    state::RegionIndex,
+};
+
+#[cfg(test)]
+mod tests;
+
+/// What no column sorts by.
+pub(crate) const WORST: &str = "worst";
+/// From so many on the order is made anew rather than mended.
+const MANY: usize = 1000;
+
+/// What the rows are sorted by. Names decide between equals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sort {
+    /// The column; none is the worst first.
+    pub(crate) column: Option<usize>,
+    /// Against the column's own direction.
+    pub(crate) reversed: bool,
+}
+
+/// Whether a row is in the order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Shown,
+    /// It will be once [`Table::settle`] was called.
+    Arriving,
+    Hidden,
+}
+
+#[derive(Clone, Debug)]
+struct Slot<R> {
+    row: R,
+    place: Place,
+    /// The snapshot that brought it.
+    snapshot: u32,
+}
+
+/// The snapshots of one region.
+#[derive(Clone, Copy, Debug, Default)]
+struct Snapshot {
+    number: u32,
+    /// How many rows the one under way has brought; none where none is.
+    loaded: Option<usize>,
+}
+
+/// Rows, and a window on them.
+#[derive(Clone, Debug)]
+pub(crate) struct Table<R> {
+    slots: Vec<Option<Slot<R>>>,
+    free: Vec<usize>,
+    places: HashMap<Key, usize>,
+    /// What is shown, sorted.
+    order: Vec<usize>,
+    /// What is to be merged into the order.
+    arriving: Vec<usize>,
+    /// The order must be made anew.
+    stale: bool,
+    query: Query,
+    sort: Sort,
+    selected: usize,
+    /// The row that somebody chose. Until then the top one is selected, whichever it is.
+    chosen: Option<Key>,
+    /// The first row in view.
+    first: usize,
+    /// How many rows fit.
+    height: usize,
+    snapshots: HashMap<RegionIndex, Snapshot>,
+    widths: Vec<u16>,
+    /// Of what is in the scope.
+    tally: Tally,
+    tallies: HashMap<RegionIndex, Tally>,
+    /// What needs somebody, the worst first.
+    needy: BTreeSet<(Wellness, Key)>,
+    now: Timestamp,
+}
+
+/// How many rows there are.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) total: usize,
+    /// How many need somebody.
+    pub(crate) attention: usize,
+    /// In each state, as [`Row::STATES`] has them.
+    pub(crate) states: Vec<usize>,
+}
+
+impl Tally {
+    fn count<R: Row>(&mut self, row: &R, comes: bool) {
+        let add = |number: &mut usize| {
+            *number = if comes { *number + 1 } else { number.saturating_sub(1) };
+        };
+        self.states.resize(R::STATES.len(), 0);
+        add(&mut self.total);
+        if row.wellness().needs_attention() {
+            add(&mut self.attention);
+        }
+        if let Some(state) = self.states.get_mut(row.state()) {
+            add(state);
+        }
+    }
+
+    /// How many are in a state.
+    pub(crate) fn in_state(&self, state: usize) -> usize {
+        self.states.get(state).copied().unwrap_or(0)
+    }
+}
+
+/// What can be done to a table without knowing its rows.
+pub(crate) trait AnyTable {
+    fn select_by(&mut self, rows: isize);
+    /// A page up or down: one row of the old page stays in view.
+    fn select_by_pages(&mut self, pages: isize);
+    fn select_first(&mut self);
+    fn select_last(&mut self);
+    /// Selects a row in view, counted from the first of them.
+    fn select_in_view(&mut self, row: usize) -> bool;
+    /// Which of the shown rows is selected.
+    fn selection(&self) -> usize;
+    /// Says how many rows fit.
+    fn set_height(&mut self, height: usize);
+    /// Shows what a text or an expression lets through. An error leaves all as it was.
+    fn set_filter(&mut self, text: &str) -> Result<(), QueryError>;
+    fn filter(&self) -> &str;
+    fn sort_by_next(&mut self);
+    fn reverse(&mut self);
+    /// Sorts by a column's title, in any case; by `worst` without one.
+    fn sort_by(&mut self, title: &str, reversed: bool) -> bool;
+    /// What it can be sorted by.
+    fn orders(&self) -> Vec<String>;
+    /// How many there are in the scope.
+    fn total(&self) -> usize;
+    fn shown(&self) -> usize;
+}
+
+impl<R: Row> Table<R> {
+    pub(crate) fn new(now: Timestamp) -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            places: HashMap::new(),
+            order: Vec::new(),
+            arriving: Vec::new(),
+            stale: false,
+            query: Query::default(),
+            sort: Sort::default(),
+            selected: 0,
+            chosen: None,
+            first: 0,
+            height: 0,
+            snapshots: HashMap::new(),
+            widths: Vec::new(),
+            tally: Tally::default(),
+            tallies: HashMap::new(),
+            needy: BTreeSet::new(),
+            now,
+        }
+    }
+
+    pub(crate) fn get(&self, key: &Key) -> Option<&R> {
+        self.row(*self.places.get(key)?)
+    }
+
+    /// All rows, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &R> {
+        self.slots.iter().flatten().map(|slot| &slot.row)
+    }
+
+    /// The first rows of what is shown, in its order.
+    pub(crate) fn top(&self) -> impl Iterator<Item = &R> {
+        self.order.iter().filter_map(|place| self.row(*place))
+    }
+
+    pub(crate) fn sort(&self) -> Sort {
+        self.sort
+    }
+
+    pub(crate) fn query(&self) -> &Query {
+        &self.query
+    }
+
+    /// The widest text of each column, so that columns do not jump while scrolling.
+    pub(crate) fn widths(&self) -> &[u16] {
+        &self.widths
+    }
+
+    /// How many rows there are in the scope.
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// How many rows a region has.
+    pub(crate) fn tally_of(&self, region: RegionIndex) -> Option<&Tally> {
+        self.tallies.get(&region)
+    }
+
+    /// What needs somebody, the worst first.
+    pub(crate) fn needy(&self) -> impl Iterator<Item = &R> {
+        self.needy.iter().filter_map(|(_, key)| self.get(key))
+    }
+
+    /// How many of the scope are in each state, in the order of a row's life.
+    pub(crate) fn counts(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        let counts = R::STATES.iter().copied().zip(self.tally.states.iter().copied());
+        counts.filter(|(_, count)| *count > 0)
+    }
+
+    /// The row that keys act on; none in an empty table.
+    pub(crate) fn selected(&self) -> Option<&R> {
+        self.row(*self.order.get(self.selected)?)
+    }
+
+    /// Where the selected row is among those that are shown, from 1.
+    pub(crate) fn position(&self) -> usize {
+        self.order.len().min(self.selected + 1)
+    }
+
+    /// The rows in view, and whether each is the selected one.
+    pub(crate) fn window(&self) -> impl Iterator<Item = (&R, bool)> {
+        let end = self.first.saturating_add(self.height).min(self.order.len());
+        let places = self.order.get(self.first..end).unwrap_or_default();
+        (self.first..)
+            .zip(places)
+            .filter_map(|(index, place)| Some((self.row(*place)?, index == self.selected)))
+    }
+
+    /// Puts a row in or replaces it. Call [`Self::settle`] after the last of several.
+    pub(crate) fn put(&mut self, row: R) {
+        let place = self.places.get(row.key()).copied();
+        let old = place.and_then(|place| self.take(place));
+        let snapshot = self.snapshots.entry(row.key().region).or_default();
+        let number = snapshot.number;
+        if let Some(loaded) = &mut snapshot.loaded
+            && old.is_none_or(|old| old.snapshot != number)
+        {
+            *loaded += 1;
+        }
+        let place = place.unwrap_or_else(|| self.free.pop().unwrap_or(self.slots.len()));
+        self.places.entry(row.key().clone()).or_insert(place);
+        self.count(&row, true);
+        let is_wanted = self.query.admits(&row, self.now);
+        if is_wanted {
+            self.measure(&row);
+            self.arriving.push(place);
+        }
+        let state = if is_wanted { Place::Arriving } else { Place::Hidden };
+        let slot = Some(Slot { row, place: state, snapshot: number });
+        match self.slots.get_mut(place) {
+            Some(free) => *free = slot,
+            None => self.slots.push(slot),
+        }
+    }
+
+    /// Takes a row out. Call [`Self::settle`] after the last of several.
+    pub(crate) fn remove(&mut self, key: &Key) -> Option<R> {
+        let place = self.places.remove(key)?;
+        let slot = self.take(place)?;
+        self.free.push(place);
+        Some(slot.row)
+    }
+
+    /// From here on it is noted what comes from a region.
+    pub(crate) fn begin_snapshot(&mut self, region: RegionIndex) {
+        let snapshot = self.snapshots.entry(region).or_default();
+        snapshot.number = snapshot.number.wrapping_add(1);
+        snapshot.loaded = Some(0);
+    }
+
+    /// Drops what the snapshot did not bring.
+    pub(crate) fn end_snapshot(&mut self, region: RegionIndex) {
+        let snapshot = self.snapshots.entry(region).or_default();
+        if snapshot.loaded.take().is_none() {
+            return;
+        }
+        let number = snapshot.number;
+        let slots = self.slots.iter().flatten();
+        let is_over = |slot: &&Slot<R>| slot.row.key().region == region && slot.snapshot != number;
+        let over: Vec<Key> = slots.filter(is_over).map(|slot| slot.row.key().clone()).collect();
+        // One by one each costs the moving of what is below it.
+        self.stale |= over.len() > MANY;
+        for key in over {
+            self.remove(&key);
+        }
+    }
+
+    /// How many rows the snapshot of a region that is under way has brought.
+    pub(crate) fn loaded(&self, region: RegionIndex) -> usize {
+        self.snapshots.get(&region).and_then(|snapshot| snapshot.loaded).unwrap_or(0)
+    }
+
+    /// Shows only what belongs to a tenant. What was typed is forgotten.
+    pub(crate) fn set_scope(&mut self, scope: Option<Scope>) {
+        if self.query.scope() != scope.as_ref() {
+            self.query = Query::of(scope);
+            self.chosen = None;
+            let mut tally = Tally::default();
+            for row in self.iter().filter(|row| self.query.is_within(*row)) {
+                tally.count(row, true);
+            }
+            self.tally = tally;
+            self.arrange();
+        }
+    }
+
+    /// Lets time pass for what is filtered by it.
+    pub(crate) fn set_now(&mut self, now: Timestamp) {
+        self.now = now;
+    }
+
+    /// Filters anew what changes by time alone.
+    pub(crate) fn refresh(&mut self) {
+        if self.query.is_timed() {
+            self.arrange();
+        }
+    }
+
+    /// Merges in what came.
+    pub(crate) fn settle(&mut self) {
+        if self.stale {
+            self.arrange();
+            return;
+        }
+        let mut arrived = std::mem::take(&mut self.arriving);
+        arrived.retain(|place| self.appear(*place));
+        if !arrived.is_empty() {
+            arrived.sort_unstable_by(|a, b| self.compare(*a, *b));
+            self.order = self.merged(&arrived);
+        }
+        // Its room is for the next ones.
+        arrived.clear();
+        self.arriving = arrived;
+        self.follow();
+    }
+
+    /// Filters, sorts and measures anew.
+    fn arrange(&mut self) {
+        self.stale = false;
+        self.order.clear();
+        self.arriving.clear();
+        self.widths.clear();
+        for place in 0..self.slots.len() {
+            let Some(mut slot) = self.slots.get_mut(place).and_then(Option::take) else { continue };
+            let is_wanted = self.query.admits(&slot.row, self.now);
+            slot.place = if is_wanted { Place::Shown } else { Place::Hidden };
+            if is_wanted {
+                self.measure(&slot.row);
+                self.order.push(place);
+            }
+            if let Some(empty) = self.slots.get_mut(place) {
+                *empty = Some(slot);
+            }
+        }
+        let mut order = std::mem::take(&mut self.order);
+        order.sort_unstable_by(|a, b| self.compare(*a, *b));
+        self.order = order;
+        self.follow();
+    }
+
+    fn row(&self, place: usize) -> Option<&R> {
+        self.slots.get(place)?.as_ref().map(|slot| &slot.row)
+    }
+
+    /// Empties a slot: out of the order, out of the counts.
+    fn take(&mut self, place: usize) -> Option<Slot<R>> {
+        let is_shown = self.slots.get(place)?.as_ref()?.place == Place::Shown;
+        if is_shown
+            && !self.stale
+            && let Some(index) = self.find(place)
+        {
+            self.order.remove(index);
+        }
+        let slot = self.slots.get_mut(place)?.take()?;
+        self.count(&slot.row, false);
+        Some(slot)
+    }
+
+    /// Where a row that is shown is in the order.
+    fn find(&self, place: usize) -> Option<usize> {
+        let index = self.order.binary_search_by(|other| self.compare(*other, place)).ok()?;
+        (self.order.get(index) == Some(&place)).then_some(index)
+    }
+
+    fn appear(&mut self, place: usize) -> bool {
+        match self.slots.get_mut(place) {
+            // What came twice appears once.
+            Some(Some(slot)) if slot.place == Place::Arriving => {
+                slot.place = Place::Shown;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn merged(&self, arrived: &[usize]) -> Vec<usize> {
+        let mut merged = Vec::with_capacity(self.order.len() + arrived.len());
+        let mut rest = self.order.as_slice();
+        for place in arrived {
+            let before = rest.partition_point(|other| self.compare(*other, *place).is_lt());
+            let (sooner, later) = rest.split_at(before);
+            merged.extend_from_slice(sooner);
+            merged.push(*place);
+            rest = later;
+        }
+        merged.extend_from_slice(rest);
+        merged
+    }
+
+    fn compare(&self, a: usize, b: usize) -> Ordering {
+        let (Some(a), Some(b)) = (self.row(a), self.row(b)) else { return a.cmp(&b) };
+        let column = self.sort.column.and_then(|column| R::COLUMNS.get(column));
+        let (order, falls) = match column.and_then(|column| Some((column.order?, column.falls))) {
+            Some((order, falls)) => (order(a, b), falls),
+            None => (a.wellness().cmp(&b.wellness()), false),
+        };
+        let order = if falls == self.sort.reversed { order } else { order.reverse() };
+        order.then_with(|| name_order(a, b)).then_with(|| a.key().cmp(b.key()))
+    }
+
+    fn count(&mut self, row: &R, comes: bool) {
+        let key = row.key();
+        self.tallies.entry(key.region).or_default().count(row, comes);
+        if self.query.is_within(row) {
+            self.tally.count(row, comes);
+        }
+        let wellness = row.wellness();
+        if comes && wellness.needs_attention() {
+            self.needy.insert((wellness, key.clone()));
+        } else if wellness.needs_attention() {
+            self.needy.remove(&(wellness, key.clone()));
+        }
+    }
+
+    fn measure(&mut self, row: &R) {
+        self.widths.resize(R::COLUMNS.len(), 0);
+        for (width, column) in self.widths.iter_mut().zip(R::COLUMNS) {
+            // The others have one width at all times.
+            if column.align == Align::Left && *width < column.most {
+                *width = cells(&(column.text)(row, self.now)).max(*width);
+            }
+        }
+    }
+
+    /// Puts the selection right after the order has changed.
+    fn follow(&mut self) {
+        match self.chosen.as_ref().and_then(|key| self.places.get(key)) {
+            Some(place) => {
+                let place = *place;
+                if let Some(index) = self.find(place) {
+                    self.selected = index;
+                }
+            }
+            None if self.chosen.is_none() => self.selected = 0,
+            // It is gone: the next one takes its place.
+            None => {}
+        }
+        self.keep_in_view();
+    }
+
+    fn choose(&mut self, index: usize) {
+        self.selected = index;
+        self.keep_in_view();
+        self.chosen = self.selected().map(|row| row.key().clone());
+    }
+
+    fn keep_in_view(&mut self) {
+        let last = self.order.len().saturating_sub(1);
+        self.selected = self.selected.min(last);
+        let height = self.height.max(1);
+        let lowest = self.selected.saturating_sub(height - 1);
+        // No empty rows below the last one.
+        let highest = self.selected.min(self.order.len().saturating_sub(height));
+        self.first = self.first.max(lowest).min(highest.max(lowest));
+    }
+}
+
+/// By what rows are called.
+fn name_order<R: Row>(a: &R, b: &R) -> Ordering {
+    let order = R::COLUMNS.first().and_then(|column| column.order);
+    order.map_or(Ordering::Equal, |order| order(a, b))
+}
+
+/// The columns that a table can be sorted by.
+fn sortable<R: Row>() -> impl Iterator<Item = (usize, &'static Column<R>)> {
+    R::COLUMNS.iter().enumerate().filter(|(_, column)| column.order.is_some())
+}
+
+impl<R: Row> AnyTable for Table<R> {
+    fn select_by(&mut self, rows: isize) {
+        self.choose(self.selected.saturating_add_signed(rows));
+    }
+
+    fn select_by_pages(&mut self, pages: isize) {
+        let page = self.height.saturating_sub(1).max(1);
+        self.select_by(isize::try_from(page).unwrap_or(isize::MAX).saturating_mul(pages));
+    }
+
+    fn select_first(&mut self) {
+        self.choose(0);
+        self.chosen = None;
+    }
+
+    fn select_last(&mut self) {
+        self.choose(usize::MAX);
+    }
+
+    fn select_in_view(&mut self, row: usize) -> bool {
+        let is_there = row < self.height && self.first + row < self.order.len();
+        if is_there {
+            self.choose(self.first + row);
+        }
+        is_there
+    }
+
+    fn selection(&self) -> usize {
+        self.selected
+    }
+
+    fn set_height(&mut self, height: usize) {
+        self.height = height;
+        self.keep_in_view();
+    }
+
+    fn set_filter(&mut self, text: &str) -> Result<(), QueryError> {
+        if text != self.query.text() {
+            self.query = self.query.with(text, R::FIELDS)?;
+            self.arrange();
+        }
+        Ok(())
+    }
+
+    fn filter(&self) -> &str {
+        self.query.text()
+    }
+
+    fn sort_by_next(&mut self) {
+        let after =
+            |current: usize| sortable::<R>().map(|(index, _)| index).find(|index| *index > current);
+        let column = match self.sort.column {
+            None => sortable::<R>().map(|(index, _)| index).next(),
+            Some(current) => after(current),
+        };
+        self.sort = Sort { column, reversed: false };
+        self.arrange();
+    }
+
+    fn reverse(&mut self) {
+        self.sort.reversed = !self.sort.reversed;
+        self.arrange();
+    }
+
+    fn sort_by(&mut self, title: &str, reversed: bool) -> bool {
+        let column = sortable::<R>().find(|(_, column)| column.title.eq_ignore_ascii_case(title));
+        if column.is_none() && !title.eq_ignore_ascii_case(WORST) {
+            return false;
+        }
+        self.sort = Sort { column: column.map(|(index, _)| index), reversed };
+        self.arrange();
+        true
+    }
+
+    fn orders(&self) -> Vec<String> {
+        let titles = sortable::<R>().map(|(_, column)| column.title.to_lowercase());
+        std::iter::once(WORST.to_owned()).chain(titles).collect()
+    }
+
+    fn total(&self) -> usize {
+        self.tally.total
+    }
+
+    fn shown(&self) -> usize {
+        self.order.len()
+    }
+}

@@ -1,0 +1,323 @@
+//! How everything is, on one screen: the regions, what is not well, how sessions are,
+//! what is under way, and what changed.
+
+use streamspace_client::text::escape;
+
+use super::{View, changes, table::region_name};
+use crate::{
+    format::{age, count, many},
+    pen::{Pen, cells},
+    rows::{Key, Operation, Row, Session, Tenant, Wellness, tone},
+    state::{Link, Region, RegionIndex, State},
+    table::{AnyTable as _, Tally},
+    theme::Tone,
+};
+
+/// From this width on the changes are beside the rest.
+const WIDE: u16 = 130;
+/// From this width on there is room for a gauge.
+const ROOMY: u16 = 100;
+/// The columns of the regions: name, health, then numbers.
+const NAME: u16 = 15;
+const HEALTH: u16 = 14;
+const NUMBER: u16 = 10;
+/// The least that is shown of what changed: a title and three entries.
+const CHANGES: u16 = 4;
+/// `loading`, `? 12s old`.
+const DATA: u16 = 11;
+/// The gauge of what runs.
+const GAUGE: u16 = 12;
+/// As the states of [`Session`] have them.
+const RUNNING: usize = 2;
+
+pub(super) struct Overview;
+
+impl View for Overview {
+    fn crumbs(&self, _: &State) -> Vec<String> {
+        vec!["overview".into()]
+    }
+
+    fn command(&self, _: &State) -> Option<String> {
+        Some("ssctl status".into())
+    }
+
+    fn draw(&self, state: &State, pen: &mut Pen<'_>) {
+        let (width, height) = (pen.width(), pen.height());
+        let left = if width >= WIDE { width - (width / 3).clamp(44, 70) } else { width };
+        let mut y = regions(state, &mut pen.part(0, 0, left, height)) + 1;
+        let below = height.saturating_sub(y);
+        let is_beside = left < width;
+        let changed = if is_beside { 0 } else { CHANGES.min(below) };
+        let [tenants, sessions, operations] = share(
+            below - changed,
+            [
+                state.tenants.needy().take(below.into()).count(),
+                state.sessions.needy().take(below.into()).count(),
+                open(state).take(below.into()).count(),
+            ],
+        );
+        let mut part = |height: u16, draw: &dyn Fn(&mut Pen<'_>)| {
+            draw(&mut pen.part(0, y, left, height));
+            y += height;
+        };
+        part(tenants, &|pen| sick_tenants(state, pen));
+        part(sessions, &|pen| sick_sessions(state, pen));
+        part(operations, &|pen| under_way(state, pen));
+        if is_beside {
+            let mut pen = pen.part(left, 0, width - left, height);
+            pen.bar(0);
+            pen.text(2, 0, changes::TITLE, Tone::Dim);
+            let mut below = pen.part(2, 1, width - left - 2, height.saturating_sub(1));
+            changes::draw(state, 0, &mut below);
+        } else {
+            let mut pen = pen.part(0, y, width, height.saturating_sub(y));
+            pen.text(1, 0, changes::TITLE, Tone::Dim);
+            let mut below = pen.part(1, 1, width.saturating_sub(1), pen.height().saturating_sub(1));
+            changes::draw(state, 0, &mut below);
+        }
+    }
+}
+
+/// How high three sections are, by how many entries each has: a title, the entries and a
+/// line of room where there is room, else as much as each needs of a third.
+fn share(room: u16, entries: [usize; 3]) -> [u16; 3] {
+    let entries = entries.map(|count| u16::try_from(count).unwrap_or(u16::MAX));
+    let wanted = entries.map(|count| count.saturating_add(2));
+    let mut left = room;
+    let mut heights = [0; 3];
+    // Who needs little is served first, so that nobody gets more than is needed.
+    let mut order = [0, 1, 2];
+    order.sort_by_key(|place| wanted.get(*place).copied());
+    for (served, place) in order.into_iter().enumerate() {
+        let part = left / u16::try_from(3 - served).unwrap_or(1);
+        if let (Some(height), Some(wanted)) = (heights.get_mut(place), wanted.get(place)) {
+            *height = part.min(*wanted);
+            left -= *height;
+        }
+    }
+    heights
+}
+
+/// A number of a region: its heading, and how soon it goes where there is no room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Number {
+    Tenants,
+    NotWell,
+    Sessions,
+    Running,
+}
+
+/// From left to right.
+const NUMBERS: [Number; 4] = [Number::Tenants, Number::NotWell, Number::Sessions, Number::Running];
+/// What stays the longest comes first.
+const NEEDED: [Number; 4] = [Number::NotWell, Number::Sessions, Number::Tenants, Number::Running];
+
+impl Number {
+    fn heading(self) -> &'static str {
+        match self {
+            Self::Tenants => "TENANTS",
+            Self::NotWell => "NOT WELL",
+            Self::Sessions => "SESSIONS",
+            Self::Running => "RUNNING",
+        }
+    }
+
+    fn of(self, tenants: &Tally, sessions: &Tally) -> usize {
+        match self {
+            Self::Tenants => tenants.total,
+            Self::NotWell => tenants.attention + sessions.attention,
+            Self::Sessions => sessions.total,
+            Self::Running => sessions.in_state(RUNNING),
+        }
+    }
+}
+
+/// One line a region. Returns how many lines were drawn.
+fn regions(state: &State, pen: &mut Pen<'_>) -> u16 {
+    let dim = pen.theme.style(Tone::Dim);
+    pen.text(3, 0, "REGION", Tone::Dim);
+    pen.text(3 + NAME, 0, "STATE", Tone::Dim);
+    let begin = 3 + NAME + HEALTH;
+    let fit = usize::from(pen.width().saturating_sub(begin + DATA) / NUMBER);
+    let kept: Vec<_> = NEEDED.into_iter().take(fit).collect();
+    let numbers: Vec<_> = (1..)
+        .zip(NUMBERS.into_iter().filter(|number| kept.contains(number)))
+        .map(|(place, number)| (begin + place * NUMBER, number))
+        .collect();
+    for (end, number) in &numbers {
+        pen.right(*end, 0, number.heading(), dim);
+    }
+    let gauge = numbers.last().map_or(begin, |(end, _)| *end) + 2;
+    let is_roomy = pen.width() >= ROOMY;
+    let data = gauge + if is_roomy { GAUGE + 3 } else { 0 };
+    pen.text(data, 0, "DATA", Tone::Dim);
+    for (index, region) in (0..).zip(&state.regions) {
+        let (y, at) = (index + 1, RegionIndex(index));
+        let live = region.is_live(state.now);
+        let old = |tone| if live { tone } else { Tone::Dim };
+        let (sign, word, verdict) =
+            super::frame::verdict(region.fresh_report(state.now), pen.theme);
+        pen.text(1, y, sign, verdict);
+        let name = pen.theme.style(old(Tone::Strong));
+        pen.clipped(3, y, NAME - 1, region.name(), name);
+        pen.text(3 + NAME, y, word, verdict);
+        if region.heard.is_some() {
+            let tenants = state.tenants.tally_of(at).cloned().unwrap_or_default();
+            let sessions = state.sessions.tally_of(at).cloned().unwrap_or_default();
+            for (end, kind) in &numbers {
+                let number = kind.of(&tenants, &sessions);
+                let hurts = *kind == Number::NotWell && number > 0;
+                let tone = if hurts { Tone::Warn } else { Tone::Plain };
+                pen.right(*end, y, &count(number), pen.theme.style(old(tone)));
+            }
+            if is_roomy {
+                pen.text(gauge, y, &running_gauge(&sessions, pen), old(Tone::Plain));
+            }
+        }
+        let (word, tone) = data_word(region, state);
+        pen.text(data, y, &word, tone);
+    }
+    u16::try_from(state.regions.len()).unwrap_or(u16::MAX).saturating_add(1)
+}
+
+/// How fresh what is known of a region is.
+fn data_word(region: &Region, state: &State) -> (String, Tone) {
+    if region.is_live(state.now) {
+        return ("live".into(), Tone::Plain);
+    }
+    match (&region.link, region.data_age(state.now)) {
+        (Link::Loading, _) => ("loading".into(), Tone::Dim),
+        (Link::Failed { .. }, None) => ("refused".into(), Tone::Hurt),
+        (_, None) => ("no data yet".into(), Tone::Dim),
+        (_, Some(seconds)) => {
+            (format!("{} {} old", state.theme.glyphs.unknown, age(seconds)), Tone::Warn)
+        }
+    }
+}
+
+/// How many of the sessions run.
+fn running_gauge(sessions: &Tally, pen: &Pen<'_>) -> String {
+    let permille = sessions.in_state(RUNNING) * 1000 / sessions.total.max(1);
+    pen.theme.glyphs.gauge(permille, GAUGE.into())
+}
+
+fn sick_tenants(state: &State, pen: &mut Pen<'_>) {
+    let attention = state.tenants.tally().attention;
+    let all = many(state.tenants.total(), "tenant");
+    title("TENANTS NOT WELL", attention, &all, state, pen);
+    let lines = state.tenants.needy().map(|tenant: &Tenant| Sick {
+        key: tenant.key(),
+        wellness: tenant.wellness(),
+        name: tenant.id.clone(),
+        state: crate::rows::state_word(tenant.whole.state()),
+        words: &tenant.words,
+    });
+    sick(lines, attention, "t shows all", state, pen);
+}
+
+fn sick_sessions(state: &State, pen: &mut Pen<'_>) {
+    // Not of the tenant whose sessions are looked at, but of all.
+    let tallies = (0..).map(RegionIndex).zip(&state.regions);
+    let tallies: Vec<_> = tallies.filter_map(|(at, _)| state.sessions.tally_of(at)).collect();
+    let attention = tallies.iter().map(|tally| tally.attention).sum();
+    let all = many(tallies.iter().map(|tally| tally.total).sum(), "session");
+    title("SESSIONS NOT WELL", attention, &all, state, pen);
+    let lines = state.sessions.needy().map(|session: &Session| Sick {
+        key: session.key(),
+        wellness: session.wellness(),
+        name: escape(session.path()).into_owned(),
+        state: session.phase_word(),
+        words: &session.message,
+    });
+    sick(lines, attention, "S shows all", state, pen);
+}
+
+fn title(title: &str, sick: usize, all: &str, state: &State, pen: &mut Pen<'_>) {
+    let number = if state.heard() { count(sick) } else { pen.theme.glyphs.unknown.into() };
+    let tone = if !state.all_live() {
+        Tone::Dim
+    } else if sick > 0 {
+        Tone::Warn
+    } else {
+        Tone::Plain
+    };
+    let of = if state.heard() { format!(" of {all}") } else { String::new() };
+    let pieces = [(format!(" {title} "), Tone::Dim), (number, tone), (of, Tone::Dim)];
+    pen.pieces(0, 0, pen.width(), &pieces);
+}
+
+/// Something that is not well.
+struct Sick<'a> {
+    key: &'a Key,
+    wellness: Wellness,
+    name: String,
+    state: &'static str,
+    words: &'a str,
+}
+
+/// The worst of them, and how many more there are.
+fn sick<'a>(
+    lines: impl Iterator<Item = Sick<'a>>,
+    all: usize,
+    hint: &str,
+    state: &State,
+    pen: &mut Pen<'_>,
+) {
+    // Below the title; a line of room at the end where all fit.
+    let room = usize::from(pen.height().saturating_sub(1));
+    let shown = if all > room { room.saturating_sub(1) } else { all };
+    let lines: Vec<_> = lines.take(shown).collect();
+    let widest = |width: fn(&Sick<'_>) -> u16| lines.iter().map(width).max().unwrap_or(0);
+    let width = widest(|line| cells(&line.name)).min(pen.width() / 3);
+    let states = widest(|line| cells(line.state));
+    for (y, line) in (1..).zip(&lines) {
+        let live = state.is_live(line.key.region);
+        let tone = if live { tone(line.wellness) } else { Tone::Dim };
+        pen.text(1, y, pen.theme.glyph(line.wellness), tone);
+        let plain = pen.theme.style(if live { Tone::Plain } else { Tone::Dim });
+        pen.clipped(3, y, width, &line.name, plain);
+        let mut x = 3 + width + 1;
+        if state.several() {
+            pen.clipped(
+                x,
+                y,
+                NAME - 2,
+                region_name(state, line.key.region),
+                pen.theme.style(Tone::Dim),
+            );
+            x += NAME - 1;
+        }
+        pen.text(x, y, line.state, tone);
+        pen.text(x + states + 1, y, line.words, tone);
+    }
+    if all > lines.len() && room > 0 {
+        let y = u16::try_from(lines.len()).unwrap_or(0) + 1;
+        let more = count(all - lines.len());
+        let text = format!("{} {more} more; {hint}", pen.theme.glyphs.ellipsis);
+        pen.text(3, y, &text, Tone::Dim);
+    }
+}
+
+/// What is under way.
+fn open(state: &State) -> impl Iterator<Item = &Operation> {
+    state.operations.top().filter(|operation| !operation.whole.done)
+}
+
+fn under_way(state: &State, pen: &mut Pen<'_>) {
+    let number =
+        if state.heard() { count(open(state).count()) } else { pen.theme.glyphs.unknown.into() };
+    let pieces = [(" UNDER WAY ".to_owned(), Tone::Dim), (number, Tone::Plain)];
+    pen.pieces(0, 0, pen.width(), &pieces);
+    let room = usize::from(pen.height().saturating_sub(1));
+    for (y, operation) in (1..).zip(open(state).take(room)) {
+        let live = state.is_live(operation.key().region);
+        let tone = if live { tone(operation.wellness()) } else { Tone::Dim };
+        pen.text(1, y, pen.theme.glyph(operation.wellness()), tone);
+        let mut parts = vec![escape(&operation.whole.kind), escape(&operation.whole.target)];
+        if operation.whole.counts.is_none() {
+            parts.push(escape(&operation.whole.progress));
+        }
+        let words = format!("{}  {}", parts.join("  "), operation.progress());
+        pen.text(3, y, &words, tone);
+    }
+}

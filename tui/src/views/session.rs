@@ -1,0 +1,153 @@
+//! All about one session: what it is, what it requests, its objects, and what the
+//! cluster says of them.
+
+use jiff::Timestamp;
+use streamspace_client::text::escape;
+use streamspace_proto::v1::{self, ClusterEvent, DescribeSessionResponse};
+
+use super::{
+    View, changes, conditions,
+    text::{self, Line},
+};
+use crate::{
+    format::{age, date_and_time, instant, seconds_since},
+    pen::Pen,
+    rows::{Key, Row as _, Session, shell_word, tone},
+    state::{Answer, Detail, State},
+    theme::Tone,
+};
+
+pub(super) struct SessionPage<'a>(pub(super) &'a Key);
+
+impl View for SessionPage<'_> {
+    fn crumbs(&self, state: &State) -> Vec<String> {
+        match state.sessions.get(self.0) {
+            Some(session) => vec!["sessions".into(), escape(session.path()).into()],
+            None => vec!["sessions".into(), "gone".into()],
+        }
+    }
+
+    fn command(&self, state: &State) -> Option<String> {
+        let session = state.sessions.get(self.0)?;
+        Some(format!("ssctl session describe {}", shell_word(session.path())))
+    }
+
+    fn lines(&self, state: &State, width: u16) -> Vec<Line> {
+        lines(self.0, state, usize::from(width).saturating_sub(2))
+    }
+
+    fn draw(&self, state: &State, pen: &mut Pen<'_>) {
+        let lines = self.lines(state, pen.width());
+        text::draw(&lines, state.scroll, state.is_live(self.0.region), pen);
+    }
+}
+
+fn lines(key: &Key, state: &State, width: usize) -> Vec<Line> {
+    let mut lines = Vec::new();
+    match state.sessions.get(key) {
+        Some(session) => head(session, width, &mut lines),
+        None => lines.push(vec![("This session is gone. esc goes back.".into(), Tone::Plain)]),
+    }
+    let detail = state.detail.as_ref();
+    match detail.and_then(|detail| detail.answer.as_ref()) {
+        Some((_, Answer::Session(answer))) => described(answer, state.now, width, &mut lines),
+        _ if state.sessions.get(key).is_some() => asking(detail, state, width, &mut lines),
+        _ => {}
+    }
+    text::heading("CHANGED since this was opened", &mut lines);
+    changes::lines_about(state, key, &mut lines);
+    lines
+}
+
+fn head(session: &Session, width: usize, lines: &mut Vec<Line>) {
+    lines.push(vec![
+        (format!("{}  ", escape(session.path())), Tone::Strong),
+        (session.phase_word().into(), tone(session.wellness())),
+        (format!("  of {}", session.user()), Tone::Plain),
+    ]);
+    text::words(&session.message, tone(session.wellness()), width, lines);
+}
+
+/// What stands there until the daemon has answered.
+fn asking(detail: Option<&Detail>, state: &State, width: usize, lines: &mut Vec<Line>) {
+    lines.push(Vec::new());
+    match detail.and_then(|detail| detail.error.as_ref()) {
+        Some(error) => text::words(error, Tone::Warn, width, lines),
+        None => lines.push(vec![(format!("asking{}", state.theme.glyphs.ellipsis), Tone::Dim)]),
+    }
+}
+
+fn described(
+    answer: &DescribeSessionResponse,
+    now: Timestamp,
+    width: usize,
+    lines: &mut Vec<Line>,
+) {
+    if let Some(session) = &answer.session {
+        conditions::lines(&session.conditions, now, width, lines);
+        text::heading("SESSION", lines);
+        text::fields(fields(session, now), width, lines);
+    }
+    text::heading("OBJECTS in the cluster", lines);
+    for object in &answer.objects {
+        lines.push(vec![
+            (format!("{} ", escape(&object.kind)), Tone::Dim),
+            (escape(&object.name).into_owned(), Tone::Plain),
+            (format!("  {}", escape(&object.status)), Tone::Dim),
+        ]);
+    }
+    if answer.objects.is_empty() {
+        lines.push(vec![("none".into(), Tone::Dim)]);
+    }
+    text::heading("EVENTS, the newest first", lines);
+    for event in answer.events.iter().rev() {
+        told(event, now, width, lines);
+    }
+    if answer.events.is_empty() {
+        lines.push(vec![("none".into(), Tone::Dim)]);
+    }
+    text::words(&escape(&answer.message), Tone::Warn, width, lines);
+}
+
+fn told(event: &ClusterEvent, now: Timestamp, width: usize, lines: &mut Vec<Line>) {
+    let old = instant(event.time.as_ref()).map(|time| age(seconds_since(time, now)));
+    let tone = if event.warning { Tone::Warn } else { Tone::Plain };
+    let often = if event.count > 1 { format!(" {}×", event.count) } else { String::new() };
+    lines.push(vec![
+        (format!("{:>6} ", old.unwrap_or_default()), Tone::Dim),
+        (escape(&event.reason).into_owned(), tone),
+        (often, Tone::Dim),
+        (format!("  {}", escape(&event.object)), Tone::Dim),
+    ]);
+    text::words(&escape(&event.message), Tone::Plain, width, lines);
+}
+
+fn fields(session: &v1::Session, now: Timestamp) -> Vec<(&'static str, String)> {
+    let time = |time: Option<&prost_types::Timestamp>| {
+        instant(time).map_or(String::new(), |time| {
+            format!("{} UTC, {} ago", date_and_time(time), age(seconds_since(time, now)))
+        })
+    };
+    let span = |span: Option<&prost_types::Duration>| {
+        span.map_or(String::new(), |span| age(span.seconds.max(0)))
+    };
+    let replicas = (session.max_replicas > 0).then(|| session.max_replicas.to_string());
+    let fields = [
+        ("template", session.template.clone()),
+        ("cpu", session.cpu.clone()),
+        ("memory", session.memory.clone()),
+        ("home", if session.without_home { "not mounted" } else { "mounted" }.into()),
+        ("idle timeout", span(session.idle_timeout.as_ref())),
+        ("longest run", span(session.max_session_duration.as_ref())),
+        ("replicas", replicas.unwrap_or_default()),
+        ("tags", session.tags.join(", ")),
+        ("pod", session.pod_name.clone()),
+        ("node", session.node.clone()),
+        ("url", session.url.clone()),
+        ("last used", time(session.last_activity_time.as_ref())),
+        ("awake since", time(session.awake_time.as_ref())),
+        ("created", time(session.create_time.as_ref())),
+        ("uid", session.uid.clone()),
+    ];
+    fields.map(|(name, value)| (name, escape(&value).into_owned())).into()
+}

@@ -1,0 +1,53 @@
+//! Pages of text that scroll: lines of pieces, headings, and pairs of name and value.
+
+use crate::{
+    pen::{Pen, wrap},
+    theme::Tone,
+};
+
+/// Where the values begin.
+const VALUES: usize = 17;
+
+/// A line of the page: pieces one after another.
+pub(super) type Line = Vec<(String, Tone)>;
+
+/// Draws lines from the first one that is in view. What is not live is dim.
+pub(super) fn draw(lines: &[Line], scroll: usize, live: bool, pen: &mut Pen<'_>) {
+    let width = pen.width();
+    for (y, line) in (0..pen.height()).zip(lines.iter().skip(scroll)) {
+        line.iter().fold(1, |x, (text, tone)| {
+            let style = pen.theme.style(if live { *tone } else { Tone::Dim });
+            pen.clipped(x, y, width.saturating_sub(x), text, style)
+        });
+    }
+}
+
+/// A heading, with a line of room above.
+pub(super) fn heading(text: &str, lines: &mut Vec<Line>) {
+    if !lines.is_empty() {
+        lines.push(Vec::new());
+    }
+    lines.push(vec![(text.into(), Tone::Dim)]);
+}
+
+/// Names and values, broken where they are long. What is empty is left out.
+pub(super) fn fields<'a>(
+    fields: impl IntoIterator<Item = (&'a str, String)>,
+    width: usize,
+    lines: &mut Vec<Line>,
+) {
+    for (name, value) in fields {
+        let mut name = name;
+        for part in wrap(&value, width.saturating_sub(VALUES).max(10)) {
+            lines.push(vec![(format!("{name:VALUES$}"), Tone::Dim), (part, Tone::Plain)]);
+            name = "";
+        }
+    }
+}
+
+/// Words below something, indented.
+pub(super) fn words(text: &str, tone: Tone, width: usize, lines: &mut Vec<Line>) {
+    for part in wrap(text, width.saturating_sub(2)) {
+        lines.push(vec![(format!("  {part}"), tone)]);
+    }
+}

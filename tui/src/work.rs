@@ -1,0 +1,196 @@
+//! How a change is asked of a daemon, or rehearsed.
+
+use std::time::Duration;
+
+use streamspace_client::{ClientError, Connection, INCIDENT_HEADER, Incident, parse_duration};
+use streamspace_proto::v1::{
+    ChangeSessionsRequest, ChangeSessionsResponse, Consequence, CordonTenantRequest, QuotaChange,
+    ResumeTenantRequest, SessionState, SetQuotaRequest, SuspendTenantRequest, Tenant,
+    UncordonTenantRequest, UpdateTenantRequest,
+};
+use tokio::time::timeout;
+use tonic::{Request, Response, Status};
+
+use crate::{
+    actions::{Verb, Work},
+    connection::Outlet,
+    rows::{short, state_word},
+    update::News,
+};
+
+/// A change is committed within it, or it is not known whether it was.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Asks for it. Whatever comes of it is told.
+pub(crate) async fn work(connection: Connection, outlet: Outlet, work: Box<Work>) {
+    let result = match timeout(PATIENCE, ask(&connection, &work)).await {
+        Ok(result) => result.map_err(ClientError::from),
+        Err(_) => Err(ClientError::TimedOut(PATIENCE)),
+    };
+    // Where nobody reads, nobody waits for it.
+    let _ = outlet.send(News::Worked(work, result)).await;
+}
+
+/// A request with the incident that its reason names, if it is one.
+fn request<T>(work: &Work, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    if let Ok(incident) = work.reason.parse::<Incident>()
+        && let Ok(value) = incident.name().parse()
+    {
+        request.metadata_mut().insert(INCIDENT_HEADER, value);
+    }
+    request
+}
+
+async fn ask(connection: &Connection, work: &Work) -> Result<Vec<String>, Status> {
+    // A rehearsal leaves nothing behind that a retry could meet.
+    let request_id = if work.rehearse { String::new() } else { work.request_id.to_string() };
+    let (name, reason) = (work.subject.name.clone(), work.reason.clone());
+    let (validate_only, ttl) = (work.rehearse, ttl(&work.lifetime));
+    let mut tenants = connection.tenants();
+    match work.verb {
+        Verb::Hibernate | Verb::HibernateAll => {
+            sessions(connection, work, SessionState::Hibernated, request_id).await
+        }
+        Verb::Wake => sessions(connection, work, SessionState::Running, request_id).await,
+        Verb::Terminate | Verb::TerminateAll => {
+            sessions(connection, work, SessionState::Terminated, request_id).await
+        }
+        Verb::Cordon => {
+            let message = CordonTenantRequest {
+                name,
+                validate_only,
+                request_id,
+                reason,
+                ttl,
+                ..CordonTenantRequest::default()
+            };
+            tenants.cordon_tenant(request(work, message)).await.map(tenant)
+        }
+        Verb::Uncordon => {
+            let message = UncordonTenantRequest {
+                name,
+                validate_only,
+                request_id,
+                reason,
+                ..UncordonTenantRequest::default()
+            };
+            tenants.uncordon_tenant(request(work, message)).await.map(tenant)
+        }
+        Verb::Suspend => {
+            let message = SuspendTenantRequest {
+                name,
+                validate_only,
+                request_id,
+                reason,
+                ..SuspendTenantRequest::default()
+            };
+            tenants.suspend_tenant(request(work, message)).await.map(tenant)
+        }
+        Verb::Resume => {
+            let message = ResumeTenantRequest {
+                name,
+                validate_only,
+                request_id,
+                reason,
+                ..ResumeTenantRequest::default()
+            };
+            tenants.resume_tenant(request(work, message)).await.map(tenant)
+        }
+        Verb::SetPlan => {
+            let plan = format!("plans/{}", work.plan);
+            let message = UpdateTenantRequest {
+                tenant: Some(Tenant { name, plan, ..Tenant::default() }),
+                update_mask: Some(prost_types::FieldMask { paths: vec!["plan".into()] }),
+                validate_only,
+                request_id,
+                reason,
+                ..UpdateTenantRequest::default()
+            };
+            tenants.update_tenant(request(work, message)).await.map(tenant)
+        }
+        Verb::SetQuota => {
+            let (resource, amount) = work.amount.split_once('=').unwrap_or_default();
+            let change = QuotaChange { resource: resource.into(), amount: amount.into() };
+            let message = SetQuotaRequest {
+                tenant: name,
+                changes: vec![change],
+                ttl,
+                validate_only,
+                request_id,
+                reason,
+                ..SetQuotaRequest::default()
+            };
+            let reply = connection.quotas().set_quota(request(work, message)).await?.into_inner();
+            let line = reply.lines.iter().find(|line| line.resource == resource);
+            let mut lines: Vec<_> = line
+                .map(|line| format!("{} used of {} {}", line.used, line.hard, line.resource))
+                .into_iter()
+                .collect();
+            lines.extend(told(&reply.consequences));
+            Ok(lines)
+        }
+    }
+}
+
+fn ttl(lifetime: &str) -> Option<prost_types::Duration> {
+    prost_types::Duration::try_from(parse_duration(lifetime).ok()?).ok()
+}
+
+async fn sessions(
+    connection: &Connection,
+    work: &Work,
+    state: SessionState,
+    request_id: String,
+) -> Result<Vec<String>, Status> {
+    let of_all = matches!(work.verb, Verb::HibernateAll | Verb::TerminateAll);
+    let name = &work.subject.name;
+    let parent = name.split_once("/sessions/").map_or(name.as_str(), |(tenant, _)| tenant);
+    let message = ChangeSessionsRequest {
+        parent: parent.to_owned(),
+        filter: if of_all { "name = \"*\"".into() } else { String::new() },
+        names: if of_all { Vec::new() } else { vec![name.clone()] },
+        state: state.into(),
+        validate_only: work.rehearse,
+        request_id,
+        reason: work.reason.clone(),
+    };
+    let reply = connection.sessions().change_sessions(request(work, message)).await?;
+    Ok(changed(&reply.into_inner()))
+}
+
+/// What an operation over sessions is, or would be.
+fn changed(reply: &ChangeSessionsResponse) -> Vec<String> {
+    let Some(operation) = &reply.operation else { return Vec::new() };
+    let mut lines = Vec::new();
+    if let Some(counts) = &operation.counts {
+        let states = [
+            (counts.changed, "changed"),
+            (counts.unchanged, "as wished already"),
+            (counts.failed, "refused"),
+            (counts.pending, "waiting"),
+        ];
+        let parts = states.into_iter().filter(|(count, _)| *count > 0);
+        let parts: Vec<_> = parts.map(|(count, word)| format!("{count} {word}")).collect();
+        let total = crate::format::many(usize::try_from(counts.total).unwrap_or(0), "session");
+        lines.push(format!("{total}: {}", parts.join(", ")));
+    }
+    if !operation.name.is_empty() {
+        lines.push(format!("operation {}", short(&operation.name)));
+    }
+    lines.extend(told(&operation.consequences));
+    let refusals = reply.items.iter().filter_map(|item| item.error.as_ref());
+    lines.extend(refusals.take(3).map(|error| error.message.clone()));
+    lines
+}
+
+fn tenant(reply: Response<Tenant>) -> Vec<String> {
+    let tenant = reply.into_inner();
+    let mut lines = vec![format!("{}, plan {}", state_word(tenant.state()), short(&tenant.plan))];
+    lines.extend(told(&tenant.consequences));
+    lines
+}
+
+fn told(consequences: &[Consequence]) -> impl Iterator<Item = String> {
+    consequences.iter().map(|consequence| consequence.message.clone())
+}
