@@ -26,6 +26,7 @@ mod error;
 mod fields;
 mod lexer;
 mod parser;
+pub mod vocabulary;
 
 pub(crate) use fields::Fields;
 

@@ -10,7 +10,8 @@ use streamspace_proto::v1;
 use crate::rpc::time::instant;
 
 /// What a filter of operations may name.
-pub const FILTER_FIELDS: [&str; 5] = ["name", "kind", "target", "done", "actor"];
+pub use streamspace_core::filter::vocabulary::OPERATION as FILTER_FIELDS;
+
 /// What an order of operations may name.
 pub const ORDER_FIELDS: [&str; 6] = ["name", "kind", "target", "done", "actor", "create_time"];
 

@@ -12,18 +12,8 @@ use super::{convert, record::SessionRecord};
 use crate::rpc::time::instant;
 
 /// What a filter of sessions may name.
-pub const FILTER_FIELDS: [&str; 10] = [
-    "name",
-    "tenant",
-    "user",
-    "template",
-    "state",
-    "phase",
-    "node",
-    "deleting:bool",
-    "age:integer",
-    "idle:integer",
-];
+pub use streamspace_core::filter::vocabulary::SESSION as FILTER_FIELDS;
+
 /// What an order of sessions may name.
 pub const ORDER_FIELDS: [&str; 9] = [
     "name",

@@ -14,8 +14,8 @@ use super::{TenantRecord, convert};
 use crate::rpc::time::instant;
 
 /// What a filter of tenants may name.
-pub const FILTER_FIELDS: [&str; 8] =
-    ["name", "display_name", "plan", "seats", "state", "billing_account", "protected", "labels.*"];
+pub use streamspace_core::filter::vocabulary::TENANT as FILTER_FIELDS;
+
 /// What an order of tenants may name.
 pub const ORDER_FIELDS: [&str; 6] =
     ["name", "display_name", "plan", "seats", "state", "create_time"];

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 use streamspace_client::text::escape;
-use streamspace_core::filter::FieldValue;
+use streamspace_core::filter::{FieldValue, vocabulary};
 use streamspace_proto::v1;
 
 use super::{Column, Key, Look, Row, Scope, Wellness, age_of, short};
@@ -67,7 +67,7 @@ impl Operation {
 
 impl Row for Operation {
     const NOUN: &'static str = "operation";
-    const FIELDS: &'static [&'static str] = &["name", "kind", "target", "done:bool", "actor"];
+    const FIELDS: &'static [&'static str] = &vocabulary::OPERATION;
     const STATES: &'static [&'static str] = &["running", "stopping", "done", "failed", "cancelled"];
     const COLUMNS: &'static [Column<Self>] = &[
         Column::<Self>::left("TARGET", 14, 48, 0)

@@ -6,7 +6,7 @@ use std::{borrow::Cow, sync::Arc};
 use jiff::Timestamp;
 use streamspace_client::text::escape;
 use streamspace_core::{
-    filter::FieldValue,
+    filter::{FieldValue, vocabulary},
     quantity::{Unit, observed},
 };
 use streamspace_proto::v1::{self, SessionPhase, SessionState};
@@ -110,18 +110,7 @@ fn parts(name: &str) -> (&str, &str) {
 
 impl Row for Session {
     const NOUN: &'static str = "session";
-    const FIELDS: &'static [&'static str] = &[
-        "name",
-        "tenant",
-        "user",
-        "template",
-        "state",
-        "phase",
-        "node",
-        "deleting:bool",
-        "age:integer",
-        "idle:integer",
-    ];
+    const FIELDS: &'static [&'static str] = &vocabulary::SESSION;
     const STATES: &'static [&'static str] =
         &["unknown", "pending", "running", "hibernated", "failed", "terminated"];
     const COLUMNS: &'static [Column<Self>] = &[

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt::Write as _};
 
 use jiff::Timestamp;
 use streamspace_client::text::escape;
-use streamspace_core::filter::FieldValue;
+use streamspace_core::filter::{FieldValue, vocabulary};
 use streamspace_proto::v1::{self, Condition, ConditionStatus, TenantState};
 
 use super::{Column, Key, Look, Row, Wellness, age_of};
@@ -60,16 +60,7 @@ impl Tenant {
 
 impl Row for Tenant {
     const NOUN: &'static str = "tenant";
-    const FIELDS: &'static [&'static str] = &[
-        "name",
-        "display_name",
-        "plan",
-        "seats:integer",
-        "state",
-        "billing_account",
-        "protected:bool",
-        "labels.*",
-    ];
+    const FIELDS: &'static [&'static str] = &vocabulary::TENANT;
     const STATES: &'static [&'static str] = &[
         "unknown",
         "provisioning",
