@@ -58,8 +58,7 @@ impl Prompt {
     }
 
     pub(crate) fn erase_word(&mut self) {
-        let kept = self.text.trim_end().rfind(' ').map_or(0, |space| space + 1);
-        self.text.truncate(kept);
+        erase_word(&mut self.text);
         self.picked = None;
     }
 
@@ -89,6 +88,12 @@ impl Prompt {
     pub(crate) fn tail(&self, room: usize) -> &str {
         tail(&self.text, room)
     }
+}
+
+/// Takes the last word off a text.
+pub(crate) fn erase_word(text: &mut String) {
+    let kept = text.trim_end().rfind(' ').map_or(0, |space| space + 1);
+    text.truncate(kept);
 }
 
 /// The end of a text, as much as has room.

@@ -13,16 +13,19 @@ use jiff::Timestamp;
 
 use crate::{
     pen::cells,
-    query::{Query, QueryError},
-    rows::{Align, Column, Key, Row, Scope, Wellness},
+    query::Query,
+    rows::{Align, Key, Row, Scope, Wellness},
     state::RegionIndex,
 };
 
+mod any;
+mod tally;
 #[cfg(test)]
 mod tests;
 
-/// What no column sorts by.
-pub(crate) const WORST: &str = "worst";
+pub(crate) use any::AnyTable;
+pub(crate) use tally::Tally;
+
 /// From so many on the order is made anew rather than mended.
 const MANY: usize = 1000;
 
@@ -89,64 +92,6 @@ pub(crate) struct Table<R> {
     /// What needs somebody, the worst first.
     needy: BTreeSet<(Wellness, Key)>,
     now: Timestamp,
-}
-
-/// How many rows there are.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) total: usize,
-    /// How many need somebody.
-    pub(crate) attention: usize,
-    /// In each state, as [`Row::STATES`] has them.
-    pub(crate) states: Vec<usize>,
-}
-
-impl Tally {
-    fn count<R: Row>(&mut self, row: &R, comes: bool) {
-        let add = |number: &mut usize| {
-            *number = if comes { *number + 1 } else { number.saturating_sub(1) };
-        };
-        self.states.resize(R::STATES.len(), 0);
-        add(&mut self.total);
-        if row.wellness().needs_attention() {
-            add(&mut self.attention);
-        }
-        if let Some(state) = self.states.get_mut(row.state()) {
-            add(state);
-        }
-    }
-
-    /// How many are in a state.
-    pub(crate) fn in_state(&self, state: usize) -> usize {
-        self.states.get(state).copied().unwrap_or(0)
-    }
-}
-
-/// What can be done to a table without knowing its rows.
-pub(crate) trait AnyTable {
-    fn select_by(&mut self, rows: isize);
-    /// A page up or down: one row of the old page stays in view.
-    fn select_by_pages(&mut self, pages: isize);
-    fn select_first(&mut self);
-    fn select_last(&mut self);
-    /// Selects a row in view, counted from the first of them.
-    fn select_in_view(&mut self, row: usize) -> bool;
-    /// Which of the shown rows is selected.
-    fn selection(&self) -> usize;
-    /// Says how many rows fit.
-    fn set_height(&mut self, height: usize);
-    /// Shows what a text or an expression lets through. An error leaves all as it was.
-    fn set_filter(&mut self, text: &str) -> Result<(), QueryError>;
-    fn filter(&self) -> &str;
-    fn sort_by_next(&mut self);
-    fn reverse(&mut self);
-    /// Sorts by a column's title, in any case; by `worst` without one.
-    fn sort_by(&mut self, title: &str, reversed: bool) -> bool;
-    /// What it can be sorted by.
-    fn orders(&self) -> Vec<String>;
-    /// How many there are in the scope.
-    fn total(&self) -> usize;
-    fn shown(&self) -> usize;
 }
 
 impl<R: Row> Table<R> {
@@ -493,97 +438,4 @@ impl<R: Row> Table<R> {
 fn name_order<R: Row>(a: &R, b: &R) -> Ordering {
     let order = R::COLUMNS.first().and_then(|column| column.order);
     order.map_or(Ordering::Equal, |order| order(a, b))
-}
-
-/// The columns that a table can be sorted by.
-fn sortable<R: Row>() -> impl Iterator<Item = (usize, &'static Column<R>)> {
-    R::COLUMNS.iter().enumerate().filter(|(_, column)| column.order.is_some())
-}
-
-impl<R: Row> AnyTable for Table<R> {
-    fn select_by(&mut self, rows: isize) {
-        self.choose(self.selected.saturating_add_signed(rows));
-    }
-
-    fn select_by_pages(&mut self, pages: isize) {
-        let page = self.height.saturating_sub(1).max(1);
-        self.select_by(isize::try_from(page).unwrap_or(isize::MAX).saturating_mul(pages));
-    }
-
-    fn select_first(&mut self) {
-        self.choose(0);
-        self.chosen = None;
-    }
-
-    fn select_last(&mut self) {
-        self.choose(usize::MAX);
-    }
-
-    fn select_in_view(&mut self, row: usize) -> bool {
-        let is_there = row < self.height && self.first + row < self.order.len();
-        if is_there {
-            self.choose(self.first + row);
-        }
-        is_there
-    }
-
-    fn selection(&self) -> usize {
-        self.selected
-    }
-
-    fn set_height(&mut self, height: usize) {
-        self.height = height;
-        self.keep_in_view();
-    }
-
-    fn set_filter(&mut self, text: &str) -> Result<(), QueryError> {
-        if text != self.query.text() {
-            self.query = self.query.with(text, R::FIELDS)?;
-            self.arrange();
-        }
-        Ok(())
-    }
-
-    fn filter(&self) -> &str {
-        self.query.text()
-    }
-
-    fn sort_by_next(&mut self) {
-        let after =
-            |current: usize| sortable::<R>().map(|(index, _)| index).find(|index| *index > current);
-        let column = match self.sort.column {
-            None => sortable::<R>().map(|(index, _)| index).next(),
-            Some(current) => after(current),
-        };
-        self.sort = Sort { column, reversed: false };
-        self.arrange();
-    }
-
-    fn reverse(&mut self) {
-        self.sort.reversed = !self.sort.reversed;
-        self.arrange();
-    }
-
-    fn sort_by(&mut self, title: &str, reversed: bool) -> bool {
-        let column = sortable::<R>().find(|(_, column)| column.title.eq_ignore_ascii_case(title));
-        if column.is_none() && !title.eq_ignore_ascii_case(WORST) {
-            return false;
-        }
-        self.sort = Sort { column: column.map(|(index, _)| index), reversed };
-        self.arrange();
-        true
-    }
-
-    fn orders(&self) -> Vec<String> {
-        let titles = sortable::<R>().map(|(_, column)| column.title.to_lowercase());
-        std::iter::once(WORST.to_owned()).chain(titles).collect()
-    }
-
-    fn total(&self) -> usize {
-        self.tally.total
-    }
-
-    fn shown(&self) -> usize {
-        self.order.len()
-    }
 }

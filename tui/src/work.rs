@@ -48,6 +48,14 @@ async fn ask(connection: &Connection, work: &Work) -> Result<Vec<String>, Status
     let (name, reason) = (work.subject.name.clone(), work.reason.clone());
     let (validate_only, ttl) = (work.rehearse, ttl(&work.lifetime));
     let mut tenants = connection.tenants();
+    // What every change of a tenant carries, and the fields named.
+    macro_rules! of_tenant {
+        ($method:ident, $request:ident { $($field:ident),* }) => {{
+            let message =
+                $request { validate_only, request_id, $($field,)* ..$request::default() };
+            tenants.$method(request(work, message)).await.map(tenant)
+        }};
+    }
     match work.verb {
         Verb::Hibernate | Verb::HibernateAll => {
             sessions(connection, work, SessionState::Hibernated, request_id).await
@@ -56,47 +64,10 @@ async fn ask(connection: &Connection, work: &Work) -> Result<Vec<String>, Status
         Verb::Terminate | Verb::TerminateAll => {
             sessions(connection, work, SessionState::Terminated, request_id).await
         }
-        Verb::Cordon => {
-            let message = CordonTenantRequest {
-                name,
-                validate_only,
-                request_id,
-                reason,
-                ttl,
-                ..CordonTenantRequest::default()
-            };
-            tenants.cordon_tenant(request(work, message)).await.map(tenant)
-        }
-        Verb::Uncordon => {
-            let message = UncordonTenantRequest {
-                name,
-                validate_only,
-                request_id,
-                reason,
-                ..UncordonTenantRequest::default()
-            };
-            tenants.uncordon_tenant(request(work, message)).await.map(tenant)
-        }
-        Verb::Suspend => {
-            let message = SuspendTenantRequest {
-                name,
-                validate_only,
-                request_id,
-                reason,
-                ..SuspendTenantRequest::default()
-            };
-            tenants.suspend_tenant(request(work, message)).await.map(tenant)
-        }
-        Verb::Resume => {
-            let message = ResumeTenantRequest {
-                name,
-                validate_only,
-                request_id,
-                reason,
-                ..ResumeTenantRequest::default()
-            };
-            tenants.resume_tenant(request(work, message)).await.map(tenant)
-        }
+        Verb::Cordon => of_tenant!(cordon_tenant, CordonTenantRequest { name, reason, ttl }),
+        Verb::Uncordon => of_tenant!(uncordon_tenant, UncordonTenantRequest { name, reason }),
+        Verb::Suspend => of_tenant!(suspend_tenant, SuspendTenantRequest { name, reason }),
+        Verb::Resume => of_tenant!(resume_tenant, ResumeTenantRequest { name, reason }),
         Verb::SetPlan => {
             let plan = format!("plans/{}", work.plan);
             let message = UpdateTenantRequest {

@@ -6,6 +6,7 @@ use super::{Effect, told};
 use crate::{
     actions::{Dialog, Menu, Rehearsal, Stage, Verb, Work},
     keys::Action,
+    prompt::erase_word,
     state::{Overlay, State},
 };
 
@@ -46,10 +47,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Option<Effect> {
             Action::Erase => dialog.edit(|text| {
                 text.pop();
             }),
-            Action::EraseWord => dialog.edit(|text| {
-                let kept = text.trim_end().rfind(' ').map_or(0, |space| space + 1);
-                text.truncate(kept);
-            }),
+            Action::EraseWord => dialog.edit(erase_word),
             Action::EraseAll => dialog.edit(String::clear),
             _ => {}
         },
