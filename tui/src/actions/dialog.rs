@@ -109,6 +109,11 @@ impl Dialog {
         }
     }
 
+    /// The rehearsal of what was given. Why it is done changes nothing of what it would do.
+    fn rehearsal_work(&self) -> Work {
+        Work { reason: "rehearsal".into(), ..self.work(true) }
+    }
+
     /// What is to be rehearsed, where that is not known for what was given.
     pub(crate) fn rehearse(&mut self) -> Option<Work> {
         let needed = [Field::Plan, Field::Amount];
@@ -116,7 +121,7 @@ impl Dialog {
             .entries
             .iter()
             .all(|entry| !needed.contains(&entry.field) || !entry.text.trim().is_empty());
-        let work = Work { reason: "rehearsal".into(), ..self.work(true) };
+        let work = self.rehearsal_work();
         if !is_whole || self.rehearsed.as_ref() == Some(&work) {
             return None;
         }
@@ -167,7 +172,8 @@ impl Dialog {
         self.at = self.at.saturating_add_signed(fields).min(last);
     }
 
-    /// Goes to the next field; on the last one sends, where nothing is missing.
+    /// Goes to the next field; on the last one sends, where nothing is missing and it was
+    /// told what just this would do. Else that is asked first.
     pub(crate) fn accept(&mut self) -> Option<Work> {
         if self.stage == Stage::Sent {
             return None;
@@ -181,8 +187,22 @@ impl Dialog {
             self.stage = Stage::Editing(Some(words));
             return None;
         }
-        self.stage = Stage::Sent;
-        Some(self.work(false))
+        let is_of_this = self.rehearsed.as_ref() == Some(&self.rehearsal_work());
+        match self.rehearsal {
+            Rehearsal::Told(_) if is_of_this => {
+                self.stage = Stage::Sent;
+                Some(self.work(false))
+            }
+            Rehearsal::Asking if is_of_this => {
+                let words = "it is not known yet what it would do: enter again once it is";
+                self.stage = Stage::Editing(Some(words.into()));
+                None
+            }
+            _ => {
+                self.rehearsed = None;
+                self.rehearse()
+            }
+        }
     }
 
     /// The first field with something wrong.

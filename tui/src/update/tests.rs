@@ -563,3 +563,24 @@ fn an_amount_is_rehearsed_once_it_is_there() {
         "ssctl quota set acme-corp cpu=+40 --for soon --reason more"
     );
 }
+
+#[test]
+fn nothing_is_sent_before_it_was_told_what_just_that_would_do() {
+    let mut state = inhabited();
+    feed(&mut state, NOW, who(streamspace_proto::v1::Role::Operator, 0));
+    press_all(&mut state, "Sa");
+    let effects = press_all(&mut state, "h");
+    let [Effect::Work(rehearsal)] = effects.as_slice() else { panic!("{effects:?}") };
+    feed(&mut state, NOW, key(KeyCode::Enter));
+    press_all(&mut state, "ada-1");
+    assert!(feed(&mut state, NOW, key(KeyCode::Enter)).is_empty(), "it was only asked");
+
+    // Refused, it is asked again and not sent.
+    let refused = Err(ClientError::Broken("no".into()));
+    feed(&mut state, NOW, here(News::Worked(rehearsal.clone(), refused)));
+    let effects = feed(&mut state, NOW, key(KeyCode::Enter));
+    assert!(matches!(effects.as_slice(), [Effect::Work(work)] if work.rehearse), "{effects:?}");
+    feed(&mut state, NOW, here(News::Worked(rehearsal.clone(), Ok(vec!["1 session".into()]))));
+    let effects = feed(&mut state, NOW, key(KeyCode::Enter));
+    assert!(matches!(effects.as_slice(), [Effect::Work(work)] if !work.rehearse), "{effects:?}");
+}
