@@ -35,10 +35,11 @@ pub(super) async fn check(
     Ok(())
 }
 
-/// A bucket has 300 seconds; what is billed is what is measured or estimated; nothing is
-/// less than nothing; nobody is unknown. That there is one row of it is its key.
-const ROWS: &str = "
-    WITH rows AS (
+/// What is known of the five minutes of tenants `$1` from `$2` to `$3`: what was counted,
+/// and its corrections.
+macro_rules! rows {
+    () => {
+        "rows AS (
         SELECT tenant_uid, subject_uid, bucket_time, cpu_millicore_seconds AS cpu,
                memory_byte_seconds AS memory, storage_byte_seconds AS storage, session_seconds,
                sessions_started, measured_seconds, estimated_seconds, unbilled_seconds
@@ -52,7 +53,16 @@ const ROWS: &str = "
         FROM usage_corrections
         WHERE bucket_time >= to_timestamp($2) AND bucket_time < to_timestamp($3)
           AND ($1::uuid[] IS NULL OR tenant_uid = ANY ($1))
-    ),
+    )"
+    };
+}
+
+/// A bucket has 300 seconds; what is billed is what is measured or estimated; nothing is
+/// less than nothing; nobody is unknown. That there is one row of it is its key.
+const ROWS: &str = concat!(
+    "WITH ",
+    rows!(),
+    ",
     stands AS (
         SELECT tenant_uid, subject_uid, bucket_time, sum(cpu) AS cpu, sum(memory) AS memory,
                sum(storage) AS storage, sum(session_seconds) AS sessions,
@@ -75,24 +85,13 @@ const ROWS: &str = "
                              unbilled, sessions,
                              CASE WHEN is_unknown THEN ', of a subject that there is none of' ELSE '' END))
             FILTER (WHERE is_wrong))[1:20]
-    FROM judged";
+    FROM judged"
+);
 
-const HOURS: &str = "
-    WITH rows AS (
-        SELECT tenant_uid, subject_uid, bucket_time, cpu_millicore_seconds AS cpu,
-               memory_byte_seconds AS memory, storage_byte_seconds AS storage, session_seconds,
-               sessions_started, measured_seconds, estimated_seconds, unbilled_seconds
-        FROM usage_intervals
-        WHERE bucket_time >= to_timestamp($2) AND bucket_time < to_timestamp($3)
-          AND ($1::uuid[] IS NULL OR tenant_uid = ANY ($1))
-        UNION ALL
-        SELECT tenant_uid, subject_uid, bucket_time, cpu_millicore_seconds, memory_byte_seconds,
-               storage_byte_seconds, session_seconds, sessions_started, measured_seconds,
-               estimated_seconds, unbilled_seconds
-        FROM usage_corrections
-        WHERE bucket_time >= to_timestamp($2) AND bucket_time < to_timestamp($3)
-          AND ($1::uuid[] IS NULL OR tenant_uid = ANY ($1))
-    ),
+const HOURS: &str = concat!(
+    "WITH ",
+    rows!(),
+    ",
     expected AS (
         SELECT tenant_uid, date_bin('1 hour', bucket_time, '2000-01-01Z') AS hour_time, user_name, template,
                sum(cpu) AS cpu, sum(memory) AS memory, sum(storage) AS storage,
@@ -130,7 +129,8 @@ const HOURS: &str = "
                              hour_time AT TIME ZONE 'UTC', tenant_uid, user_name, template,
                              coalesce(cpu_millicore_seconds::text, 'no row'), coalesce(cpu::text, 'none')))
             FILTER (WHERE is_wrong))[1:20]
-    FROM judged";
+    FROM judged"
+);
 
 const DAYS: &str = "
     WITH expected AS (
