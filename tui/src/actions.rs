@@ -33,6 +33,7 @@ pub(crate) struct Subject {
 pub(crate) enum Kind {
     Session,
     Tenant,
+    Certificate,
 }
 
 /// Something that can be done.
@@ -49,6 +50,7 @@ pub(crate) enum Verb {
     TerminateAll,
     SetPlan,
     SetQuota,
+    Revoke,
 }
 
 /// Something that is asked for.
@@ -102,6 +104,7 @@ impl Verb {
                 Self::HibernateAll,
                 Self::TerminateAll,
             ],
+            Kind::Certificate => &[Self::Revoke],
         }
     }
 
@@ -114,7 +117,7 @@ impl Verb {
             Self::Cordon => 'c',
             Self::Uncordon => 'u',
             Self::Suspend => 's',
-            Self::Resume => 'r',
+            Self::Resume | Self::Revoke => 'r',
             Self::SetPlan => 'p',
             Self::SetQuota => 'q',
             Self::HibernateAll => 'd',
@@ -134,6 +137,7 @@ impl Verb {
             Self::SetQuota => "quota: change an amount, for good or for a time",
             Self::HibernateAll => "drain: hibernate all its sessions",
             Self::TerminateAll => "drain hard: terminate all its sessions",
+            Self::Revoke => "revoke: it opens nothing any more, its streams end",
         }
     }
 
@@ -156,12 +160,20 @@ impl Verb {
             Self::Resume => "streamspace.admin.v1.TenantService/ResumeTenant",
             Self::SetPlan => "streamspace.admin.v1.TenantService/UpdateTenant",
             Self::SetQuota => "streamspace.admin.v1.QuotaService/SetQuota",
+            Self::Revoke => "streamspace.admin.v1.AccessService/RevokeCertificate",
         }
     }
 
     /// Whether it takes something away from people.
     fn takes_away(self) -> bool {
-        matches!(self, Self::Terminate | Self::Suspend | Self::HibernateAll | Self::TerminateAll)
+        matches!(
+            self,
+            Self::Terminate
+                | Self::Suspend
+                | Self::HibernateAll
+                | Self::TerminateAll
+                | Self::Revoke
+        )
     }
 
     /// What is asked for, where it is done in a region.
@@ -215,6 +227,7 @@ impl Verb {
             }
             Self::HibernateAll => format!("session drain --tenant {id}"),
             Self::TerminateAll => format!("session drain --tenant {id} --terminate"),
+            Self::Revoke => format!("cert revoke {id}"),
         };
         format!("ssctl {own}{}", option("--reason", Field::Reason))
     }
@@ -270,7 +283,7 @@ mod tests {
 
     #[test]
     fn no_key_does_two_things_to_one_thing_and_each_has_a_rule() {
-        for kind in [Kind::Session, Kind::Tenant] {
+        for kind in [Kind::Session, Kind::Tenant, Kind::Certificate] {
             let mut seen = Vec::new();
             for verb in Verb::of(kind) {
                 assert!(!seen.contains(&verb.key()), "{verb:?}");

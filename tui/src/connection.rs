@@ -1,5 +1,5 @@
 //! What comes from a region's daemon: the watch, the questions about the region and
-//! the caller that no watch answers, and those that somebody has.
+//! the caller that no watch answers.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,8 +7,7 @@ use futures::StreamExt as _;
 use prost_types::FieldMask;
 use streamspace_client::{ClientError, Connection, WatchEvent};
 use streamspace_proto::v1::{
-    DescribeSessionRequest, GetQuotaRequest, GetRegionRequest, ResourceKind, Selection,
-    WatchRequest, WhoAmIRequest,
+    GetRegionRequest, ResourceKind, Selection, WatchRequest, WhoAmIRequest,
 };
 use tokio::{
     sync::{Notify, mpsc},
@@ -18,9 +17,8 @@ use tokio::{
 use tonic::{Response, Status};
 
 use crate::{
-    rows::Key,
-    state::{Answer, Question, RegionIndex},
-    update::{EventKind, News},
+    events::{EventKind, News},
+    state::RegionIndex,
 };
 
 /// How many events the loop takes in at once; the table is sorted once for all.
@@ -30,8 +28,8 @@ const BATCH: usize = 512;
 const REGION_PERIOD: Duration = Duration::from_millis(500);
 /// The region answers from memory, so this is long.
 const REGION_PATIENCE: Duration = Duration::from_millis(1400);
-/// What is asked of the cluster takes longer.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// What is asked of the database or the cluster takes longer.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is watched of sessions: what a line shows. Of fifty thousand the rest would be most
 /// of what is sent and kept.
@@ -72,24 +70,6 @@ pub(crate) fn spawn(tasks: &mut JoinSet<()>, connection: &Connection, outlet: &O
     tasks.spawn(ask(connection.clone(), outlet.clone(), connected));
 }
 
-/// Asks a daemon about one thing. Whatever comes of it is an answer.
-pub(crate) async fn answer(connection: Connection, outlet: Outlet, key: Key, question: Question) {
-    let answer = match question {
-        Question::Session(name) => {
-            let request = DescribeSessionRequest { name };
-            let reply = within(PATIENCE, connection.sessions().describe_session(request)).await;
-            reply.map(|reply| Answer::Session(Box::new(reply)))
-        }
-        Question::Quota(tenant) => {
-            let request = GetQuotaRequest { tenant };
-            let reply = within(PATIENCE, connection.quotas().get_quota(request)).await;
-            reply.map(|reply| Answer::Quota(Box::new(reply)))
-        }
-    };
-    // Where nobody reads, nobody waits for it.
-    let _ = outlet.send(News::Answer(key, answer)).await;
-}
-
 async fn watch(connection: Connection, outlet: Outlet, connected: Arc<Notify>) {
     let all = |kind: ResourceKind| Selection { kind: kind.into(), ..Selection::default() };
     let fields = FieldMask { paths: SESSION_FIELDS.map(str::to_owned).into() };
@@ -101,6 +81,7 @@ async fn watch(connection: Connection, outlet: Outlet, connected: Arc<Notify>) {
         if batch.iter().any(|event| matches!(event, WatchEvent::Connected { .. })) {
             connected.notify_one();
         }
+        let batch = batch.into_iter().map(Into::into).collect();
         if outlet.send(News::Watch(batch)).await.is_err() {
             return;
         }
@@ -125,21 +106,22 @@ async fn ask(connection: Connection, outlet: Outlet, connected: Arc<Notify>) {
         let reply = within(REGION_PATIENCE, regions.get_region(request)).await;
         let is_there = reply.is_ok();
         known &= is_there;
-        if outlet.send(News::Region(reply.map(Box::new))).await.is_err() {
+        if outlet.send(News::Region(reply.map(Box::new).map_err(Into::into))).await.is_err() {
             return;
         }
         if is_there && !known {
             let mut access = connection.access();
             let reply = within(PATIENCE, access.who_am_i(WhoAmIRequest {})).await;
             known = reply.is_ok();
-            if outlet.send(News::Identity(reply.map(Box::new))).await.is_err() {
+            if outlet.send(News::Identity(reply.map(Box::new).map_err(Into::into))).await.is_err() {
                 return;
             }
         }
     }
 }
 
-async fn within<T>(
+/// An answer that does not come in time is none.
+pub(crate) async fn within<T>(
     patience: Duration,
     call: impl Future<Output = Result<Response<T>, Status>>,
 ) -> Result<T, ClientError> {

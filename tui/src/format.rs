@@ -34,6 +34,13 @@ pub(crate) fn gibibytes(bytes: i64) -> String {
     format!("{}.{}", tenths / 10, tenths % 10)
 }
 
+/// A sum over time in hours of its unit, with two digits below the point: `2,505.10`.
+pub(crate) fn hours(sum: u128, unit_hour: u128) -> String {
+    let hundredths = (sum.saturating_mul(100) + unit_hour / 2) / unit_hour.max(1);
+    let whole = usize::try_from(hundredths / 100).unwrap_or(usize::MAX);
+    format!("{}.{:02}", count(whole), hundredths % 100)
+}
+
 /// How long ago, in whole seconds; 0 for what a skewed clock puts into the future.
 pub(crate) fn seconds_since(then: Timestamp, now: Timestamp) -> i64 {
     now.as_second().saturating_sub(then.as_second()).max(0)
@@ -105,6 +112,13 @@ mod tests {
         for (bytes, text) in [(0, "0.0"), (512 << 20, "0.5"), (8 << 30, "8.0"), (1 << 40, "1024.0")]
         {
             assert_eq!(gibibytes(bytes), text);
+        }
+    }
+
+    #[test]
+    fn hours_are_rounded_and_never_cut() {
+        for (sum, text) in [(0, "0.00"), (18_000, "0.01"), (9_018_360_000, "2,505.10")] {
+            assert_eq!(hours(sum, 3_600_000), text);
         }
     }
 

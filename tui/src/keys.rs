@@ -32,6 +32,14 @@ pub(crate) enum Action {
     AllSessions,
     Operations,
     Changes,
+    /// What the tenant at hand uses, or what all use.
+    Usage,
+    AllUsage,
+    Regions,
+    Audit,
+    Certificates,
+    /// All of the thing at hand, as the contract has it.
+    Yaml,
     Help,
     Repaint,
     /// What can be done to the thing at hand.
@@ -165,6 +173,12 @@ impl KeyMap {
             (A::Sessions, READING, vec![char('s')], "the sessions of the tenant at hand, or all", Some("sessions")),
             (A::Operations, READING, vec![char('p'), char('4')], "the operations", Some("operations")),
             (A::Changes, READING, vec![char('c'), char('5')], "what changed", Some("changes")),
+            (A::Usage, READING, vec![char('u')], "what the tenant at hand uses, or what all use", Some("usage")),
+            (A::AllUsage, READING, vec![char('U'), char('6')], "what all use", None),
+            (A::Regions, READING, vec![char('r'), char('7')], "the regions", None),
+            (A::Audit, READING, vec![char('l'), char('8')], "the audit log", None),
+            (A::Certificates, READING, vec![char('x'), char('9')], "the certificates", None),
+            (A::Yaml, READING, vec![char('Y')], "all of it as YAML", None),
             (A::Up, READING, vec![char('k'), plain(Up)], "up", None),
             (A::Down, READING, vec![char('j'), plain(Down)], "down", None),
             (A::PageUp, READING, vec![plain(PageUp), control('b')], "a page up", None),

@@ -18,21 +18,25 @@ use uuid::Uuid;
 
 use crate::{
     connection::Outlet,
+    events::{Effect, Event, EventKind},
     keys::KeyMap,
     state::{RegionIndex, State, Target},
     terminal::{Picture, Screen, Signals},
     theme::Theme,
-    update::{Effect, Event, EventKind, update},
+    update::update,
 };
 
 mod actions;
+mod chart;
 mod connection;
+mod events;
 mod format;
 mod keys;
 mod palette;
 mod pen;
 mod prompt;
 mod query;
+mod questions;
 mod rows;
 mod state;
 mod table;
@@ -40,6 +44,7 @@ mod terminal;
 #[cfg(test)]
 mod testing;
 mod theme;
+mod trouble;
 mod update;
 mod views;
 mod work;
@@ -164,10 +169,10 @@ async fn follow(
                     }
                 }
                 Effect::Copy(text) => copy = Some(text),
-                Effect::Ask(key, question) => {
-                    if let Some((connection, outlet)) = regions.get(usize::from(key.region.0)) {
+                Effect::Ask(region, question) => {
+                    if let Some((connection, outlet)) = regions.get(usize::from(region.0)) {
                         let connection = Connection::clone(connection);
-                        tasks.spawn(connection::answer(connection, outlet.clone(), key, question));
+                        tasks.spawn(questions::answer(connection, outlet.clone(), question));
                     }
                 }
             }

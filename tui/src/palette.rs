@@ -71,6 +71,11 @@ pub(crate) const COMMANDS: &[Entry] = &[
     Entry { name: "session", aliases: &[], takes: Takes::Session, label: "all about one session" },
     Entry { name: "operations", aliases: &["op", "ops"], takes: Takes::Nothing, label: "the table of operations" },
     Entry { name: "changes", aliases: &["c"], takes: Takes::Nothing, label: "what changed since this was opened" },
+    Entry { name: "usage", aliases: &["u"], takes: Takes::Tenant, label: "what one tenant uses, or all" },
+    Entry { name: "regions", aliases: &["r", "region"], takes: Takes::Nothing, label: "how each region is" },
+    Entry { name: "audit", aliases: &["log"], takes: Takes::Nothing, label: "the end of the audit log" },
+    Entry { name: "certificates", aliases: &["certs", "cert"], takes: Takes::Nothing, label: "the table of certificates" },
+    Entry { name: "yaml", aliases: &["y"], takes: Takes::Nothing, label: "all of what is at hand, as the contract has it" },
     Entry { name: "sort", aliases: &[], takes: Takes::Column, label: "sort the table by a column, or by `worst`" },
     Entry { name: "filter", aliases: &["f"], takes: Takes::Filter, label: "show only some rows, as --filter does" },
     Entry { name: "help", aliases: &["h", "?"], takes: Takes::Nothing, label: "all keys and commands" },
@@ -102,16 +107,18 @@ pub(crate) fn parse(text: &str, state: &State) -> Result<Command, String> {
         "tenants" => Command::Go(Page::Tenants),
         "tenant" if argument.is_empty() => Command::Go(Page::Tenants),
         "tenant" => Command::Go(Page::Tenant(tenant(argument, state)?.key().clone())),
-        "sessions" if argument.is_empty() => Command::Go(Page::Sessions(None)),
-        "sessions" => {
-            let tenant = tenant(argument, state)?;
-            let region = tenant.key().region;
-            let scope = Scope { region, tenant: short(&tenant.whole.name).into() };
-            Command::Go(Page::Sessions(Some(scope)))
-        }
+        "sessions" => Command::Go(Page::Sessions(scope(argument, state)?)),
+        "usage" => Command::Go(Page::Usage(scope(argument, state)?)),
         "session" => Command::Go(Page::Session(session(argument, state)?)),
         "operations" => Command::Go(Page::Operations),
         "changes" => Command::Go(Page::Changes),
+        "regions" => Command::Go(Page::Regions),
+        "audit" => Command::Go(Page::Audit),
+        "certificates" => Command::Go(Page::Certificates),
+        "yaml" => {
+            let (region, name) = state.resource_at_hand().ok_or("nothing is at hand here")?;
+            Command::Go(Page::Yaml(region, name))
+        }
         "sort" => sort(argument, state)?,
         "filter" if state.table().is_none() => return Err("there is no table here".into()),
         "filter" => Command::Filter(argument.to_owned()),
@@ -147,6 +154,16 @@ fn tenant<'a>(id: &str, state: &'a State) -> Result<&'a Tenant, String> {
     };
     let found = state.tenants.iter().filter(is_it).min_by_key(|tenant| tenant.key().region);
     found.ok_or_else(|| format!("no tenant {id} is known here"))
+}
+
+/// All that belongs to a tenant; none where none is named.
+fn scope(id: &str, state: &State) -> Result<Option<Scope>, String> {
+    if id.is_empty() {
+        return Ok(None);
+    }
+    let tenant = tenant(id, state)?;
+    let region = tenant.key().region;
+    Ok(Some(Scope { region, tenant: short(&tenant.whole.name).into() }))
 }
 
 fn session(path: &str, state: &State) -> Result<Key, String> {

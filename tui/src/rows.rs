@@ -9,10 +9,14 @@ use streamspace_core::filter::FieldValue;
 
 use crate::{state::RegionIndex, theme::Tone};
 
+mod audit;
+mod certificate;
 mod operation;
 mod session;
 mod tenant;
 
+pub(crate) use audit::Audit;
+pub(crate) use certificate::Certificate;
 pub(crate) use operation::Operation;
 pub(crate) use session::Session;
 pub(crate) use tenant::{Tenant, condition_word, shell_word, short, state_word};
@@ -65,6 +69,13 @@ pub(crate) struct Scope {
     pub(crate) tenant: Arc<str>,
 }
 
+impl Scope {
+    /// The tenant's whole name, as the contract has it.
+    pub(crate) fn name(&self) -> String {
+        format!("tenants/{}", self.tenant)
+    }
+}
+
 /// A line of a table.
 pub(crate) trait Row: Sized + 'static {
     /// The columns, as they stand from left to right. The first one is what a row is
@@ -74,6 +85,8 @@ pub(crate) trait Row: Sized + 'static {
     const NOUN: &'static str;
     /// What a filter may name, as in the contract.
     const FIELDS: &'static [&'static str];
+    /// What is said of those that somebody should look at.
+    const ATTENTION: &'static str = "not well";
     /// The states that are counted above the table, in their order.
     const STATES: &'static [&'static str];
 

@@ -9,7 +9,7 @@ use crate::{
     actions::{Dialog, Kind, Menu, Subject},
     keys::{KeyMap, Mode},
     prompt::Prompt,
-    rows::{Key, Operation, Row as _, Scope, Session, Tenant},
+    rows::{Audit, Certificate, Key, Operation, Row as _, Scope, Session, Tenant},
     table::{AnyTable, Table},
     theme::Theme,
 };
@@ -17,10 +17,12 @@ use crate::{
 mod changes;
 mod detail;
 mod region;
+mod trend;
 
 pub(crate) use changes::{ChangeLog, Entry, EntryKind, describe};
-pub(crate) use detail::{Answer, Detail, Question};
+pub(crate) use detail::{Answer, Detail, Details, LiveUsage, Question, TenantUsage};
 pub(crate) use region::{Identity, Link, Region, RegionIndex, Report, Target};
+pub(crate) use trend::Trend;
 
 /// How long a word about what was done stays.
 const NOTICE: i64 = 6;
@@ -42,6 +44,16 @@ pub(crate) enum Page {
     Operations,
     /// All about one.
     Operation(Key),
+    /// What is used: by one tenant over time, or by all of them now.
+    Usage(Option<Scope>),
+    /// How each region is.
+    Regions,
+    /// The end of the audit log.
+    Audit,
+    /// The table of certificates.
+    Certificates,
+    /// All of one resource, by its name, as the contract has it.
+    Yaml(RegionIndex, String),
     /// Everything that changed since the dashboard was opened.
     Changes,
     /// All keys.
@@ -82,6 +94,8 @@ pub(crate) struct State {
     pub(crate) tenants: Table<Tenant>,
     pub(crate) sessions: Table<Session>,
     pub(crate) operations: Table<Operation>,
+    pub(crate) audit: Table<Audit>,
+    pub(crate) certificates: Table<Certificate>,
     pub(crate) changes: ChangeLog,
     pub(crate) page: Page,
     history: History,
@@ -89,8 +103,8 @@ pub(crate) struct State {
     pub(crate) scroll: usize,
     /// The line that is being typed.
     pub(crate) prompt: Option<Prompt>,
-    /// What was asked about the one thing that the page is about.
-    pub(crate) detail: Option<Detail>,
+    /// What was asked for the page.
+    pub(crate) details: Details,
     /// What stands before the page.
     pub(crate) overlay: Option<Overlay>,
     /// Whether nothing may be changed from here.
@@ -118,12 +132,14 @@ impl State {
             tenants: Table::new(now),
             sessions: Table::new(now),
             operations: Table::new(now),
+            audit: Table::sorted_by(Some(0), now),
+            certificates: Table::new(now),
             changes: ChangeLog::default(),
             page: Page::Overview,
             history: History::default(),
             scroll: 0,
             prompt: None,
-            detail: None,
+            details: Details::default(),
             overlay: None,
             read_only: false,
             ids: (Uuid::nil(), 0),
@@ -136,12 +152,12 @@ impl State {
     }
 
     pub(crate) fn mode(&self) -> Mode {
-        match self.page {
-            _ if self.prompt.is_some() => Mode::Prompt,
-            _ if matches!(self.overlay, Some(Overlay::Menu(_))) => Mode::Menu,
-            _ if self.overlay.is_some() => Mode::Dialog,
-            Page::Tenants | Page::Sessions(_) | Page::Operations => Mode::Table,
-            _ => Mode::Page,
+        match () {
+            () if self.prompt.is_some() => Mode::Prompt,
+            () if matches!(self.overlay, Some(Overlay::Menu(_))) => Mode::Menu,
+            () if self.overlay.is_some() => Mode::Dialog,
+            () if self.table().is_some() => Mode::Table,
+            () => Mode::Page,
         }
     }
 
@@ -157,6 +173,18 @@ impl State {
     /// Whether what is known of a region is what is.
     pub(crate) fn is_live(&self, index: RegionIndex) -> bool {
         self.region(index).is_some_and(|region| region.is_live(self.now))
+    }
+
+    /// Notes how many sessions run in each region.
+    pub(crate) fn note_trends(&mut self) {
+        for (index, region) in (0..).map(RegionIndex).zip(&mut self.regions) {
+            let live = region.is_live(self.now);
+            let tally = self.sessions.tally_of(index).filter(|_| live);
+            let running = tally.map(|tally| tally.in_state(Session::RUNNING));
+            // A region of which nothing was ever heard has no sessions, if it is live.
+            let running = running.or(live.then_some(0));
+            region.trend.note(self.now, running.and_then(|it| u64::try_from(it).ok()));
+        }
     }
 
     /// Whether that holds of every region.
@@ -175,6 +203,8 @@ impl State {
             Page::Tenants => Some(&self.tenants),
             Page::Sessions(_) => Some(&self.sessions),
             Page::Operations => Some(&self.operations),
+            Page::Audit => Some(&self.audit),
+            Page::Certificates => Some(&self.certificates),
             _ => None,
         }
     }
@@ -184,13 +214,16 @@ impl State {
             Page::Tenants => Some(&mut self.tenants),
             Page::Sessions(_) => Some(&mut self.sessions),
             Page::Operations => Some(&mut self.operations),
+            Page::Audit => Some(&mut self.audit),
+            Page::Certificates => Some(&mut self.certificates),
             _ => None,
         }
     }
 
     /// All tables.
-    pub(crate) fn tables_mut(&mut self) -> [&mut dyn AnyTable; 3] {
-        [&mut self.tenants, &mut self.sessions, &mut self.operations]
+    pub(crate) fn tables_mut(&mut self) -> [&mut dyn AnyTable; 5] {
+        let Self { tenants, sessions, operations, audit, certificates, .. } = self;
+        [tenants, sessions, operations, audit, certificates]
     }
 
     /// Ids of changes begin here. Without it they would be the same in every dashboard.
@@ -220,11 +253,32 @@ impl State {
             id: escape(session.path()).into_owned(),
             kind: Kind::Session,
         };
+        let of_certificate = |certificate: &Certificate| Subject {
+            region: certificate.key().region,
+            name: certificate.whole.name.clone(),
+            id: certificate.serial.clone(),
+            kind: Kind::Certificate,
+        };
         match &self.page {
             Page::Tenants => self.tenants.selected().map(of_tenant),
             Page::Tenant(key) => self.tenants.get(key).map(of_tenant),
             Page::Sessions(_) => self.sessions.selected().map(of_session),
             Page::Session(key) => self.sessions.get(key).map(of_session),
+            Page::Certificates => self.certificates.selected().map(of_certificate),
+            _ => None,
+        }
+    }
+
+    /// The resource that the page, or its selected row, is about, by its name.
+    pub(crate) fn resource_at_hand(&self) -> Option<(RegionIndex, String)> {
+        if let Some(subject) = self.subject() {
+            return Some((subject.region, subject.name));
+        }
+        let of_operation = |row: &Operation| (row.key().region, row.whole.name.clone());
+        match &self.page {
+            Page::Operations => self.operations.selected().map(of_operation),
+            Page::Operation(key) => self.operations.get(key).map(of_operation),
+            Page::Overview | Page::Regions => Some((RegionIndex::default(), "regions/-".into())),
             _ => None,
         }
     }
@@ -238,7 +292,7 @@ impl State {
         match &self.page {
             Page::Tenants => self.tenants.selected().map(of),
             Page::Tenant(key) => self.tenants.get(key).map(of),
-            Page::Sessions(Some(scope)) => Some(scope.clone()),
+            Page::Sessions(Some(scope)) | Page::Usage(Some(scope)) => Some(scope.clone()),
             Page::Sessions(None) => self.sessions.selected().map(Session::scope),
             Page::Session(key) => self.sessions.get(key).map(Session::scope),
             _ => None,
@@ -255,8 +309,12 @@ impl State {
                 selected.or_else(|| scope.as_ref().map(|scope| scope.region))
             }
             Page::Operations => self.operations.selected().map(|row| of(row.key())),
+            Page::Audit => self.audit.selected().map(|row| of(row.key())),
+            Page::Certificates => self.certificates.selected().map(|row| of(row.key())),
             Page::Tenant(key) | Page::Session(key) | Page::Operation(key) => Some(of(key)),
-            Page::Overview | Page::Changes | Page::Help => None,
+            Page::Usage(Some(scope)) => Some(scope.region),
+            Page::Yaml(region, _) => Some(*region),
+            Page::Overview | Page::Regions | Page::Usage(None) | Page::Changes | Page::Help => None,
         }
     }
 
@@ -300,7 +358,7 @@ impl State {
         }
         self.page = visit.page;
         self.scroll = visit.scroll;
-        self.detail = None;
+        self.details = Details::default();
     }
 
     /// Tells what was done, for a moment.

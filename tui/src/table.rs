@@ -118,6 +118,11 @@ impl<R: Row> Table<R> {
         }
     }
 
+    /// One that is sorted by a column from the beginning.
+    pub(crate) fn sorted_by(column: Option<usize>, now: Timestamp) -> Self {
+        Self { sort: Sort { column, reversed: false }, ..Self::new(now) }
+    }
+
     pub(crate) fn get(&self, key: &Key) -> Option<&R> {
         self.row(*self.places.get(key)?)
     }
@@ -242,6 +247,14 @@ impl<R: Row> Table<R> {
         for key in over {
             self.remove(&key);
         }
+    }
+
+    /// Puts rows in the place of all that there are of a region.
+    pub(crate) fn replace(&mut self, region: RegionIndex, rows: impl Iterator<Item = R>) {
+        self.begin_snapshot(region);
+        rows.for_each(|row| self.put(row));
+        self.end_snapshot(region);
+        self.settle();
     }
 
     /// How many rows the snapshot of a region that is under way has brought.

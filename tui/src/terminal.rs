@@ -38,7 +38,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use crate::{UiError, update::EventKind};
+use crate::{UiError, events::EventKind};
 
 /// A whole frame is written at once.
 const FRAME_BYTES: usize = 64 * 1024;

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use ratatui::layout::Size;
-use streamspace_client::{ClientError, Counts, WatchEvent};
+use streamspace_client::Counts;
 use streamspace_proto::v1::{
     Change, ChangeType, Component, Condition, ConditionStatus, Health, Operation, OperationCounts,
     Region, Resource, Role, Session, SessionPhase, Tenant, TenantState, WhoAmIResponse, resource,
@@ -10,10 +10,12 @@ use streamspace_proto::v1::{
 
 use crate::{
     Options,
+    events::{Effect, Event, EventKind, News, Watched},
     keys::KeyMap,
     state::{Page, RegionIndex, State, Target},
     theme::Theme,
-    update::{Effect, Event, EventKind, News, update},
+    trouble::Trouble,
+    update::update,
 };
 
 /// `2026-11-24T03:12:07Z`.
@@ -102,43 +104,43 @@ pub(crate) fn operation(id: &str, target: &str, counts: OperationCounts) -> Oper
 }
 
 /// What a watch tells of.
-pub(crate) trait Watched {
+pub(crate) trait Resourceful {
     fn resource(self) -> Resource;
 }
 
-impl Watched for Tenant {
+impl Resourceful for Tenant {
     fn resource(self) -> Resource {
         Resource { resource: Some(resource::Resource::Tenant(self)) }
     }
 }
 
-impl Watched for Session {
+impl Resourceful for Session {
     fn resource(self) -> Resource {
         Resource { resource: Some(resource::Resource::Session(self)) }
     }
 }
 
-impl Watched for Operation {
+impl Resourceful for Operation {
     fn resource(self) -> Resource {
         Resource { resource: Some(resource::Resource::Operation(self)) }
     }
 }
 
-pub(crate) fn item(watched: impl Watched) -> WatchEvent {
-    WatchEvent::Item(Box::new(watched.resource()))
+pub(crate) fn item(watched: impl Resourceful) -> Watched {
+    Watched::Item(Box::new(watched.resource()))
 }
 
-pub(crate) fn synced() -> WatchEvent {
-    WatchEvent::Synced { revision: 1, counts: Counts::default() }
+pub(crate) fn synced() -> Watched {
+    Watched::Synced(Counts::default())
 }
 
 pub(crate) fn change(
     type_: ChangeType,
-    watched: impl Watched,
+    watched: impl Resourceful,
     actor: &str,
     second: i64,
-) -> WatchEvent {
-    WatchEvent::Change(Box::new(Change {
+) -> Watched {
+    Watched::Change(Box::new(Change {
         revision: second,
         r#type: type_.into(),
         resource: Some(watched.resource()),
@@ -147,11 +149,8 @@ pub(crate) fn change(
     }))
 }
 
-pub(crate) fn lost() -> WatchEvent {
-    WatchEvent::Lost {
-        error: ClientError::Broken("the daemon ended the stream".into()),
-        retry_in: std::time::Duration::from_millis(100),
-    }
+pub(crate) fn lost() -> Watched {
+    Watched::Lost(Trouble::new("the connection to the daemon broke: the daemon ended the stream"))
 }
 
 pub(crate) fn component(name: &str, health: Health, message: &str) -> Component {
@@ -193,7 +192,7 @@ pub(crate) fn here(news: News) -> EventKind {
     EventKind::News(RegionIndex(0), news)
 }
 
-pub(crate) fn watched(events: Vec<WatchEvent>) -> EventKind {
+pub(crate) fn watched(events: Vec<Watched>) -> EventKind {
     here(News::Watch(events))
 }
 
@@ -230,8 +229,8 @@ pub(crate) fn feed(state: &mut State, second: i64, kind: EventKind) -> Vec<Effec
 }
 
 /// A snapshot.
-pub(crate) fn snapshot(items: Vec<WatchEvent>) -> Vec<WatchEvent> {
-    let mut events = vec![WatchEvent::Connected { resumed: false }];
+pub(crate) fn snapshot(items: Vec<Watched>) -> Vec<Watched> {
+    let mut events = vec![Watched::Connected { resumed: false }];
     events.extend(items);
     events.push(synced());
     events

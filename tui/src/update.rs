@@ -3,76 +3,21 @@
 
 use crossterm::event::KeyCode;
 use jiff::Timestamp;
-use ratatui::layout::{Position, Size};
-use streamspace_client::{ClientError, WatchEvent, text::escape};
-use streamspace_proto::v1::{self, WhoAmIResponse};
+use ratatui::layout::Position;
+use streamspace_client::text::escape;
 
 use crate::{
-    actions::Work,
+    events::{Effect, Event, EventKind, News},
     keys::{Action, Key, Mode},
     palette::{self, Command},
     prompt::{Prompt, PromptKind},
-    rows::{self, Row as _},
-    state::{Answer, Detail, Identity, Overlay, Page, Question, RegionIndex, Report, State},
+    rows::{self, Audit, Certificate, Row as _},
+    state::{Answer, Identity, Overlay, Page, Question, RegionIndex, Report, State},
     views,
 };
 
 mod answers;
 mod news;
-
-/// Something that happened.
-#[derive(Clone, Debug)]
-pub(crate) struct Event {
-    pub(crate) at: Timestamp,
-    pub(crate) kind: EventKind,
-}
-
-/// What happened.
-#[derive(Clone, Debug)]
-pub(crate) enum EventKind {
-    /// Time passed.
-    Tick,
-    /// The terminal has another size.
-    Resize(Size),
-    Key(Key),
-    /// Text came as a whole.
-    Paste(String),
-    /// The wheel was turned by so many rows, downwards.
-    Wheel(isize),
-    /// A place on the screen was clicked.
-    Click(Position),
-    /// Something came from a region.
-    News(RegionIndex, News),
-}
-
-/// What comes from a region.
-#[derive(Clone, Debug)]
-pub(crate) enum News {
-    /// The watch brought something, in this order.
-    Watch(Vec<WatchEvent>),
-    /// The region was asked how it is.
-    Region(Result<Box<v1::Region>, ClientError>),
-    /// The daemon was asked who looks.
-    Identity(Result<Box<WhoAmIResponse>, ClientError>),
-    /// A question was answered, or not.
-    Answer(rows::Key, Result<Answer, ClientError>),
-    /// A change was made or rehearsed, or refused; in lines what it is.
-    Worked(Box<Work>, Result<Vec<String>, ClientError>),
-}
-
-/// What the world should do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Effect {
-    Quit,
-    /// Draw every cell, whatever is thought to be there.
-    Repaint,
-    /// Ask a region about one thing.
-    Ask(rows::Key, Question),
-    /// Ask a region to change something, or to rehearse it.
-    Work(Box<Work>),
-    /// Put a text where the terminal's user can paste it from.
-    Copy(String),
-}
 
 /// Takes an event in.
 pub(crate) fn update(state: &mut State, event: Event) -> Vec<Effect> {
@@ -86,9 +31,10 @@ pub(crate) fn update(state: &mut State, event: Event) -> Vec<Effect> {
         EventKind::Click(at) => click(state, at),
         EventKind::News(region, news) => take(state, region, news),
         EventKind::Tick => {
-            state.tenants.refresh();
-            state.sessions.refresh();
-            state.operations.refresh();
+            for table in state.tables_mut() {
+                table.refresh();
+            }
+            state.note_trends();
         }
     }
     settle(state);
@@ -98,9 +44,9 @@ pub(crate) fn update(state: &mut State, event: Event) -> Vec<Effect> {
 
 fn set_time(state: &mut State, now: Timestamp) {
     state.now = now;
-    state.tenants.set_now(now);
-    state.sessions.set_now(now);
-    state.operations.set_now(now);
+    for table in state.tables_mut() {
+        table.set_now(now);
+    }
 }
 
 fn take(state: &mut State, index: RegionIndex, news: News) {
@@ -110,14 +56,13 @@ fn take(state: &mut State, index: RegionIndex, news: News) {
             for event in events {
                 news::watched(state, index, event);
             }
-            state.tenants.settle();
-            state.sessions.settle();
-            state.operations.settle();
-        }
-        News::Answer(key, answer) => {
-            if let Some(detail) = state.detail.as_mut().filter(|detail| detail.key == key) {
-                detail.take(now, answer);
+            for table in state.tables_mut() {
+                table.settle();
             }
+        }
+        News::Answer(question, answer) => {
+            listed(state, index, answer.as_ref().ok());
+            state.details.take(index, &question, answer, now);
         }
         News::Worked(work, result) => answers::worked(state, &work, result),
         News::Region(Ok(report)) => {
@@ -127,9 +72,9 @@ fn take(state: &mut State, index: RegionIndex, news: News) {
                 region.contact = Some(now);
             }
         }
-        News::Region(Err(error)) => {
+        News::Region(Err(trouble)) => {
             if let Some(region) = region(state, index) {
-                region.report_error = Some(told(&error));
+                region.report_error = Some(trouble.words);
             }
         }
         News::Identity(Ok(reply)) => {
@@ -142,6 +87,21 @@ fn take(state: &mut State, index: RegionIndex, news: News) {
         }
         // What keeps the identity back, watch and region tell as well.
         News::Identity(Err(_)) => {}
+    }
+}
+
+/// Puts the rows of an answer into their table, in the place of all that it had of the region.
+fn listed(state: &mut State, index: RegionIndex, answer: Option<&Answer>) {
+    match answer {
+        Some(Answer::Audit(entries)) => {
+            let rows = entries.iter().map(|entry| Audit::new(index, entry));
+            state.audit.replace(index, rows);
+        }
+        Some(Answer::Certificates(certificates)) => {
+            let rows = certificates.iter().map(|one| Certificate::new(index, one));
+            state.certificates.replace(index, rows);
+        }
+        _ => {}
     }
 }
 
@@ -158,35 +118,44 @@ fn settle(state: &mut State) {
     state.scroll = state.scroll.min(views::last_scroll(state));
 }
 
-/// What must be asked about the page's one thing.
-fn ask(state: &mut State) -> Option<Effect> {
-    let (key, question) = question(state)?;
-    if !state.is_live(key.region) {
-        return None;
-    }
-    match &mut state.detail {
-        Some(detail) if detail.key == key => {
-            if !detail.is_due(state.now) {
-                return None;
-            }
-            detail.ask(state.now);
-        }
-        other => *other = Some(Detail::asked(key.clone(), state.now)),
-    }
-    Some(Effect::Ask(key, question))
+/// What must be asked for the page.
+fn ask(state: &mut State) -> Vec<Effect> {
+    let wanted = questions(state);
+    let live: Vec<bool> = state.regions.iter().map(|it| it.is_live(state.now)).collect();
+    let is_live = |region: RegionIndex| live.get(usize::from(region.0)) == Some(&true);
+    let due = state.details.want(wanted, state.now, is_live);
+    due.into_iter().map(|(region, question)| Effect::Ask(region, question)).collect()
 }
 
-fn question(state: &State) -> Option<(rows::Key, Question)> {
+/// What the page shows that no watch tells.
+fn questions(state: &State) -> Vec<(RegionIndex, Question)> {
+    let of_all = |question: Question| {
+        let regions = (0..).map(RegionIndex).zip(&state.regions);
+        regions.map(|(region, _)| (region, question.clone())).collect()
+    };
     match &state.page {
         Page::Session(key) => {
-            let name = state.sessions.get(key)?.name();
-            Some((key.clone(), Question::Session(name)))
+            let session = state.sessions.get(key).map(|row| Question::Session(row.name()));
+            session.map(|question| (key.region, question)).into_iter().collect()
         }
         Page::Tenant(key) => {
-            let name = state.tenants.get(key)?.whole.name.clone();
-            Some((key.clone(), Question::Quota(name)))
+            let name = state.tenants.get(key).map(|row| row.whole.name.clone());
+            let both = |name: String| [Question::Quota(name.clone()), Question::Objects(name)];
+            name.map(both).into_iter().flatten().map(|question| (key.region, question)).collect()
         }
-        _ => None,
+        Page::Usage(Some(scope)) => vec![(scope.region, Question::Usage(scope.name()))],
+        Page::Usage(None) => of_all(Question::LiveUsage),
+        Page::Audit => of_all(Question::Audit),
+        Page::Certificates => of_all(Question::Certificates),
+        Page::Yaml(region, name) => vec![(*region, Question::Yaml(name.clone()))],
+        Page::Overview
+        | Page::Regions
+        | Page::Tenants
+        | Page::Sessions(_)
+        | Page::Operations
+        | Page::Operation(_)
+        | Page::Changes
+        | Page::Help => Vec::new(),
     }
 }
 
@@ -253,6 +222,18 @@ fn act(state: &mut State, mode: Mode, action: Action) -> Option<Effect> {
         }
         Action::Operations => state.go(Page::Operations),
         Action::Changes => state.go(Page::Changes),
+        Action::Usage => {
+            let scope = state.tenant_at_hand();
+            state.go(Page::Usage(scope));
+        }
+        Action::AllUsage => state.go(Page::Usage(None)),
+        Action::Regions => state.go(Page::Regions),
+        Action::Audit => state.go(Page::Audit),
+        Action::Certificates => state.go(Page::Certificates),
+        Action::Yaml => match state.resource_at_hand() {
+            Some((region, name)) => state.go(Page::Yaml(region, name)),
+            None => state.notify("nothing is at hand that could be shown".into()),
+        },
         Action::Open => open(state),
         Action::Back => back(state),
         Action::BackInHistory => state.go_back(),
@@ -315,6 +296,7 @@ fn open(state: &mut State) {
         Page::Operations => {
             state.operations.selected().map(|row| Page::Operation(row.key().clone()))
         }
+        Page::Certificates => state.resource_at_hand().map(|(at, name)| Page::Yaml(at, name)),
         _ => None,
     };
     if let Some(page) = page {
@@ -417,22 +399,6 @@ fn travel(state: &mut State, mode: Mode, action: Action) {
             _ => usize::MAX,
         };
     }
-}
-
-/// An error with what to do about it, where that is more than to wait: the
-/// dashboard tries again by itself.
-pub(crate) fn told(error: &ClientError) -> String {
-    let text = error.to_string();
-    let waiting_helps = match error {
-        ClientError::Broken(_) | ClientError::TimedOut(_) => true,
-        ClientError::Refused(_) => error.is_transient(),
-        _ => false,
-    };
-    let text = match error.next_step().filter(|_| !waiting_helps) {
-        Some(step) => format!("{text}; {step}"),
-        None => text,
-    };
-    escape(&text).into_owned()
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ use crate::{
 
 use text::Line;
 
+mod audit;
+mod certificates;
 mod changes;
 mod conditions;
 mod frame;
@@ -20,6 +22,7 @@ mod operation;
 mod operations;
 mod overlay;
 mod overview;
+mod regions;
 mod session;
 mod sessions;
 mod table;
@@ -28,6 +31,8 @@ mod tenants;
 #[cfg(test)]
 mod tests;
 mod text;
+mod usage;
+mod yaml;
 
 /// What fills the screen between the banner and the command. It draws what it is
 /// given and decides nothing.
@@ -63,6 +68,11 @@ fn with_view<T>(page: &Page, with: impl FnOnce(&dyn View) -> T) -> T {
         Page::Operations => with(&operations::Operations),
         Page::Operation(key) => with(&operation::OperationPage(key)),
         Page::Changes => with(&changes::Changes),
+        Page::Usage(scope) => with(&usage::Usage(scope.clone())),
+        Page::Regions => with(&regions::Regions),
+        Page::Audit => with(&audit::Audit),
+        Page::Certificates => with(&certificates::Certificates),
+        Page::Yaml(region, name) => with(&yaml::Yaml(*region, name)),
         Page::Help => with(&help::Help),
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use streamspace_client::{ClientError, Connection, INCIDENT_HEADER, Incident, parse_duration};
 use streamspace_proto::v1::{
     ChangeSessionsRequest, ChangeSessionsResponse, Consequence, CordonTenantRequest, QuotaChange,
-    ResumeTenantRequest, SessionState, SetQuotaRequest, SuspendTenantRequest, Tenant,
-    UncordonTenantRequest, UpdateTenantRequest,
+    ResumeTenantRequest, RevokeCertificateRequest, SessionState, SetQuotaRequest,
+    SuspendTenantRequest, Tenant, UncordonTenantRequest, UpdateTenantRequest,
 };
 use tokio::time::timeout;
 use tonic::{Request, Response, Status};
@@ -14,8 +14,8 @@ use tonic::{Request, Response, Status};
 use crate::{
     actions::{Verb, Work},
     connection::Outlet,
+    events::News,
     rows::{short, state_word},
-    update::News,
 };
 
 /// A change is committed within it, or it is not known whether it was.
@@ -28,7 +28,7 @@ pub(crate) async fn work(connection: Connection, outlet: Outlet, work: Box<Work>
         Err(_) => Err(ClientError::TimedOut(PATIENCE)),
     };
     // Where nobody reads, nobody waits for it.
-    let _ = outlet.send(News::Worked(work, result)).await;
+    let _ = outlet.send(News::Worked(work, result.map_err(Into::into))).await;
 }
 
 /// A request with the incident that its reason names, if it is one.
@@ -79,6 +79,20 @@ async fn ask(connection: &Connection, work: &Work) -> Result<Vec<String>, Status
                 ..UpdateTenantRequest::default()
             };
             tenants.update_tenant(request(work, message)).await.map(tenant)
+        }
+        Verb::Revoke => {
+            let message = RevokeCertificateRequest {
+                name,
+                validate_only,
+                request_id,
+                reason,
+                ..RevokeCertificateRequest::default()
+            };
+            let reply = connection.access().revoke_certificate(request(work, message)).await?;
+            let revoked = reply.into_inner();
+            let mut lines = vec![format!("{} of {}", short(&revoked.name), revoked.operator)];
+            lines.extend(told(&revoked.consequences));
+            Ok(lines)
         }
         Verb::SetQuota => {
             let (resource, amount) = work.amount.split_once('=').unwrap_or_default();

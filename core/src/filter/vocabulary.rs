@@ -21,3 +21,11 @@ pub const SESSION: [&str; 10] = [
 
 /// Of operations.
 pub const OPERATION: [&str; 5] = ["name", "kind", "target", "done", "actor"];
+
+/// Of entries of the audit log.
+pub const AUDIT: [&str; 9] =
+    ["actor", "role", "method", "resource", "phase", "decision", "rule", "call_id", "incident"];
+
+/// Of certificates.
+pub const CERTIFICATE: [&str; 7] =
+    ["name", "kind", "operator", "role", "state", "device_name", "family"];

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use streamspace_core::{
-    filter::Filter,
+    filter::{Filter, vocabulary},
     page::{PageToken, Query},
 };
 use streamspace_proto::v1::{
@@ -19,8 +19,6 @@ use crate::{
     rpc::{RpcError, RpcResult, listing::page_size},
 };
 
-const FILTER_FIELDS: [&str; 9] =
-    ["actor", "role", "method", "resource", "phase", "decision", "rule", "call_id", "incident"];
 /// The first instant of the contract, that of the year 1.
 const FIRST_SECOND: i64 = -62_135_596_800;
 /// So many are a second.
@@ -44,7 +42,7 @@ impl Audit {
 
     async fn list(&self, request: &ListAuditEntriesRequest) -> RpcResult<ListAuditEntriesResponse> {
         let size = page_size(request.page_size)?;
-        let filter = Filter::parse(&request.filter, &FILTER_FIELDS)
+        let filter = Filter::parse(&request.filter, &vocabulary::AUDIT)
             .map_err(|error| RpcError::field("filter", error.to_string()))?;
         let span = span(request)?;
         // A page belongs to the whole query, and to its time as well.

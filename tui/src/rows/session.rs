@@ -41,6 +41,9 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// Which of [`Row::STATES`] is that of those that run.
+    pub(crate) const RUNNING: usize = 2;
+
     pub(crate) fn new(region: RegionIndex, session: &v1::Session) -> Self {
         let (tenant, id) = parts(&session.name);
         let safe = |text: &str| escape(text).into_owned().into_boxed_str();

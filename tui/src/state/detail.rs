@@ -1,21 +1,46 @@
-//! What is asked about the one thing that a page is about: what no watch tells.
+//! What is asked about what a page shows: what no watch tells.
 
 use jiff::Timestamp;
-use streamspace_client::ClientError;
-use streamspace_proto::v1::{DescribeSessionResponse, Quota};
+use streamspace_proto::v1::{
+    AuditEntry, Certificate, DescribeSessionResponse, ListLiveUsageResponse, QueryUsageResponse,
+    Quota, TenantObject, UsageStatus,
+};
 
-use crate::rows::Key;
+use super::RegionIndex;
+use crate::trouble::Trouble;
 
-/// What is known is asked anew after so many seconds.
-const PERIOD: i64 = 5;
-
-/// What a daemon is asked.
+/// What a region is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Question {
     /// A session with its objects and events.
     Session(String),
     /// How much a tenant may use and uses.
     Quota(String),
+    /// What a tenant has in the cluster.
+    Objects(String),
+    /// What a tenant used.
+    Usage(String),
+    /// What all take now, and how far the metering is.
+    LiveUsage,
+    /// The latest entries of the audit log.
+    Audit,
+    /// The certificates that the region issued.
+    Certificates,
+    /// All of a resource, as the contract has it.
+    Yaml(String),
+}
+
+impl Question {
+    /// What is known is asked anew after so many seconds.
+    fn period(&self) -> i64 {
+        match self {
+            Self::Session(_) | Self::Quota(_) | Self::LiveUsage | Self::Audit | Self::Yaml(_) => 5,
+            // The cluster is asked for each of them.
+            Self::Objects(_) => 15,
+            // It is closed each five minutes.
+            Self::Usage(_) | Self::Certificates => 30,
+        }
+    }
 }
 
 /// What it answered.
@@ -23,14 +48,45 @@ pub(crate) enum Question {
 pub(crate) enum Answer {
     Session(Box<DescribeSessionResponse>),
     Quota(Box<Quota>),
+    Objects(Vec<TenantObject>),
+    Usage(Box<TenantUsage>),
+    LiveUsage(Box<LiveUsage>),
+    Audit(Vec<AuditEntry>),
+    Certificates(Vec<Certificate>),
+    Yaml(String),
 }
 
-/// What is known of the one thing.
+/// What a tenant used.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TenantUsage {
+    /// The hours of the last two days.
+    pub(crate) hours: QueryUsageResponse,
+    /// The days of this month.
+    pub(crate) days: QueryUsageResponse,
+    /// This month by user.
+    pub(crate) users: QueryUsageResponse,
+    /// This month by template.
+    pub(crate) templates: QueryUsageResponse,
+    /// Since when there is anything to tell.
+    pub(crate) status: UsageStatus,
+}
+
+/// What all tenants take now.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LiveUsage {
+    pub(crate) live: ListLiveUsageResponse,
+    pub(crate) status: UsageStatus,
+}
+
+/// What is known of one thing.
 #[derive(Clone, Debug)]
 pub(crate) struct Detail {
-    pub(crate) key: Key,
+    region: RegionIndex,
+    question: Question,
     /// When it was asked; none once it was answered.
     asked: Option<Timestamp>,
+    /// When it was last tried.
+    tried: Timestamp,
     /// The last answer, and when it came.
     pub(crate) answer: Option<(Timestamp, Answer)>,
     /// Why the last question was not answered.
@@ -38,26 +94,70 @@ pub(crate) struct Detail {
 }
 
 impl Detail {
-    pub(crate) fn asked(key: Key, now: Timestamp) -> Self {
-        Self { key, asked: Some(now), answer: None, error: None }
+    fn new(region: RegionIndex, question: Question, now: Timestamp) -> Self {
+        let asked = Some(now);
+        Self { region, question, asked, tried: now, answer: None, error: None }
     }
 
     /// Whether it is time to ask again.
-    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
-        let at = self.answer.as_ref().map(|(at, _)| *at);
-        let old = at.is_none_or(|at| crate::format::seconds_since(at, now) >= PERIOD);
-        self.asked.is_none() && old
+    fn is_due(&self, now: Timestamp) -> bool {
+        let since = crate::format::seconds_since(self.tried, now);
+        self.asked.is_none() && since >= self.question.period()
+    }
+}
+
+/// All that the page asked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Details(Vec<Detail>);
+
+impl Details {
+    pub(crate) fn get(&self, region: RegionIndex, question: &Question) -> Option<&Detail> {
+        self.0.iter().find(|detail| detail.region == region && detail.question == *question)
     }
 
-    pub(crate) fn ask(&mut self, now: Timestamp) {
-        self.asked = Some(now);
+    /// Keeps what is still wanted, and returns what must be asked now.
+    pub(crate) fn want(
+        &mut self,
+        wanted: Vec<(RegionIndex, Question)>,
+        now: Timestamp,
+        is_live: impl Fn(RegionIndex) -> bool,
+    ) -> Vec<(RegionIndex, Question)> {
+        self.0.retain(|detail| {
+            wanted
+                .iter()
+                .any(|(region, question)| *region == detail.region && *question == detail.question)
+        });
+        wanted
+            .into_iter()
+            .filter(|(region, question)| is_live(*region) && self.is_due(*region, question, now))
+            .collect()
     }
 
-    pub(crate) fn take(&mut self, now: Timestamp, answer: Result<Answer, ClientError>) {
-        self.asked = None;
+    /// Whether something is to be asked; then it counts as asked.
+    fn is_due(&mut self, region: RegionIndex, question: &Question, now: Timestamp) -> bool {
+        let known = |detail: &&mut Detail| detail.region == region && detail.question == *question;
+        match self.0.iter_mut().find(known) {
+            Some(detail) if !detail.is_due(now) => return false,
+            Some(detail) => (detail.asked, detail.tried) = (Some(now), now),
+            None => self.0.push(Detail::new(region, question.clone(), now)),
+        }
+        true
+    }
+
+    /// Takes what came of a question. What nobody wants any more is dropped.
+    pub(crate) fn take(
+        &mut self,
+        region: RegionIndex,
+        question: &Question,
+        answer: Result<Answer, Trouble>,
+        now: Timestamp,
+    ) {
+        let known = |detail: &&mut Detail| detail.region == region && detail.question == *question;
+        let Some(detail) = self.0.iter_mut().find(known) else { return };
+        detail.asked = None;
         match answer {
-            Ok(answer) => (self.answer, self.error) = (Some((now, answer)), None),
-            Err(error) => self.error = Some(crate::update::told(&error)),
+            Ok(answer) => (detail.answer, detail.error) = (Some((now, answer)), None),
+            Err(trouble) => detail.error = Some(trouble.words),
         }
     }
 }

@@ -5,9 +5,10 @@ use jiff::Timestamp;
 use streamspace_client::{Context, text::escape};
 use streamspace_proto::v1::{self, Health, WhoAmIResponse};
 
+use super::Trend;
 use crate::{
     actions::role_word,
-    format::{instant, seconds_since},
+    format::{date_and_time, instant, many, seconds_since},
 };
 
 /// A watch brings something at least every five seconds.
@@ -109,6 +110,8 @@ pub(crate) struct Report {
     /// Worst first, then as the daemon orders them.
     pub(crate) components: Vec<Component>,
     pub(crate) daemon_version: String,
+    /// All else, in words: what it is, and what.
+    pub(crate) facts: Vec<(&'static str, String)>,
 }
 
 impl Report {
@@ -129,13 +132,54 @@ impl Report {
             Health::Unspecified => 2,
             Health::Ok => 3,
         });
-        Self { at, components, daemon_version: escape(&region.daemon_version).into_owned() }
+        Self {
+            at,
+            components,
+            daemon_version: escape(&region.daemon_version).into_owned(),
+            facts: facts(region),
+        }
     }
 
     /// The worst among the components.
     pub(crate) fn health(&self) -> Health {
         self.components.first().map_or(Health::Unspecified, |component| component.health)
     }
+}
+
+/// What a region says about itself beside its health. What is empty is not so.
+fn facts(region: &v1::Region) -> Vec<(&'static str, String)> {
+    let leader = region.leader.as_ref().map_or("nobody".into(), |leader| {
+        format!("{}, term {}", leader.replica, leader.leader_term)
+    });
+    let ended = |reason: &str, actor: &str, end: Option<&prost_types::Timestamp>| {
+        let end = instant(end).map(|end| format!(", until {} UTC", date_and_time(end)));
+        format!("{reason} ({actor}){}", end.unwrap_or_default())
+    };
+    let cordon = region.cordon.as_ref();
+    let cordon = cordon.map(|it| ended(&it.reason, &it.actor, it.expire_time.as_ref()));
+    let pause = region.pause.as_ref();
+    let pause = pause.map(|it| ended(&it.reason, &it.actor, it.expire_time.as_ref()));
+    let breaker = region.breaker.as_ref().filter(|breaker| breaker.tripped);
+    let started = instant(region.start_time.as_ref());
+    let several = |number: usize, thing: &str| (number > 0).then(|| many(number, thing));
+    let paused = usize::try_from(region.paused_tenants).unwrap_or(0);
+    let facts = [
+        ("daemon", Some(region.daemon_version.clone())),
+        ("replica", Some(region.replica.clone())),
+        ("started", started.map(|at| format!("{} UTC", date_and_time(at)))),
+        ("leader", Some(leader)),
+        ("cluster", Some(region.cluster_endpoint.clone())),
+        ("revision", Some(region.revision.to_string())),
+        ("cordon", cordon),
+        ("paused", pause),
+        ("breaker", breaker.map(|breaker| breaker.message.clone())),
+        ("paused on their own", several(paused, "tenant")),
+        ("orphans", several(region.orphans.len(), "namespace")),
+    ];
+    let told = facts.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    told.filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| (name, escape(&value).into_owned()))
+        .collect()
 }
 
 /// One region.
@@ -153,6 +197,8 @@ pub(crate) struct Region {
     pub(crate) contact: Option<Timestamp>,
     /// How many rows the last snapshot was to bring.
     pub(crate) expected: usize,
+    /// How many sessions ran in the last hour.
+    pub(crate) trend: Trend,
 }
 
 impl Region {
@@ -166,6 +212,7 @@ impl Region {
             heard: None,
             contact: None,
             expected: 0,
+            trend: Trend::default(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! What can be done to a table without knowing its rows: what keys and commands do.
 
+use jiff::Timestamp;
+
 use super::{Sort, Table};
 use crate::{
     query::QueryError,
@@ -11,6 +13,12 @@ const WORST: &str = "worst";
 
 /// What can be done to a table without knowing its rows.
 pub(crate) trait AnyTable {
+    /// Lets time pass for what is filtered by it.
+    fn set_now(&mut self, now: Timestamp);
+    /// Filters anew what changes by time alone.
+    fn refresh(&mut self);
+    /// Merges in what came.
+    fn settle(&mut self);
     fn select_by(&mut self, rows: isize);
     /// A page up or down: one row of the old page stays in view.
     fn select_by_pages(&mut self, pages: isize);
@@ -42,6 +50,18 @@ fn sortable<R: Row>() -> impl Iterator<Item = (usize, &'static Column<R>)> {
 }
 
 impl<R: Row> AnyTable for Table<R> {
+    fn set_now(&mut self, now: Timestamp) {
+        Self::set_now(self, now);
+    }
+
+    fn refresh(&mut self) {
+        Self::refresh(self);
+    }
+
+    fn settle(&mut self) {
+        Self::settle(self);
+    }
+
     fn select_by(&mut self, rows: isize) {
         self.choose(self.selected.saturating_add_signed(rows));
     }

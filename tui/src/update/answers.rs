@@ -1,13 +1,14 @@
 //! What stands before a page: the list of what can be done, and the way to a change.
 
-use streamspace_client::{ClientError, text::escape};
+use streamspace_client::text::escape;
 
-use super::{Effect, told};
 use crate::{
     actions::{Dialog, Menu, Rehearsal, Stage, Verb, Work},
+    events::Effect,
     keys::Action,
     prompt::erase_word,
     state::{Overlay, State},
+    trouble::Trouble,
 };
 
 /// Opens the list for the thing at hand.
@@ -87,14 +88,14 @@ fn send(work: Work) -> Effect {
 }
 
 /// What came of it. A dialog that was left is told of in a word.
-pub(super) fn worked(state: &mut State, work: &Work, result: Result<Vec<String>, ClientError>) {
+pub(super) fn worked(state: &mut State, work: &Work, result: Result<Vec<String>, Trouble>) {
     if let Some(Overlay::Dialog(dialog)) = &mut state.overlay
         && dialog.is_of(work)
     {
         match (work.rehearse, result) {
             (true, Ok(lines)) => dialog.told(work, Rehearsal::Told(safe(&lines))),
-            (true, Err(error)) => dialog.told(work, Rehearsal::Refused(told(&error))),
-            (false, Err(error)) => dialog.stage = Stage::Failed(told(&error)),
+            (true, Err(trouble)) => dialog.told(work, Rehearsal::Refused(trouble.words)),
+            (false, Err(trouble)) => dialog.stage = Stage::Failed(trouble.words),
             (false, Ok(lines)) => {
                 state.overlay = None;
                 state.notify(done(work.verb, &work.subject.id, &safe(&lines)));
@@ -105,8 +106,7 @@ pub(super) fn worked(state: &mut State, work: &Work, result: Result<Vec<String>,
     match result {
         _ if work.rehearse => {}
         Ok(lines) => state.notify(done(work.verb, &work.subject.id, &safe(&lines))),
-        Err(error) => {
-            let words = told(&error);
+        Err(Trouble { words, .. }) => {
             state.notify(format!("{} {}: {words}", work.verb.word(), work.subject.id));
         }
     }

@@ -1,47 +1,48 @@
 //! What the watch of a region brings.
 
-use streamspace_client::{ClientError, WatchEvent, text::escape};
+use streamspace_client::text::escape;
 use streamspace_proto::v1::{self, Change, ChangeType, SessionPhase, TenantState, resource};
 
-use super::{region, told};
+use super::region;
 use crate::{
+    events::Watched,
     format::{age, instant, seconds_since, time_of_day},
     rows::{Key, Operation, Session, Tenant, short},
     state::{Entry, EntryKind, Link, RegionIndex, State, describe},
+    trouble::Trouble,
 };
 
 /// Whose changes are not told one by one: of sessions there are too many.
 const DAEMON: &str = "streamspaced";
 
-pub(super) fn watched(state: &mut State, index: RegionIndex, event: WatchEvent) {
+pub(super) fn watched(state: &mut State, index: RegionIndex, event: Watched) {
     match event {
-        WatchEvent::Lost { error, .. } => return lost(state, index, &error),
-        WatchEvent::Failed(error) => {
-            let error = told(&error);
+        Watched::Lost(trouble) => return lost(state, index, trouble),
+        Watched::Failed(trouble) => {
             note(state, index, "the daemon ended the watch".into());
-            set_link(state, index, Link::Failed { error });
+            set_link(state, index, Link::Failed { error: trouble.words });
             return;
         }
-        WatchEvent::Connected { resumed } => connected(state, index, resumed),
-        WatchEvent::Snapshot { counts } => {
+        Watched::Connected { resumed } => connected(state, index, resumed),
+        Watched::Snapshot(counts) => {
             if let Some(region) = region(state, index) {
                 region.expected = usize::try_from(counts.total()).unwrap_or(usize::MAX);
             }
         }
-        WatchEvent::Gap { .. } => {
+        Watched::Gap => {
             let from = heard_until(state, index);
             note(state, index, format!("too much at once; changes since {from} are not listed"));
             begin_snapshot(state, index);
         }
-        WatchEvent::Item(resource) => put(state, index, *resource),
-        WatchEvent::Synced { .. } => {
+        Watched::Item(resource) => put(state, index, *resource),
+        Watched::Synced(_) => {
             state.tenants.end_snapshot(index);
             state.sessions.end_snapshot(index);
             state.operations.end_snapshot(index);
             set_link(state, index, Link::Live);
         }
-        WatchEvent::Change(change) => changed(state, index, *change),
-        WatchEvent::Bookmark { .. } => {}
+        Watched::Change(change) => changed(state, index, *change),
+        Watched::Quiet => {}
     }
     let now = state.now;
     if let Some(region) = region(state, index) {
@@ -55,7 +56,7 @@ fn set_link(state: &mut State, index: RegionIndex, link: Link) {
     }
 }
 
-fn lost(state: &mut State, index: RegionIndex, error: &ClientError) {
+fn lost(state: &mut State, index: RegionIndex, trouble: Trouble) {
     let now = state.now;
     let Some(region) = region(state, index) else { return };
     let was_live = matches!(region.link, Link::Live | Link::Loading);
@@ -65,12 +66,10 @@ fn lost(state: &mut State, index: RegionIndex, error: &ClientError) {
     };
     // A refusal comes from a daemon that is there; all else says the same of
     // the region as of the watch, and sooner than the next question would.
-    let answered = matches!(error, ClientError::Refused(_));
-    let error = told(error);
-    if !answered {
-        region.report_error = Some(error.clone());
+    if !trouble.refused {
+        region.report_error = Some(trouble.words.clone());
     }
-    region.link = Link::Lost { error, since };
+    region.link = Link::Lost { error: trouble.words, since };
     if was_live {
         note(state, index, "no longer live".into());
     }

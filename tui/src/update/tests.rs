@@ -1,17 +1,20 @@
 use crossterm::event::KeyCode;
 use proptest::prelude::*;
-use streamspace_client::{Counts, WatchEvent};
+use ratatui::layout::Size;
+use streamspace_client::Counts;
 use streamspace_proto::v1::{
-    ChangeType, ConditionStatus, Health, OperationCounts, SessionPhase, TenantState,
+    ChangeType, ConditionStatus, Health, OperationCounts, SessionPhase, TenantState, WhoAmIResponse,
 };
 
 use super::*;
 use crate::{
+    events::Watched,
     table::AnyTable as _,
     testing::{
         NOW, broken, change, component, feed, fresh, here, identity, item, live, lost, operation,
         region, session, snapshot, synced, tenant, three_regions, watched, well,
     },
+    trouble::Trouble,
 };
 
 fn key(code: KeyCode) -> EventKind {
@@ -47,7 +50,7 @@ fn a_loss_keeps_the_data_and_lets_them_grow_old() {
     feed(&mut state, NOW + 41, EventKind::Tick);
     assert_eq!((state.tenants.total(), state.regions[0].data_age(state.now)), (3, Some(41)));
 
-    let back = vec![WatchEvent::Connected { resumed: true }];
+    let back = vec![Watched::Connected { resumed: true }];
     feed(&mut state, NOW + 42, watched(back));
     assert!(state.all_live());
     let notes: Vec<_> = state.changes.iter().map(|entry| format!("{:?}", entry.kind)).collect();
@@ -60,7 +63,7 @@ fn a_new_snapshot_tells_of_the_gap_and_drops_what_is_gone() {
     let mut state = live(80, 24, three());
     let again = vec![
         lost(),
-        WatchEvent::Connected { resumed: false },
+        Watched::Connected { resumed: false },
         item(tenant("acme-corp", "business", 10, TenantState::Active)),
     ];
     feed(&mut state, NOW + 60, watched(again));
@@ -78,7 +81,7 @@ fn silence_is_not_taken_for_life() {
     let mut state = live(80, 24, three());
     feed(&mut state, NOW + 30, EventKind::Tick);
     assert!(!state.all_live(), "no bookmark for 30 s");
-    let bookmark = vec![WatchEvent::Bookmark { revision: 1 }];
+    let bookmark = vec![Watched::Quiet];
     feed(&mut state, NOW + 31, watched(bookmark));
     assert!(state.all_live());
 }
@@ -184,15 +187,13 @@ fn what_a_page_is_about_is_asked_once_and_again_after_a_while() {
     let mut state = inhabited();
     press_all(&mut state, "S");
     let effects = feed(&mut state, NOW, key(KeyCode::Enter));
-    let [Effect::Ask(about, Question::Session(name))] = effects.as_slice() else {
-        panic!("{effects:?}")
-    };
-    assert_eq!(name, "tenants/acme-corp/sessions/ada-1");
+    let asked = Question::Session("tenants/acme-corp/sessions/ada-1".into());
+    assert_eq!(effects, [Effect::Ask(RegionIndex(0), asked.clone())]);
     assert!(feed(&mut state, NOW + 1, EventKind::Tick).is_empty(), "it was asked");
-    let bookmark = || watched(vec![WatchEvent::Bookmark { revision: 1 }]);
+    let bookmark = || watched(vec![Watched::Quiet]);
     feed(&mut state, NOW + 1, bookmark());
     let answer = Answer::Session(Box::default());
-    feed(&mut state, NOW + 1, here(News::Answer(about.clone(), Ok(answer))));
+    feed(&mut state, NOW + 1, here(News::Answer(asked, Ok(answer))));
     assert!(feed(&mut state, NOW + 2, bookmark()).is_empty(), "it is fresh");
     let again = feed(&mut state, NOW + 7, bookmark());
     assert!(matches!(again.as_slice(), [Effect::Ask(..)]), "{again:?}");
@@ -264,10 +265,8 @@ fn a_dead_region_ages_and_the_others_live() {
 #[test]
 fn a_gap_is_told_and_the_snapshot_after_it_is_what_is() {
     let mut state = inhabited();
-    let events = vec![
-        WatchEvent::Gap { from: 3, to: 9000 },
-        item(session("acme-corp/ada-1", SessionPhase::Failed, "no image")),
-    ];
+    let events =
+        vec![Watched::Gap, item(session("acme-corp/ada-1", SessionPhase::Failed, "no image"))];
     feed(&mut state, NOW, watched(events));
     assert!(!state.all_live());
     assert_eq!(state.sessions.total(), 3, "until it is whole");
@@ -358,23 +357,23 @@ fn any_operation() -> impl Strategy<Value = streamspace_proto::v1::Operation> {
     })
 }
 
-fn any_watch() -> impl Strategy<Value = WatchEvent> {
+fn any_watch() -> impl Strategy<Value = Watched> {
     let types = [ChangeType::Created, ChangeType::Updated, ChangeType::Deleted, ChangeType::Left];
     prop_oneof![
-        2 => any::<bool>().prop_map(|resumed| WatchEvent::Connected { resumed }),
+        2 => any::<bool>().prop_map(|resumed| Watched::Connected { resumed }),
         6 => any_tenant().prop_map(item),
         6 => any_session().prop_map(item),
         1 => any_operation().prop_map(item),
-        1 => Just(WatchEvent::Snapshot { counts: Counts { tenants: 7, ..Counts::default() } }),
-        1 => Just(WatchEvent::Gap { from: 1, to: 2 }),
+        1 => Just(Watched::Snapshot(Counts { tenants: 7, ..Counts::default() })),
+        1 => Just(Watched::Gap),
         2 => Just(synced()),
         6 => (any_tenant(), proptest::sample::select(types.to_vec()), ".{0,20}")
             .prop_map(|(tenant, type_, actor)| change(type_, tenant, &actor, NOW)),
         6 => (any_session(), proptest::sample::select(types.to_vec()), ".{0,20}")
             .prop_map(|(session, type_, actor)| change(type_, session, &actor, NOW)),
-        1 => Just(WatchEvent::Bookmark { revision: 1 }),
+        1 => Just(Watched::Quiet),
         1 => Just(lost()),
-        1 => Just(WatchEvent::Failed(ClientError::Broken("no".into()))),
+        1 => Just(Watched::Failed(Trouble::new("no"))),
     ]
 }
 
@@ -388,7 +387,7 @@ fn any_event() -> impl Strategy<Value = EventKind> {
         4 => proptest::collection::vec(any_watch(), 0..12).prop_map(watched),
         1 => Just(region(well())),
         1 => ".{0,40}".prop_map(|words| region(vec![component("cluster", Health::Degraded, &words)])),
-        1 => Just(here(News::Region(Err(ClientError::Broken("no".into()))))),
+        1 => Just(here(News::Region(Err(Trouble::new("no"))))),
         1 => Just(identity()),
     ]
 }
@@ -413,8 +412,8 @@ proptest! {
             second += pause;
             let effects = feed(&mut state, second, kind);
             for effect in effects {
-                let Effect::Ask(key, _) = effect else { continue };
-                prop_assert!(state.is_live(key.region), "nobody is asked who is not there");
+                let Effect::Ask(region, _) = effect else { continue };
+                prop_assert!(state.is_live(region), "nobody is asked who is not there");
             }
             let rows = views::table_rows(&state);
             for (shown, window, selected) in [
@@ -527,7 +526,7 @@ fn a_change_is_rehearsed_confirmed_and_sent_once_with_one_id() {
     assert_eq!(work.reason, "long weekend");
     assert!(feed(&mut state, NOW, key(KeyCode::Enter)).is_empty(), "it is under way");
 
-    let lost = ClientError::Broken("no".into());
+    let lost = Trouble::new("no");
     feed(&mut state, NOW, here(News::Worked(work.clone(), Err(lost))));
     let effects = feed(&mut state, NOW, key(KeyCode::Enter));
     let [Effect::Work(again)] = effects.as_slice() else { panic!("{effects:?}") };
@@ -576,7 +575,7 @@ fn nothing_is_sent_before_it_was_told_what_just_that_would_do() {
     assert!(feed(&mut state, NOW, key(KeyCode::Enter)).is_empty(), "it was only asked");
 
     // Refused, it is asked again and not sent.
-    let refused = Err(ClientError::Broken("no".into()));
+    let refused = Err(Trouble::new("no"));
     feed(&mut state, NOW, here(News::Worked(rehearsal.clone(), refused)));
     let effects = feed(&mut state, NOW, key(KeyCode::Enter));
     assert!(matches!(effects.as_slice(), [Effect::Work(work)] if work.rehearse), "{effects:?}");

@@ -54,7 +54,7 @@ pub(super) fn draw(state: &State, view: &dyn View, pen: &mut Pen<'_>) {
     let (width, height) = (pen.width(), pen.height());
     let body = body(state);
     banner(state, view, pen);
-    health(state, pen);
+    health_line(state, pen);
     let alerts = alerts(state);
     let shown = shown_alerts(height, alerts.len());
     for (y, alert) in (HEAD..HEAD + shown).zip(&alerts) {
@@ -141,7 +141,7 @@ fn who(state: &State) -> Option<String> {
 }
 
 /// One line: how the regions are as a whole, and how old all of it is.
-fn health(state: &State, pen: &mut Pen<'_>) {
+fn health_line(state: &State, pen: &mut Pen<'_>) {
     let (tone, label) = freshness(state, pen);
     let end = pen.width().saturating_sub(1);
     let start = pen.right(end, 1, &label, pen.theme.style(tone)).saturating_sub(2);
@@ -266,7 +266,11 @@ pub(super) fn verdict(
     report: Option<&Report>,
     theme: &Theme,
 ) -> (&'static str, &'static str, Tone) {
-    let health = report.map_or(Health::Unspecified, Report::health);
+    health(report.map_or(Health::Unspecified, Report::health), theme)
+}
+
+/// How something is: its sign, its word, and how it looks.
+pub(super) fn health(health: Health, theme: &Theme) -> (&'static str, &'static str, Tone) {
     let tone = health_tone(health);
     (sign(tone, theme), health_word(health), tone)
 }

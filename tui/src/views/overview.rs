@@ -27,8 +27,6 @@ const CHANGES: u16 = 4;
 const DATA: u16 = 11;
 /// The gauge of what runs.
 const GAUGE: u16 = 12;
-/// As the states of [`Session`] have them.
-const RUNNING: usize = 2;
 
 pub(super) struct Overview;
 
@@ -127,7 +125,7 @@ impl Number {
             Self::Tenants => tenants.total,
             Self::NotWell => tenants.attention + sessions.attention,
             Self::Sessions => sessions.total,
-            Self::Running => sessions.in_state(RUNNING),
+            Self::Running => sessions.in_state(Session::RUNNING),
         }
     }
 }
@@ -197,7 +195,7 @@ fn data_word(region: &Region, state: &State) -> (String, Tone) {
 
 /// How many of the sessions run.
 fn running_gauge(sessions: &Tally, pen: &Pen<'_>) -> String {
-    let permille = sessions.in_state(RUNNING) * 1000 / sessions.total.max(1);
+    let permille = sessions.in_state(Session::RUNNING) * 1000 / sessions.total.max(1);
     pen.theme.glyphs.gauge(permille, GAUGE.into())
 }
 

@@ -13,7 +13,7 @@ use crate::{
     format::{age, date_and_time, instant, seconds_since},
     pen::Pen,
     rows::{Key, Row as _, Session, shell_word, tone},
-    state::{Answer, Detail, State},
+    state::{Answer, Question, State},
     theme::Tone,
 };
 
@@ -48,10 +48,14 @@ fn lines(key: &Key, state: &State, width: usize) -> Vec<Line> {
         Some(session) => head(session, width, &mut lines),
         None => lines.push(vec![("This session is gone. esc goes back.".into(), Tone::Plain)]),
     }
-    let detail = state.detail.as_ref();
+    let name = state.sessions.get(key).map(Session::name);
+    let detail = name.and_then(|name| state.details.get(key.region, &Question::Session(name)));
     match detail.and_then(|detail| detail.answer.as_ref()) {
         Some((_, Answer::Session(answer))) => described(answer, state.now, width, &mut lines),
-        _ if state.sessions.get(key).is_some() => asking(detail, state, width, &mut lines),
+        _ if state.sessions.get(key).is_some() => {
+            lines.push(Vec::new());
+            text::asking(detail, state, width, &mut lines);
+        }
         _ => {}
     }
     text::heading("CHANGED since this was opened", &mut lines);
@@ -66,15 +70,6 @@ fn head(session: &Session, width: usize, lines: &mut Vec<Line>) {
         (format!("  of {}", session.user()), Tone::Plain),
     ]);
     text::words(&session.message, tone(session.wellness()), width, lines);
-}
-
-/// What stands there until the daemon has answered.
-fn asking(detail: Option<&Detail>, state: &State, width: usize, lines: &mut Vec<Line>) {
-    lines.push(Vec::new());
-    match detail.and_then(|detail| detail.error.as_ref()) {
-        Some(error) => text::words(error, Tone::Warn, width, lines),
-        None => lines.push(vec![(format!("asking{}", state.theme.glyphs.ellipsis), Tone::Dim)]),
-    }
 }
 
 fn described(

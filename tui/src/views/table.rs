@@ -6,7 +6,7 @@ use crate::{
     format::count,
     pen::{Pen, cells},
     rows::{Align, Look, Row, tone},
-    state::{RegionIndex, State},
+    state::{Question, RegionIndex, State},
     table::{AnyTable as _, Table},
     theme::Tone,
 };
@@ -51,6 +51,23 @@ pub(super) fn draw<R: Row>(
     }
 }
 
+/// What stands in a table whose rows are asked for: why there are none yet, or that there are
+/// none.
+pub(super) fn asked(state: &State, question: &Question, none: impl FnOnce() -> Empty) -> Empty {
+    let regions = (0..).map(RegionIndex).zip(&state.regions);
+    let details = regions.filter_map(|(region, _)| state.details.get(region, question));
+    let details: Vec<_> = details.collect();
+    if let Some(error) = details.iter().find_map(|detail| detail.error.as_ref()) {
+        let what = format!("{} {error}", state.theme.glyphs.alarm);
+        return Empty { what, next: "It is asked again in a moment.".into() };
+    }
+    if details.iter().any(|detail| detail.answer.is_some()) {
+        return none();
+    }
+    let what = format!("asking{}", state.theme.glyphs.ellipsis);
+    super::tenants::waiting(state).unwrap_or(Empty { what, next: String::new() })
+}
+
 fn filtered_out<R: Row>(table: &Table<R>) -> Empty {
     let total = crate::format::many(table.total(), R::NOUN);
     let verb = if table.query().is_expression() { "matches" } else { "contains" };
@@ -91,7 +108,7 @@ fn counts<R: Row>(state: &State, table: &Table<R>, title: &str, pen: &mut Pen<'_
     };
     let attention = table.tally().attention;
     if attention > 0 {
-        let text = format!("{} {} not well", pen.theme.glyphs.alarm, count(attention));
+        let text = format!("{} {} {}", pen.theme.glyphs.alarm, count(attention), R::ATTENTION);
         add(text, old(Tone::Warn), &mut pieces);
     }
     for (word, number) in table.counts() {

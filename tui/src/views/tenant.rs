@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use streamspace_client::text::escape;
-use streamspace_proto::v1::{self, Isolation, Quota, QuotaLine};
+use streamspace_proto::v1::{self, Isolation, Quota, QuotaLine, TenantObject, TenantObjectState};
 
 use super::{
     View, changes, conditions,
@@ -13,7 +13,7 @@ use crate::{
     format::{age, date_and_time, instant, many, seconds_since},
     pen::Pen,
     rows::{Key, Row as _, Tenant, shell_word, state_word, tone},
-    state::{Answer, Detail, State},
+    state::{Answer, Detail, Question, State},
     theme::{Theme, Tone},
 };
 
@@ -51,7 +51,10 @@ fn lines(key: &Key, state: &State, width: usize) -> Vec<Line> {
     match state.tenants.get(key) {
         Some(tenant) => {
             head(tenant, state, &mut lines);
-            quota(state.detail.as_ref(), state, width, &mut lines);
+            let about = |question: Question| state.details.get(key.region, &question);
+            let name = tenant.whole.name.as_str();
+            quota(about(Question::Quota(name.into())), state, width, &mut lines);
+            objects(about(Question::Objects(name.into())), state, width, &mut lines);
             conditions::lines(&tenant.whole.conditions, state.now, width, &mut lines);
             wish(&tenant.whole, state.now, width, &mut lines);
         }
@@ -82,22 +85,66 @@ fn head(tenant: &Tenant, state: &State, lines: &mut Vec<Line>) {
 
 /// How much it may use, uses, and when that is full.
 fn quota(detail: Option<&Detail>, state: &State, width: usize, lines: &mut Vec<Line>) {
-    let theme = &state.theme;
     text::heading("QUOTA", lines);
-    let answer = detail.and_then(|detail| detail.answer.as_ref());
-    if let Some((at, Answer::Quota(quota))) = answer {
-        limits(quota, state.now, theme, lines);
-        if !quota.message.is_empty() {
-            text::words(&escape(&quota.message), Tone::Dim, width, lines);
+    match detail.and_then(|detail| Some((detail, detail.answer.as_ref()?))) {
+        Some((detail, (_, Answer::Quota(quota)))) => {
+            limits(quota, state.now, &state.theme, lines);
+            if !quota.message.is_empty() {
+                text::words(&escape(&quota.message), Tone::Dim, width, lines);
+            }
+            text::grown_old(detail, state, width, lines);
         }
-        if let Some(error) = detail.and_then(|detail| detail.error.as_ref()) {
-            let old = age(seconds_since(*at, state.now));
-            text::words(&format!("{old} old: {error}"), Tone::Warn, width, lines);
+        _ => text::asking(detail, state, width, lines),
+    }
+}
+
+/// What it has in the cluster: how many are as they should be, and each that is not.
+fn objects(detail: Option<&Detail>, state: &State, width: usize, lines: &mut Vec<Line>) {
+    text::heading("OBJECTS in the cluster", lines);
+    let Some((detail, (_, Answer::Objects(objects)))) =
+        detail.and_then(|detail| Some((detail, detail.answer.as_ref()?)))
+    else {
+        return text::asking(detail, state, width, lines);
+    };
+    let good = |object: &&TenantObject| object.state() == TenantObjectState::InSync;
+    let (in_sync, all) = (objects.iter().filter(good).count(), objects.len());
+    let of = format!("{in_sync} of {all} are as they should be");
+    let tone = if in_sync == all { Tone::Plain } else { Tone::Warn };
+    lines.push(vec![(of, tone)]);
+    for object in objects.iter().filter(|object| !good(object)) {
+        lines.push(vec![
+            (format!("{} ", state.theme.glyphs.alarm), Tone::Warn),
+            (format!("{} ", escape(&object.kind)), Tone::Dim),
+            (escape(&object.name).into_owned(), Tone::Plain),
+            (format!("  {}", object_word(object.state())), Tone::Warn),
+        ]);
+        text::words(&escape(&object.message), Tone::Plain, width, lines);
+    }
+    // What there is, by kind, in the order in which it is made.
+    let mut kinds: Vec<(String, usize)> = Vec::new();
+    for object in objects {
+        match kinds.iter_mut().find(|(kind, _)| *kind == object.kind) {
+            Some((_, number)) => *number += 1,
+            None => kinds.push((object.kind.clone(), 1)),
         }
-    } else if let Some(error) = detail.and_then(|detail| detail.error.as_ref()) {
-        text::words(error, Tone::Warn, width, lines);
-    } else {
-        lines.push(vec![(format!("asking{}", theme.glyphs.ellipsis), Tone::Dim)]);
+    }
+    let counted = |(kind, number): (String, usize)| match number {
+        1 => kind,
+        several => format!("{several} {kind}"),
+    };
+    let kinds: Vec<_> = kinds.into_iter().map(counted).collect();
+    text::words(&escape(&kinds.join(", ")), Tone::Dim, width, lines);
+    text::grown_old(detail, state, width, lines);
+}
+
+fn object_word(state: TenantObjectState) -> &'static str {
+    match state {
+        TenantObjectState::Unspecified => "unknown",
+        TenantObjectState::InSync => "as it should be",
+        TenantObjectState::Drifted => "drifted",
+        TenantObjectState::Missing => "missing",
+        TenantObjectState::Extra => "should not be there",
+        TenantObjectState::Unknown => "not known",
     }
 }
 

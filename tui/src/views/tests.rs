@@ -10,15 +10,16 @@ use ratatui::{
     style::{Color, Modifier},
     widgets::Widget,
 };
-use streamspace_client::{ClientError, WatchEvent};
 use streamspace_proto::v1::{
     ChangeType, ClusterEvent, ConditionStatus, DescribeSessionResponse, Health, OperationCounts,
-    Pause, Quota, QuotaLine, SessionObject, SessionPhase, Tenant, TenantState,
+    Pause, Quota, QuotaLine, SessionObject, SessionPhase, Tenant, TenantObject, TenantObjectState,
+    TenantState,
 };
 
 use super::*;
 use crate::{
     Options,
+    events::{Effect, EventKind, News, Watched},
     keys::Key,
     state::{Answer, Question, RegionIndex},
     testing::{
@@ -26,7 +27,7 @@ use crate::{
         region as region_report, session, snapshot, tenant, three_regions, watched, well,
     },
     theme::Theme,
-    update::{Effect, EventKind, News},
+    trouble::Trouble,
 };
 
 const SIZES: [(u16, u16); 4] = [(80, 24), (120, 40), (200, 50), (40, 12)];
@@ -221,8 +222,8 @@ fn a_sick_region_is_told_the_worst_first() {
 #[test]
 fn a_refusal_says_so() {
     let mut state = fresh(80, 24);
-    let refused = ClientError::Broken("your role, billing, may not watch".into());
-    feed(&mut state, NOW, watched(vec![WatchEvent::Failed(refused)]));
+    let refused = Trouble::new("your role, billing, may not watch");
+    feed(&mut state, NOW, watched(vec![Watched::Failed(refused)]));
     check("denied", &state);
 }
 
@@ -387,7 +388,7 @@ fn three_regions_of_which_one_is_sick_and_one_dead() {
         let dead = EventKind::News(RegionIndex(2), News::Watch(vec![lost()]));
         feed(&mut state, NOW + 1, dead);
         for region in 0..2 {
-            let bookmark = News::Watch(vec![WatchEvent::Bookmark { revision: 1 }]);
+            let bookmark = News::Watch(vec![Watched::Quiet]);
             feed(&mut state, NOW + 41, EventKind::News(RegionIndex(region), bookmark));
             let EventKind::News(_, report) = region_report(well()) else { unreachable!() };
             feed(&mut state, NOW + 41, EventKind::News(RegionIndex(region), report));
@@ -421,7 +422,7 @@ fn a_session_with_its_objects_and_events() {
         key(&mut state, KeyCode::Char('S'));
         let effects = feed(&mut state, NOW, EventKind::Key(Key::plain(KeyCode::Enter)));
         check("session-asked", &state);
-        let [Effect::Ask(about, Question::Session(_))] = effects.as_slice() else {
+        let [Effect::Ask(_, question @ Question::Session(_))] = effects.as_slice() else {
             panic!("{effects:?}")
         };
         let reply = DescribeSessionResponse {
@@ -442,7 +443,7 @@ fn a_session_with_its_objects_and_events() {
             message: String::new(),
         };
         let answer = Answer::Session(Box::new(reply));
-        feed(&mut state, NOW, here(News::Answer(about.clone(), Ok(answer))));
+        feed(&mut state, NOW, here(News::Answer(question.clone(), Ok(answer))));
         check("session", &state);
     }
 }
@@ -456,7 +457,9 @@ fn a_tenants_quota_with_its_gauges() {
         }
         key(&mut state, KeyCode::Enter);
         let effects = feed(&mut state, NOW, EventKind::Key(Key::plain(KeyCode::Enter)));
-        let [Effect::Ask(about, Question::Quota(_))] = effects.as_slice() else {
+        let [Effect::Ask(_, question @ Question::Quota(_)), Effect::Ask(_, objects)] =
+            effects.as_slice()
+        else {
             panic!("{effects:?}")
         };
         let line = |resource: &str, used: &str, hard: &str, share, full| QuotaLine {
@@ -479,7 +482,20 @@ fn a_tenants_quota_with_its_gauges() {
             ..Quota::default()
         };
         let answer = Answer::Quota(Box::new(quota));
-        feed(&mut state, NOW, here(News::Answer(about.clone(), Ok(answer))));
+        feed(&mut state, NOW, here(News::Answer(question.clone(), Ok(answer))));
+        let object = |kind: &str, name: &str, state: TenantObjectState| TenantObject {
+            kind: kind.into(),
+            name: name.into(),
+            state: state.into(),
+            ..TenantObject::default()
+        };
+        let answer = Answer::Objects(vec![
+            object("Namespace", "tenant-acme-corp", TenantObjectState::InSync),
+            object("ResourceQuota", "plan", TenantObjectState::InSync),
+            object("NetworkPolicy", "default-deny", TenantObjectState::InSync),
+            object("NetworkPolicy", "allow-dns", TenantObjectState::Missing),
+        ]);
+        feed(&mut state, NOW, here(News::Answer(objects.clone(), Ok(answer))));
         check("quota", &state);
     }
 }
@@ -527,7 +543,7 @@ fn what_can_be_done_and_the_way_to_it() {
             key(&mut state, KeyCode::Char(c));
         }
         check("dialog", &state);
-        let refused = ClientError::Broken("your role, viewer, may not".into());
+        let refused = Trouble::new("your role, viewer, may not");
         feed(&mut state, NOW, here(News::Worked(work.clone(), Err(refused))));
         check("dialog-refused", &state);
     }

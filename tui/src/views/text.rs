@@ -1,15 +1,15 @@
 //! Pages of text that scroll: lines of pieces, headings, and pairs of name and value.
 
+pub(super) use crate::pen::Line;
 use crate::{
+    format::{age, seconds_since},
     pen::{Pen, wrap},
+    state::{Detail, State},
     theme::Tone,
 };
 
 /// Where the values begin.
 const VALUES: usize = 17;
-
-/// A line of the page: pieces one after another.
-pub(super) type Line = Vec<(String, Tone)>;
 
 /// Draws lines from the first one that is in view. What is not live is dim.
 pub(super) fn draw(lines: &[Line], scroll: usize, live: bool, pen: &mut Pen<'_>) {
@@ -49,5 +49,21 @@ pub(super) fn fields<'a>(
 pub(super) fn words(text: &str, tone: Tone, width: usize, lines: &mut Vec<Line>) {
     for part in wrap(text, width.saturating_sub(2)) {
         lines.push(vec![(format!("  {part}"), tone)]);
+    }
+}
+
+/// What stands there until the daemon has answered.
+pub(super) fn asking(detail: Option<&Detail>, state: &State, width: usize, lines: &mut Vec<Line>) {
+    match detail.and_then(|detail| detail.error.as_ref()) {
+        Some(error) => words(error, Tone::Warn, width, lines),
+        None => lines.push(vec![(format!("asking{}", state.theme.glyphs.ellipsis), Tone::Dim)]),
+    }
+}
+
+/// That what was answered is old, and why there is nothing newer.
+pub(super) fn grown_old(detail: &Detail, state: &State, width: usize, lines: &mut Vec<Line>) {
+    if let (Some((at, _)), Some(error)) = (&detail.answer, &detail.error) {
+        let old = age(seconds_since(*at, state.now));
+        words(&format!("{old} old: {error}"), Tone::Warn, width, lines);
     }
 }

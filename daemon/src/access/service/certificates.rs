@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use streamspace_core::{filter::Filter, page::Query};
+use streamspace_core::{
+    filter::{Filter, vocabulary},
+    page::Query,
+};
 use streamspace_proto::v1;
 
 use super::{Access, sentence};
@@ -24,8 +27,6 @@ use crate::{
     },
 };
 
-const FILTER_FIELDS: [&str; 7] =
-    ["name", "kind", "operator", "role", "state", "device_name", "family"];
 /// Longer than any certificate lives.
 const LONGEST_LOOK: Duration = Duration::from_hours(24 * 366);
 
@@ -34,7 +35,7 @@ impl Access {
         &self,
         request: &v1::ListCertificatesRequest,
     ) -> RpcResult<v1::ListCertificatesResponse> {
-        let filter = Filter::parse(&request.filter, &FILTER_FIELDS)
+        let filter = Filter::parse(&request.filter, &vocabulary::CERTIFICATE)
             .map_err(|error| RpcError::field("filter", error.to_string()))?;
         let now = (self.parts.clock)();
         let within = request.expiring_within.as_ref().map(time::duration);

@@ -1,0 +1,169 @@
+//! How a region is asked what a page shows beside what the watch tells.
+
+use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
+use streamspace_client::{ClientError, Connection};
+use streamspace_proto::{
+    json::to_value,
+    v1::{
+        DescribeSessionRequest, GetOperationRequest, GetQuotaRequest, GetRegionRequest,
+        GetSessionRequest, GetTenantRequest, GetUsageStatusRequest, ListAuditEntriesRequest,
+        ListCertificatesRequest, ListLiveUsageRequest, ListTenantObjectsRequest, QueryUsageRequest,
+        QueryUsageResponse, UsageGroup, UsageStatus,
+    },
+};
+
+use crate::{
+    connection::{Outlet, PATIENCE, within},
+    events::News,
+    state::{Answer, LiveUsage, Question, TenantUsage},
+};
+
+/// How much of the audit log is shown.
+const AUDIT_ENTRIES: i32 = 500;
+/// How many certificates are.
+const CERTIFICATES: i32 = 1000;
+/// How many tenants that take the most are.
+const LARGEST: i32 = 50;
+/// How many hours a chart goes back.
+const HOURS: i64 = 48;
+
+/// Asks a daemon something. Whatever comes of it is an answer.
+pub(crate) async fn answer(connection: Connection, outlet: Outlet, question: Question) {
+    let answer = ask(&connection, &question).await.map_err(Into::into);
+    // Where nobody reads, nobody waits for it.
+    let _ = outlet.send(News::Answer(question, answer)).await;
+}
+
+async fn ask(connection: &Connection, question: &Question) -> Result<Answer, ClientError> {
+    Ok(match question {
+        Question::Session(name) => {
+            let request = DescribeSessionRequest { name: name.clone() };
+            let reply = within(PATIENCE, connection.sessions().describe_session(request)).await?;
+            Answer::Session(Box::new(reply))
+        }
+        Question::Quota(tenant) => {
+            let request = GetQuotaRequest { tenant: tenant.clone() };
+            let reply = within(PATIENCE, connection.quotas().get_quota(request)).await?;
+            Answer::Quota(Box::new(reply))
+        }
+        Question::Objects(tenant) => {
+            let request = ListTenantObjectsRequest { name: tenant.clone() };
+            let reply = within(PATIENCE, connection.tenants().list_tenant_objects(request)).await?;
+            Answer::Objects(reply.objects)
+        }
+        Question::Usage(tenant) => {
+            Answer::Usage(Box::new(usage(connection, tenant, Timestamp::now()).await?))
+        }
+        Question::LiveUsage => {
+            let request = ListLiveUsageRequest {
+                parent: "tenants/-".into(),
+                page_size: LARGEST,
+                ..ListLiveUsageRequest::default()
+            };
+            let live = within(PATIENCE, connection.usage().list_live_usage(request)).await?;
+            let status = status(connection).await?;
+            Answer::LiveUsage(Box::new(LiveUsage { live, status }))
+        }
+        Question::Audit => {
+            let request = ListAuditEntriesRequest {
+                page_size: AUDIT_ENTRIES,
+                ..ListAuditEntriesRequest::default()
+            };
+            let reply = within(PATIENCE, connection.audit().list_audit_entries(request)).await?;
+            Answer::Audit(reply.entries)
+        }
+        Question::Certificates => {
+            let request = ListCertificatesRequest {
+                page_size: CERTIFICATES,
+                ..ListCertificatesRequest::default()
+            };
+            let reply = within(PATIENCE, connection.access().list_certificates(request)).await?;
+            Answer::Certificates(reply.certificates)
+        }
+        Question::Yaml(name) => Answer::Yaml(yaml(connection, name).await?),
+    })
+}
+
+/// What a tenant used in the last two days by hour, and this month by day, user and template.
+async fn usage(
+    connection: &Connection,
+    tenant: &str,
+    now: Timestamp,
+) -> Result<TenantUsage, ClientError> {
+    let second = now.as_second();
+    let hour = second - second.rem_euclid(3600) + 3600;
+    let utc = now.to_zoned(TimeZone::UTC);
+    let month = utc.first_of_month().and_then(|first| first.start_of_day());
+    let next = month.as_ref().map_err(Clone::clone).and_then(|it| it.checked_add(1.month()));
+    let (Ok(month), Ok(next)) = (month, next) else {
+        return Err(ClientError::Unexpected(
+            "this machine's clock is outside of the calendar".into(),
+        ));
+    };
+    let (begin, end) = (month.timestamp().as_second(), next.timestamp().as_second());
+    let query = async |group: UsageGroup, from: i64, to: i64| {
+        let at = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
+        let request = QueryUsageRequest {
+            parent: tenant.to_owned(),
+            start_time: at(from),
+            end_time: at(to),
+            group: group.into(),
+            ..QueryUsageRequest::default()
+        };
+        let reply = within(PATIENCE, connection.usage().query_usage(request)).await;
+        reply as Result<QueryUsageResponse, ClientError>
+    };
+    Ok(TenantUsage {
+        hours: query(UsageGroup::Hour, hour - HOURS * 3600, hour).await?,
+        days: query(UsageGroup::Day, begin, end).await?,
+        users: query(UsageGroup::User, begin, end).await?,
+        templates: query(UsageGroup::Template, begin, end).await?,
+        status: status(connection).await?,
+    })
+}
+
+/// How far the metering is.
+async fn status(connection: &Connection) -> Result<UsageStatus, ClientError> {
+    within(PATIENCE, connection.usage().get_usage_status(GetUsageStatusRequest {})).await
+}
+
+/// A resource by its name, as the contract has it.
+async fn yaml(connection: &Connection, name: &str) -> Result<String, ClientError> {
+    let owned = name.to_owned();
+    let (collection, _) = name.split_once('/').unwrap_or_default();
+    let value = match collection {
+        "tenants" if name.contains("/sessions/") => {
+            let request = GetSessionRequest { name: owned };
+            to_value(&within(PATIENCE, connection.sessions().get_session(request)).await?)
+        }
+        "tenants" => {
+            let request = GetTenantRequest { name: owned };
+            to_value(&within(PATIENCE, connection.tenants().get_tenant(request)).await?)
+        }
+        "operations" => {
+            let request = GetOperationRequest { name: owned };
+            to_value(&within(PATIENCE, connection.operations().get_operation(request)).await?)
+        }
+        "certificates" => {
+            let request = ListCertificatesRequest {
+                page_size: 1,
+                filter: format!("name = \"{name}\""),
+                ..ListCertificatesRequest::default()
+            };
+            let reply = within(PATIENCE, connection.access().list_certificates(request)).await?;
+            to_value(
+                reply
+                    .certificates
+                    .first()
+                    .unwrap_or(&streamspace_proto::v1::Certificate::default()),
+            )
+        }
+        _ => {
+            let request = GetRegionRequest { name: owned };
+            to_value(&within(PATIENCE, connection.regions().get_region(request)).await?)
+        }
+    };
+    let broken = |error: &dyn std::error::Error| ClientError::Unexpected(error.to_string());
+    let value = value.map_err(|error| broken(&error))?;
+    serde_saphyr::to_string(&value).map_err(|error| broken(&error))
+}
