@@ -34,7 +34,7 @@ mod events;
 mod facts;
 mod life;
 mod population;
-pub(crate) mod random;
+pub mod random;
 mod rhythm;
 #[cfg(test)]
 mod tests;

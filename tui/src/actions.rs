@@ -242,9 +242,9 @@ fn rule(verb: Verb) -> Option<&'static v1::MethodPolicy> {
 }
 
 /// Why somebody may not do it, in a few words; none where the daemon would let them.
-pub(crate) fn missing(verb: Verb, region: &Region, read_only: bool) -> Option<String> {
-    if read_only {
-        return Some("this was opened with --read-only".into());
+pub(crate) fn missing(verb: Verb, region: &Region, locked: Option<&str>) -> Option<String> {
+    if let Some(locked) = locked {
+        return Some(locked.to_owned());
     }
     let Some(identity) = &region.identity else {
         return Some("it is not known yet who you are".into());

@@ -162,7 +162,7 @@ mod tests {
     use crate::{Options, format::count, theme::Theme};
 
     fn glyphs(ascii: bool) -> &'static Glyphs {
-        Theme::new(Options { ascii, ..Options::default() }).glyphs
+        Theme::new(&Options { ascii, ..Options::default() }).glyphs
     }
 
     fn known(values: impl IntoIterator<Item = u64>) -> Vec<Option<u64>> {

@@ -98,4 +98,17 @@ pub(crate) enum Effect {
     Work(Box<Work>),
     /// Put a text where the terminal's user can paste it from.
     Copy(String),
+    /// Move within a recording.
+    Play(Play),
+}
+
+/// How somebody moves within a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Play {
+    /// Stop, or go on.
+    Toggle,
+    /// Forward by so many seconds, or back.
+    By(i64),
+    /// Faster, or slower.
+    Faster(bool),
 }

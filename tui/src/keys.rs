@@ -40,6 +40,12 @@ pub(crate) enum Action {
     Certificates,
     /// All of the thing at hand, as the contract has it.
     Yaml,
+    /// Within a recording: stop or go on, go back or on, faster or slower.
+    Pause,
+    Earlier,
+    Later,
+    Faster,
+    Slower,
     Help,
     Repaint,
     /// What can be done to the thing at hand.
@@ -179,6 +185,11 @@ impl KeyMap {
             (A::Audit, READING, vec![char('l'), char('8')], "the audit log", None),
             (A::Certificates, READING, vec![char('x'), char('9')], "the certificates", None),
             (A::Yaml, READING, vec![char('Y')], "all of it as YAML", None),
+            (A::Pause, READING, vec![char('P')], "in a recording: stop, or go on", None),
+            (A::Earlier, READING, vec![char(',')], "in a recording: ten seconds back", None),
+            (A::Later, READING, vec![char('.')], "in a recording: ten seconds on", None),
+            (A::Faster, READING, vec![char('>')], "in a recording: faster", None),
+            (A::Slower, READING, vec![char('<')], "in a recording: slower", None),
             (A::Up, READING, vec![char('k'), plain(Up)], "up", None),
             (A::Down, READING, vec![char('j'), plain(Down)], "down", None),
             (A::PageUp, READING, vec![plain(PageUp), control('b')], "a page up", None),

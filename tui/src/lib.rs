@@ -5,31 +5,33 @@
 //! tasks of their own, so that nothing that waits stands between a key and the
 //! screen.
 
-use std::time::Duration;
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use streamspace_client::Connection;
 use thiserror::Error;
-use tokio::{
-    sync::mpsc,
-    time::{Instant, MissedTickBehavior, interval},
-};
 use uuid::Uuid;
 
 use crate::{
-    connection::Outlet,
-    events::{Effect, Event, EventKind},
+    feed::{Feed, Live},
     keys::KeyMap,
-    state::{RegionIndex, State, Target},
-    terminal::{Picture, Screen, Signals},
+    recording::{Film, Header, Player, Recorder},
+    stage::Stage,
+    state::{State, Target},
+    terminal::{Screen, Signals},
     theme::Theme,
-    update::update,
 };
 
 mod actions;
 mod chart;
 mod connection;
+mod demo;
 mod events;
+mod feed;
 mod format;
 mod keys;
 mod palette;
@@ -37,7 +39,9 @@ mod pen;
 mod prompt;
 mod query;
 mod questions;
+mod recording;
 mod rows;
+mod stage;
 mod state;
 mod table;
 mod terminal;
@@ -49,15 +53,10 @@ mod update;
 mod views;
 mod work;
 
-/// What waits to be read by the loop, per source.
-const QUEUE: usize = 64;
-/// No more frames than a screen can show.
-const FRAME_TIME: Duration = Duration::from_millis(16);
-/// How soon it is seen that something grew old.
-const TICK: Duration = Duration::from_millis(500);
+pub use recording::{Projection, RecordingError};
 
 /// How the dashboard looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Options {
     /// Whether it uses colours. Without them every state still has its glyph or
@@ -71,11 +70,13 @@ pub struct Options {
     pub mouse: bool,
     /// Whether nothing may be changed from it, whatever the certificate allows.
     pub read_only: bool,
+    /// Where what happens is kept, to be looked at again.
+    pub record: Option<PathBuf>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { color: true, ascii: false, mouse: false, read_only: false }
+        Self { color: true, ascii: false, mouse: false, read_only: false, record: None }
     }
 }
 
@@ -87,7 +88,22 @@ pub enum UiError {
     NotATerminal(&'static str),
     /// The terminal refused something.
     #[error("the terminal does not work: {0}; try `reset`, or another terminal")]
-    Terminal(#[from] std::io::Error),
+    Terminal(#[from] io::Error),
+    /// A recording cannot be made, or not be read.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
+    /// The end of a recording was not written.
+    #[error("the recording is not complete: {0}")]
+    RecordingCut(io::Error),
+}
+
+/// Where a recording is looked at first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Begin {
+    /// So long after its begin.
+    pub at: Duration,
+    /// Whether it stands still there.
+    pub stopped: bool,
 }
 
 /// Shows the dashboard of one region or several until its user leaves it, or a signal
@@ -98,85 +114,55 @@ pub enum UiError {
 /// runtime.
 pub async fn run(connections: &[Connection], options: Options) -> Result<(), UiError> {
     terminal::require()?;
-    let mut signals = Signals::listen()?;
-    let mut screen = Screen::open(options.mouse)?;
-    let result = follow(connections, options, &mut screen, &mut signals).await;
-    screen.close().await;
-    result
+    let targets: Vec<_> =
+        connections.iter().map(|connection| Target::new(connection.context())).collect();
+    let (size, now, ids) = (terminal::size()?, Timestamp::now(), Uuid::new_v4());
+    let locked = options.read_only.then_some("this was opened with --read-only");
+    let recorder = match &options.record {
+        Some(path) => {
+            let header = Header::new(&targets, now, size, locked, ids);
+            Some(Recorder::create(path, &header)?)
+        }
+        None => None,
+    };
+    let theme = Theme::new(&options);
+    let mut state = State::new(targets, KeyMap::standard(), theme, size, now).with_ids_from(ids);
+    state.locked = locked.map(str::to_owned);
+    let mut stage = Stage::new(state, Feed::Live(Live::new(connections)));
+    stage.recorder = recorder;
+    show(stage, &options).await
 }
 
-async fn follow(
-    connections: &[Connection],
-    options: Options,
-    screen: &mut Screen,
-    signals: &mut Signals,
-) -> Result<(), UiError> {
-    let theme = Theme::new(options);
-    let targets = connections.iter().map(|connection| Target::new(connection.context())).collect();
-    let (keys, size, now) = (KeyMap::standard(), terminal::size()?, Timestamp::now());
-    let mut state = State::new(targets, keys, theme, size, now).with_ids_from(Uuid::new_v4());
-    state.read_only = options.read_only;
+/// Shows a recording again, until its user leaves it: what was seen then, and once a key is
+/// pressed whatever was to be seen.
+pub async fn replay(path: &Path, begin: Begin, options: Options) -> Result<(), UiError> {
+    terminal::require()?;
+    let film = Film::open(path)?;
+    let state = recording::begin(&film, &options, terminal::size()?);
+    let feed = Feed::Played(Box::new(Player::new(film, "recording", None)));
+    let mut stage = Stage::new(state, feed);
+    stage.following = true;
+    stage.begin(begin);
+    show(stage, &options).await
+}
 
-    let (input_sender, mut input) = mpsc::channel(QUEUE);
-    let (news_sender, mut news) = mpsc::channel(QUEUE);
-    let mut tasks = tokio::task::JoinSet::new();
-    tasks.spawn(terminal::read_input(input_sender));
-    let regions: Vec<_> = (0..)
-        .map(RegionIndex)
-        .zip(connections)
-        .map(|(region, connection)| (connection, Outlet { region, events: news_sender.clone() }))
-        .collect();
-    for (connection, outlet) in &regions {
-        connection::spawn(&mut tasks, connection, outlet);
-    }
+/// Shows three regions that are made up, with nothing behind them.
+pub async fn demonstrate(begin: Begin, options: Options) -> Result<(), UiError> {
+    terminal::require()?;
+    let (film, troupe) = demo::made_up();
+    let state = recording::begin(&film, &options, terminal::size()?);
+    let feed = Feed::Played(Box::new(Player::new(film, "made up", Some(troupe))));
+    let mut stage = Stage::new(state, feed);
+    stage.begin(begin);
+    show(stage, &options).await
+}
 
-    let mut ticks = interval(TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut stale_picture = true;
-    let (mut repaint, mut copy) = (false, None);
-    let mut next_frame = Instant::now();
-    loop {
-        let kind = tokio::select! {
-            biased;
-            () = signals.next() => return Ok(()),
-            event = input.recv() => match event {
-                Some(Ok(kind)) => kind,
-                Some(Err(error)) => return Err(error.into()),
-                None => return Ok(()),
-            },
-            picture = screen.ready(next_frame), if stale_picture => {
-                let buffer = views::draw(&state);
-                picture?.send(Picture { buffer, repaint, copy: copy.take() });
-                (stale_picture, repaint) = (false, false);
-                next_frame = Instant::now() + FRAME_TIME;
-                continue;
-            }
-            Some(kind) = news.recv() => kind,
-            _ = ticks.tick() => EventKind::Tick,
-        };
-        // What was answered is over; else the list of it would grow all day.
-        while tasks.try_join_next().is_some() {}
-        let at = Timestamp::now();
-        for effect in update(&mut state, Event { at, kind }) {
-            match effect {
-                Effect::Quit => return Ok(()),
-                Effect::Repaint => repaint = true,
-                Effect::Work(work) => {
-                    let region = usize::from(work.subject.region.0);
-                    if let Some((connection, outlet)) = regions.get(region) {
-                        let connection = Connection::clone(connection);
-                        tasks.spawn(work::work(connection, outlet.clone(), work));
-                    }
-                }
-                Effect::Copy(text) => copy = Some(text),
-                Effect::Ask(region, question) => {
-                    if let Some((connection, outlet)) = regions.get(usize::from(region.0)) {
-                        let connection = Connection::clone(connection);
-                        tasks.spawn(questions::answer(connection, outlet.clone(), question));
-                    }
-                }
-            }
-        }
-        stale_picture = true;
-    }
+/// Runs on the terminal, and gives it back.
+async fn show(mut stage: Stage, options: &Options) -> Result<(), UiError> {
+    let mut signals = Signals::listen()?;
+    let mut screen = Screen::open(options.mouse)?;
+    let result = stage.run(&mut screen, &mut signals).await;
+    screen.close().await;
+    let recorded = stage.recorder.map_or(Ok(()), Recorder::close);
+    result.and(recorded.map_err(UiError::RecordingCut))
 }

@@ -9,6 +9,7 @@ use crate::{
     actions::{Dialog, Kind, Menu, Subject},
     keys::{KeyMap, Mode},
     prompt::Prompt,
+    recording::Place,
     rows::{Audit, Certificate, Key, Operation, Row as _, Scope, Session, Tenant},
     table::{AnyTable, Table},
     theme::Theme,
@@ -107,8 +108,10 @@ pub(crate) struct State {
     pub(crate) details: Details,
     /// What stands before the page.
     pub(crate) overlay: Option<Overlay>,
-    /// Whether nothing may be changed from here.
-    pub(crate) read_only: bool,
+    /// Why nothing may be changed from here, where nothing may.
+    pub(crate) locked: Option<String>,
+    /// Where in a recording this is.
+    pub(crate) place: Option<Place>,
     /// Where the ids of changes begin, and how many there were.
     ids: (Uuid, u128),
     /// A word about what was done, and when.
@@ -141,7 +144,8 @@ impl State {
             prompt: None,
             details: Details::default(),
             overlay: None,
-            read_only: false,
+            locked: None,
+            place: None,
             ids: (Uuid::nil(), 0),
             notice: None,
         }
@@ -359,6 +363,31 @@ impl State {
         self.page = visit.page;
         self.scroll = visit.scroll;
         self.details = Details::default();
+    }
+
+    /// Somebody looks elsewhere in a recording than was looked then.
+    pub(crate) fn take_over(&mut self, locked: &str) {
+        (self.overlay, self.prompt) = (None, None);
+        self.locked = Some(locked.to_owned());
+    }
+
+    /// Forgets what was told, and not what is looked at.
+    pub(crate) fn forget(&mut self) {
+        for (index, region) in (0..).map(RegionIndex).zip(&mut self.regions) {
+            *region = Region::new(region.target.clone());
+            for table in [
+                &mut self.tenants as &mut dyn AnyTable,
+                &mut self.sessions,
+                &mut self.operations,
+                &mut self.audit,
+                &mut self.certificates,
+            ] {
+                table.empty(index);
+            }
+        }
+        self.changes = ChangeLog::default();
+        self.details = Details::default();
+        self.notice = None;
     }
 
     /// Tells what was done, for a moment.

@@ -18,6 +18,10 @@ use crate::{
     update::update,
 };
 
+mod chance;
+
+pub(crate) use chance::any_event_anywhere;
+
 /// `2026-11-24T03:12:07Z`.
 pub(crate) const NOW: i64 = 1_795_489_927;
 
@@ -208,7 +212,7 @@ fn target(context: &str, region: &str) -> Target {
 fn of(targets: Vec<Target>, options: Options, width: u16, height: u16) -> State {
     let now = Timestamp::from_second(NOW).unwrap();
     let size = Size { width, height };
-    State::new(targets, KeyMap::standard(), Theme::new(options), size, now)
+    State::new(targets, KeyMap::standard(), Theme::new(&options), size, now)
 }
 
 /// A dashboard that nothing has happened to.
@@ -230,9 +234,19 @@ pub(crate) fn feed(state: &mut State, second: i64, kind: EventKind) -> Vec<Effec
 
 /// A snapshot.
 pub(crate) fn snapshot(items: Vec<Watched>) -> Vec<Watched> {
+    let mut counts = Counts::default();
+    for item in &items {
+        let Watched::Item(resource) = item else { continue };
+        match &resource.resource {
+            Some(resource::Resource::Tenant(_)) => counts.tenants += 1,
+            Some(resource::Resource::Session(_)) => counts.sessions += 1,
+            Some(resource::Resource::Operation(_)) => counts.operations += 1,
+            None => {}
+        }
+    }
     let mut events = vec![Watched::Connected { resumed: false }];
     events.extend(items);
-    events.push(synced());
+    events.push(Watched::Synced(counts));
     events
 }
 

@@ -113,7 +113,7 @@ pub(crate) struct Theme {
 }
 
 impl Theme {
-    pub(crate) fn new(options: Options) -> Self {
+    pub(crate) fn new(options: &Options) -> Self {
         Self { color: options.color, glyphs: if options.ascii { &ASCII } else { &UNICODE } }
     }
 

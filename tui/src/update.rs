@@ -7,7 +7,7 @@ use ratatui::layout::Position;
 use streamspace_client::text::escape;
 
 use crate::{
-    events::{Effect, Event, EventKind, News},
+    events::{Effect, Event, EventKind, News, Play},
     keys::{Action, Key, Mode},
     palette::{self, Command},
     prompt::{Prompt, PromptKind},
@@ -18,6 +18,9 @@ use crate::{
 
 mod answers;
 mod news;
+
+/// How many seconds one step within a recording is.
+const STEP: i64 = 10;
 
 /// Takes an event in.
 pub(crate) fn update(state: &mut State, event: Event) -> Vec<Effect> {
@@ -164,6 +167,11 @@ fn press(state: &mut State, key: Key) -> Option<Effect> {
     match (state.keys.lookup(mode, key), key) {
         (Some(Action::Quit), _) => return Some(Effect::Quit),
         (Some(Action::Repaint), _) => return Some(Effect::Repaint),
+        (Some(Action::Pause), _) => return Some(Effect::Play(Play::Toggle)),
+        (Some(Action::Earlier), _) => return Some(Effect::Play(Play::By(-STEP))),
+        (Some(Action::Later), _) => return Some(Effect::Play(Play::By(STEP))),
+        (Some(Action::Faster), _) => return Some(Effect::Play(Play::Faster(true))),
+        (Some(Action::Slower), _) => return Some(Effect::Play(Play::Faster(false))),
         (Some(action), _) if state.overlay.is_some() && state.prompt.is_none() => {
             return answers::act(state, action);
         }
@@ -284,7 +292,13 @@ fn act(state: &mut State, mode: Mode, action: Action) -> Option<Effect> {
         | Action::First
         | Action::Last => travel(state, mode, action),
         // Anybody has done with them before.
-        Action::Quit | Action::Repaint => {}
+        Action::Quit
+        | Action::Repaint
+        | Action::Pause
+        | Action::Earlier
+        | Action::Later
+        | Action::Faster
+        | Action::Slower => {}
     }
     None
 }

@@ -4,12 +4,12 @@ use uuid::{Builder, Uuid};
 
 /// `SplitMix64` (Steele, Lea and Flood 2014): small, and the same everywhere.
 #[derive(Clone, Debug)]
-pub(crate) struct Random(pub(crate) u64);
+pub struct Random(pub(crate) u64);
 
 impl Random {
     /// The numbers of one thing among many: of a seed and what tells the thing apart.
     /// Things that differ in one part get unrelated numbers.
-    pub(crate) fn of(parts: impl IntoIterator<Item = u64>) -> Self {
+    pub fn of(parts: impl IntoIterator<Item = u64>) -> Self {
         let mut mixed = Self(0);
         for part in parts {
             mixed = Self(mixed.next() ^ part);
@@ -18,7 +18,7 @@ impl Random {
     }
 
     /// The next 64 bits.
-    pub(crate) fn next(&mut self) -> u64 {
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -27,22 +27,22 @@ impl Random {
     }
 
     /// From 0 up to and without the bound; 0 where that is 0.
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+    pub fn below(&mut self, bound: u64) -> u64 {
         self.next().checked_rem(bound).unwrap_or(0)
     }
 
     /// From 0 up to and without the bound.
-    pub(crate) fn seconds(&mut self, bound: i64) -> i64 {
+    pub fn seconds(&mut self, bound: i64) -> i64 {
         i64::try_from(self.below(bound.unsigned_abs())).unwrap_or(0)
     }
 
     /// Whether that happens which happens so often.
-    pub(crate) fn chance(&mut self, percent: u64) -> bool {
+    pub fn chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
     /// An identity of the form of version 4.
-    pub(crate) fn uuid(&mut self) -> Uuid {
+    pub fn uuid(&mut self) -> Uuid {
         let bits = u128::from(self.next()) << 64 | u128::from(self.next());
         Builder::from_random_bytes(bits.to_be_bytes()).into_uuid()
     }

@@ -20,10 +20,10 @@ pub(crate) struct Menu {
 }
 
 impl Menu {
-    pub(crate) fn new(subject: Subject, region: &Region, read_only: bool) -> Self {
+    pub(crate) fn new(subject: Subject, region: &Region, locked: Option<&str>) -> Self {
         let items = Verb::of(subject.kind)
             .iter()
-            .map(|verb| Item { verb: *verb, missing: missing(*verb, region, read_only) })
+            .map(|verb| Item { verb: *verb, missing: missing(*verb, region, locked) })
             .collect();
         Self { subject, items, selected: 0 }
     }

@@ -57,24 +57,31 @@ pub(crate) enum Answer {
 }
 
 /// What a tenant used.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct TenantUsage {
     /// The hours of the last two days.
+    #[prost(message, required, tag = "1")]
     pub(crate) hours: QueryUsageResponse,
     /// The days of this month.
+    #[prost(message, required, tag = "2")]
     pub(crate) days: QueryUsageResponse,
     /// This month by user.
+    #[prost(message, required, tag = "3")]
     pub(crate) users: QueryUsageResponse,
     /// This month by template.
+    #[prost(message, required, tag = "4")]
     pub(crate) templates: QueryUsageResponse,
     /// Since when there is anything to tell.
+    #[prost(message, required, tag = "5")]
     pub(crate) status: UsageStatus,
 }
 
 /// What all tenants take now.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct LiveUsage {
+    #[prost(message, required, tag = "1")]
     pub(crate) live: ListLiveUsageResponse,
+    #[prost(message, required, tag = "2")]
     pub(crate) status: UsageStatus,
 }
 

@@ -6,6 +6,7 @@ use super::{Sort, Table};
 use crate::{
     query::QueryError,
     rows::{Column, Row},
+    state::RegionIndex,
 };
 
 /// What no column sorts by.
@@ -19,6 +20,8 @@ pub(crate) trait AnyTable {
     fn refresh(&mut self);
     /// Merges in what came.
     fn settle(&mut self);
+    /// Takes out all that there is of a region.
+    fn empty(&mut self, region: RegionIndex);
     fn select_by(&mut self, rows: isize);
     /// A page up or down: one row of the old page stays in view.
     fn select_by_pages(&mut self, pages: isize);
@@ -60,6 +63,10 @@ impl<R: Row> AnyTable for Table<R> {
 
     fn settle(&mut self) {
         Self::settle(self);
+    }
+
+    fn empty(&mut self, region: RegionIndex) {
+        self.replace(region, std::iter::empty());
     }
 
     fn select_by(&mut self, rows: isize) {

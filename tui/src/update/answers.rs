@@ -17,7 +17,7 @@ pub(super) fn open_menu(state: &mut State) {
         return state.notify("nothing is selected that something could be done to".into());
     };
     if let Some(region) = state.region(subject.region) {
-        let menu = Menu::new(subject, region, state.read_only);
+        let menu = Menu::new(subject, region, state.locked.as_deref());
         state.overlay = Some(Overlay::Menu(menu));
     }
 }

@@ -1,14 +1,15 @@
 //! What the watch of a region brings.
 
-use streamspace_client::text::escape;
+use streamspace_client::{Counts, text::escape};
 use streamspace_proto::v1::{self, Change, ChangeType, SessionPhase, TenantState, resource};
 
 use super::region;
 use crate::{
     events::Watched,
-    format::{age, instant, seconds_since, time_of_day},
+    format::{age, count, instant, many, seconds_since, time_of_day},
     rows::{Key, Operation, Session, Tenant, short},
     state::{Entry, EntryKind, Link, RegionIndex, State, describe},
+    table::Tally,
     trouble::Trouble,
 };
 
@@ -35,11 +36,12 @@ pub(super) fn watched(state: &mut State, index: RegionIndex, event: Watched) {
             begin_snapshot(state, index);
         }
         Watched::Item(resource) => put(state, index, *resource),
-        Watched::Synced(_) => {
+        Watched::Synced(counts) => {
             state.tenants.end_snapshot(index);
             state.sessions.end_snapshot(index);
             state.operations.end_snapshot(index);
             set_link(state, index, Link::Live);
+            check(state, index, counts);
         }
         Watched::Change(change) => changed(state, index, *change),
         Watched::Quiet => {}
@@ -102,6 +104,23 @@ fn begin_snapshot(state: &mut State, index: RegionIndex) {
     state.sessions.begin_snapshot(index);
     state.operations.begin_snapshot(index);
     set_link(state, index, Link::Loading);
+}
+
+/// There are as many rows as the daemon counts. If not, whoever looks must know.
+fn check(state: &mut State, index: RegionIndex, counts: Counts) {
+    let rows = |tally: Option<&Tally>| tally.map_or(0, |tally| tally.total);
+    let pairs = [
+        ("tenant", counts.tenants, rows(state.tenants.tally_of(index))),
+        ("session", counts.sessions, rows(state.sessions.tally_of(index))),
+        ("operation", counts.operations, rows(state.operations.tally_of(index))),
+    ];
+    for (thing, counted, rows) in pairs {
+        let counted = usize::try_from(counted).unwrap_or(usize::MAX);
+        if counted != rows {
+            let (counted, rows) = (many(counted, thing), count(rows));
+            note(state, index, format!("the daemon counts {counted}, and {rows} are known here"));
+        }
+    }
 }
 
 fn note(state: &mut State, index: RegionIndex, text: String) {

@@ -1,18 +1,15 @@
 use crossterm::event::KeyCode;
 use proptest::prelude::*;
-use ratatui::layout::Size;
 use streamspace_client::Counts;
-use streamspace_proto::v1::{
-    ChangeType, ConditionStatus, Health, OperationCounts, SessionPhase, TenantState, WhoAmIResponse,
-};
+use streamspace_proto::v1::{ChangeType, SessionPhase, TenantState, WhoAmIResponse};
 
 use super::*;
 use crate::{
     events::Watched,
     table::AnyTable as _,
     testing::{
-        NOW, broken, change, component, feed, fresh, here, identity, item, live, lost, operation,
-        region, session, snapshot, synced, tenant, three_regions, watched, well,
+        NOW, any_event_anywhere, change, feed, fresh, here, identity, item, live, lost, region,
+        session, snapshot, tenant, three_regions, watched, well,
     },
     trouble::Trouble,
 };
@@ -69,8 +66,8 @@ fn a_new_snapshot_tells_of_the_gap_and_drops_what_is_gone() {
     feed(&mut state, NOW + 60, watched(again));
     assert!(!state.all_live());
     assert_eq!(state.tenants.total(), 3);
-    let synced = vec![synced()];
-    feed(&mut state, NOW + 60, watched(synced));
+    let counts = Counts { tenants: 1, ..Counts::default() };
+    feed(&mut state, NOW + 60, watched(vec![Watched::Synced(counts)]));
     assert_eq!(state.tenants.total(), 1);
     let newest = format!("{:?}", state.changes.iter().next().unwrap());
     assert!(newest.contains("changes since 03:12:07 are not listed"), "{newest}");
@@ -270,10 +267,27 @@ fn a_gap_is_told_and_the_snapshot_after_it_is_what_is() {
     feed(&mut state, NOW, watched(events));
     assert!(!state.all_live());
     assert_eq!(state.sessions.total(), 3, "until it is whole");
-    feed(&mut state, NOW, watched(vec![synced()]));
+    let counts = Counts { sessions: 1, ..Counts::default() };
+    feed(&mut state, NOW, watched(vec![Watched::Synced(counts)]));
     assert_eq!((state.sessions.total(), state.tenants.total()), (1, 0));
     let newest = format!("{:?}", state.changes.iter().next().unwrap());
     assert!(newest.contains("changes since 03:12:07 are not listed"), "{newest}");
+}
+
+#[test]
+fn where_the_daemon_counts_other_rows_than_came_it_is_told() {
+    let mut state = inhabited();
+    let rows = |number: usize| u64::try_from(number).unwrap();
+    let (tenants, sessions) = (rows(state.tenants.total()), rows(state.sessions.total()));
+    let operations = rows(state.operations.total());
+    let counts = Counts { tenants, sessions, operations };
+    feed(&mut state, NOW, watched(vec![Watched::Synced(counts)]));
+    assert_eq!(state.changes.len(), 0);
+    let counts = Counts { sessions: 4, ..counts };
+    feed(&mut state, NOW, watched(vec![Watched::Synced(counts)]));
+    let told: Vec<_> = state.changes.iter().map(|entry| format!("{:?}", entry.kind)).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("the daemon counts 4 sessions, and 3 are known here"), "{told:?}");
 }
 
 #[test]
@@ -302,102 +316,6 @@ fn of_sessions_it_is_told_what_people_do_and_what_fails() {
     let told: Vec<_> = state.changes.iter().map(|entry| format!("{:?}", entry.kind)).collect();
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(told[0].contains("ops-2") && told[1].contains("running to failed"), "{told:?}");
-}
-
-fn any_key() -> impl Strategy<Value = Key> {
-    let code = prop_oneof![
-        8 => proptest::sample::select(vec!['j', 'k', 'g', 'G', '/', ':', 's', 'S', 't', 'p', 'v', 'c', 'o', 'O', '[', ']', '?', 'a', ' ', '='])
-            .prop_map(KeyCode::Char),
-        1 => any::<char>().prop_map(KeyCode::Char),
-        6 => proptest::sample::select(vec![
-            KeyCode::Up,
-            KeyCode::Down,
-            KeyCode::PageUp,
-            KeyCode::PageDown,
-            KeyCode::Enter,
-            KeyCode::Esc,
-            KeyCode::Backspace,
-            KeyCode::Tab,
-            KeyCode::BackTab,
-            KeyCode::F(3),
-        ]),
-    ];
-    (code, proptest::bool::weighted(0.1)).prop_map(|(code, control)| Key { code, control })
-}
-
-fn any_tenant() -> impl Strategy<Value = streamspace_proto::v1::Tenant> {
-    let number = 0..30_u8;
-    let name = prop_oneof![9 => Just(String::new()), 1 => ".{0,60}"];
-    (number, name, -1..9_i32, 0..4_i32, ".{0,12}").prop_map(|(id, name, state, status, words)| {
-        let status = ConditionStatus::try_from(status).unwrap();
-        let mut tenant = broken(&id.to_string(), TenantState::Active, status, &words, &words);
-        if !name.is_empty() {
-            tenant.name.clone_from(&name);
-            tenant.plan = name;
-        }
-        tenant.state = state;
-        tenant
-    })
-}
-
-fn any_session() -> impl Strategy<Value = streamspace_proto::v1::Session> {
-    let phase = 0..6_i32;
-    ("[ab]", 0..6_u8, phase, ".{0,8}").prop_map(|(tenant, id, phase, words)| {
-        let phase = SessionPhase::try_from(phase).unwrap();
-        session(&format!("{tenant}/desk-{id}"), phase, &words)
-    })
-}
-
-fn any_operation() -> impl Strategy<Value = streamspace_proto::v1::Operation> {
-    (0..4_u8, 0..9_i64, any::<bool>()).prop_map(|(id, pending, done)| {
-        let counts = OperationCounts { total: 8, pending, ..OperationCounts::default() };
-        let mut operation = operation(&id.to_string(), "tenants/a", counts);
-        operation.done = done;
-        operation
-    })
-}
-
-fn any_watch() -> impl Strategy<Value = Watched> {
-    let types = [ChangeType::Created, ChangeType::Updated, ChangeType::Deleted, ChangeType::Left];
-    prop_oneof![
-        2 => any::<bool>().prop_map(|resumed| Watched::Connected { resumed }),
-        6 => any_tenant().prop_map(item),
-        6 => any_session().prop_map(item),
-        1 => any_operation().prop_map(item),
-        1 => Just(Watched::Snapshot(Counts { tenants: 7, ..Counts::default() })),
-        1 => Just(Watched::Gap),
-        2 => Just(synced()),
-        6 => (any_tenant(), proptest::sample::select(types.to_vec()), ".{0,20}")
-            .prop_map(|(tenant, type_, actor)| change(type_, tenant, &actor, NOW)),
-        6 => (any_session(), proptest::sample::select(types.to_vec()), ".{0,20}")
-            .prop_map(|(session, type_, actor)| change(type_, session, &actor, NOW)),
-        1 => Just(Watched::Quiet),
-        1 => Just(lost()),
-        1 => Just(Watched::Failed(Trouble::new("no"))),
-    ]
-}
-
-fn any_event() -> impl Strategy<Value = EventKind> {
-    prop_oneof![
-        1 => Just(EventKind::Tick),
-        1 => (0..200_u16, 0..60_u16)
-            .prop_map(|(width, height)| EventKind::Resize(Size { width, height })),
-        8 => any_key().prop_map(EventKind::Key),
-        1 => ".{0,20}".prop_map(EventKind::Paste),
-        4 => proptest::collection::vec(any_watch(), 0..12).prop_map(watched),
-        1 => Just(region(well())),
-        1 => ".{0,40}".prop_map(|words| region(vec![component("cluster", Health::Degraded, &words)])),
-        1 => Just(here(News::Region(Err(Trouble::new("no"))))),
-        1 => Just(identity()),
-    ]
-}
-
-/// Any event, from any of three regions.
-fn any_event_anywhere() -> impl Strategy<Value = EventKind> {
-    (any_event(), 0..3_u16).prop_map(|(event, region)| match event {
-        EventKind::News(_, news) => EventKind::News(RegionIndex(region), news),
-        other => other,
-    })
 }
 
 proptest! {
@@ -494,7 +412,7 @@ fn a_viewer_can_pick_nothing_and_is_told_why() {
 #[test]
 fn read_only_is_read_only_for_an_admin_too() {
     let mut state = inhabited();
-    state.read_only = true;
+    state.locked = Some("this was opened with --read-only".into());
     feed(&mut state, NOW, who(streamspace_proto::v1::Role::Admin, 0));
     press_all(&mut state, "ta");
     assert!(press_all(&mut state, "cusrpqdx").is_empty());

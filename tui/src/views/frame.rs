@@ -10,6 +10,7 @@ use crate::{
     format::{age, clock, count, many, seconds_since, time_of_day},
     pen::{Pen, cells},
     prompt::{Prompt, PromptKind},
+    recording::Place,
     state::{Link, Region, RegionIndex, Report, State},
     theme::{Theme, Tone},
 };
@@ -73,6 +74,9 @@ pub(super) fn draw(state: &State, view: &dyn View, pen: &mut Pen<'_>) {
     let command_row = body.y.saturating_add(body.height);
     if body.height > 0 {
         command(state, command_row, pen);
+        if let Some(at) = &state.place {
+            place(at, command_row, pen);
+        }
     }
     help(state, height.saturating_sub(1), pen);
 }
@@ -341,6 +345,17 @@ fn draw_alert(alert: &Alert, y: u16, pen: &mut Pen<'_>) {
     }
     pieces.push((format!("  {}", alert.words), Tone::Plain));
     pen.pieces(0, y, end, &pieces);
+}
+
+/// Where in a recording this is, so that nobody takes it for now.
+fn place(place: &Place, y: u16, pen: &mut Pen<'_>) {
+    let time = |seconds: i64| format!("{:02}:{:02}", seconds / 60, seconds % 60);
+    let stands = if place.playing { "" } else { ", stopped" };
+    let speed = if place.speed > 1 { format!(", {} x", place.speed) } else { String::new() };
+    let cut = if place.cut { ", its end is missing" } else { "" };
+    let (at, of) = (time(place.seconds), time(place.of));
+    let text = format!(" {} {at} of {of}{speed}{stands}{cut} ", place.title);
+    pen.right(pen.width(), y, &text, pen.theme.style(Tone::Protected));
 }
 
 fn command(state: &State, y: u16, pen: &mut Pen<'_>) {

@@ -267,7 +267,7 @@ fn the_filter_is_shown_while_it_is_typed() {
 #[test]
 fn without_colours_and_in_ascii_everything_is_still_told() {
     let mut state = busy(80, 24);
-    state.theme = Theme::new(Options { color: false, ascii: true, ..Options::default() });
+    state.theme = Theme::new(&Options { color: false, ascii: true, ..Options::default() });
     check("ascii", &state);
     let buffer = draw(&state);
     for cell in &buffer.content {

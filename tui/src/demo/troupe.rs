@@ -1,0 +1,424 @@
+//! Who answers questions in the story, and does what is asked for.
+
+use jiff::Timestamp;
+use streamspace_core::load::random::Random;
+use streamspace_proto::{
+    json::to_value,
+    v1::{
+        self, AuditDecision, AuditEntry, AuditPhase, Certificate, CertificateKind,
+        CertificateState, ChangeType, ClusterEvent, DescribeSessionResponse, QueryUsageResponse,
+        Quota, QuotaLine, Session, SessionObject, SessionPhase, SessionState, Tenant, TenantObject,
+        TenantObjectState, TenantState, UsageAmounts, UsageRow, UsageStatus, resource,
+    },
+};
+
+use super::{
+    BEGIN,
+    script::{change, session_of, set},
+    time,
+    world::{Place, World, report},
+};
+use crate::{
+    actions::{Verb, Work},
+    events::News,
+    recording::Troupe,
+    rows::short,
+    state::{Answer, LiveUsage, Question, RegionIndex, TenantUsage},
+    trouble::Trouble,
+};
+
+/// Objects of a tenant, in the order in which they are made.
+const OBJECTS: [(&str, &str); 12] = [
+    ("Namespace", ""),
+    ("ServiceAccount", "streamspace"),
+    ("Role", "tenant-admin"),
+    ("RoleBinding", "tenant-admin"),
+    ("ResourceQuota", "plan"),
+    ("ResourceQuota", "users"),
+    ("LimitRange", "plan"),
+    ("NetworkPolicy", "default-deny"),
+    ("NetworkPolicy", "allow-dns"),
+    ("NetworkPolicy", "allow-gateway"),
+    ("NetworkPolicy", "allow-egress"),
+    ("ConfigMap", "branding"),
+];
+/// What people did before the story begins: how many seconds ago, who, what, of what, why.
+const PAST: [(i64, &str, &str, &str, &str); 9] = [
+    (
+        12,
+        "ops-2",
+        "SessionService/ChangeSessions",
+        "tenants/kestrel-bank",
+        "INC-212 nodes are full",
+    ),
+    (95, "ops-2", "TenantService/GetTenant", "tenants/kestrel-bank", ""),
+    (610, "ops-1", "QuotaService/SetQuota", "tenants/umbra-labs", "INC-208 month end"),
+    (1810, "deploy", "BulkService/ChangeTenants", "tenants/-", "nightly apply of main"),
+    (2400, "eve", "TenantService/DeleteTenant", "tenants/acme-corp", "cleaning up"),
+    (5200, "ops-1", "TenantService/CordonTenant", "tenants/hollow-pines", "their SSO is down"),
+    (9100, "ops-2", "AccessService/CreateEnrolmentToken", "operators/finn", "new in the team"),
+    (
+        14_300,
+        "ops-1",
+        "TenantService/UpdateTenant",
+        "tenants/fjord-media",
+        "seats 8 to 10, asked by mail",
+    ),
+    (40_200, "ops-2", "PlanService/UpdatePlan", "plans/business", "more memory from today on"),
+];
+const HOUR: i64 = 3600;
+
+/// Everybody who answers.
+pub(super) struct Actors {
+    world: World,
+}
+
+impl Actors {
+    pub(super) fn new(world: World) -> Self {
+        Self { world }
+    }
+
+    fn place(&self, region: RegionIndex) -> Option<&Place> {
+        self.world.places.get(usize::from(region.0))
+    }
+
+    fn tenant(&self, region: RegionIndex, name: &str) -> Option<&Tenant> {
+        self.place(region)?.tenants.iter().find(|tenant| tenant.name == name)
+    }
+
+    fn session(&self, region: RegionIndex, name: &str) -> Session {
+        let known = self
+            .place(region)
+            .and_then(|place| place.sessions.iter().find(|session| session.name == name).cloned());
+        // One that came later in the story.
+        known.unwrap_or_else(|| Session {
+            name: name.to_owned(),
+            user: short(name).split('-').next().unwrap_or_default().to_owned(),
+            cpu: "2".into(),
+            memory: "4Gi".into(),
+            template: "vscode".into(),
+            create_time: time(-60),
+            ..Session::default()
+        })
+    }
+
+    fn yaml(&self, region: RegionIndex, name: &str) -> String {
+        let value = if name.contains("/sessions/") {
+            to_value(&self.session(region, name))
+        } else if let Some(tenant) = self.tenant(region, name) {
+            to_value(tenant)
+        } else if let Some(one) = certificates().iter().find(|one| one.name == name) {
+            to_value(one)
+        } else {
+            let place = self.place(region);
+            place.map_or_else(|| to_value(&Tenant::default()), |it| to_value(&report(it, None)))
+        };
+        let yaml = value.ok().and_then(|value| serde_saphyr::to_string(&value).ok());
+        yaml.unwrap_or_default()
+    }
+}
+
+impl Troupe for Actors {
+    fn answer(&mut self, region: RegionIndex, question: &Question, now: Timestamp) -> Answer {
+        let second = now.as_second() - BEGIN;
+        match question {
+            Question::Session(name) => {
+                Answer::Session(Box::new(described(self.session(region, name))))
+            }
+            Question::Quota(name) => Answer::Quota(Box::new(quota(name))),
+            Question::Objects(name) => {
+                let failing = self.tenant(region, name).is_some_and(is_failing);
+                Answer::Objects(objects(name, failing))
+            }
+            Question::Usage(name) => Answer::Usage(Box::new(usage(name, second))),
+            Question::LiveUsage => {
+                let sessions = self.place(region).map(|place| place.sessions.as_slice());
+                Answer::LiveUsage(Box::new(live(sessions.unwrap_or_default(), second)))
+            }
+            Question::Audit => Answer::Audit(audit()),
+            Question::Certificates => Answer::Certificates(certificates()),
+            Question::Yaml(name) => Answer::Yaml(self.yaml(region, name)),
+        }
+    }
+
+    fn work(&mut self, work: &Work, now: Timestamp) -> (Result<Vec<String>, Trouble>, Vec<News>) {
+        let second = now.as_second() - BEGIN;
+        let name = &work.subject.name;
+        let session = |state: SessionState, phase: SessionPhase| {
+            let mut one = self.session(work.subject.region, name);
+            set(&mut one, state, phase);
+            (vec!["1 session: 1 changed".to_owned()], Some(session_of(one)))
+        };
+        let of_tenant = |state: TenantState| {
+            let mut one = self.tenant(work.subject.region, name).cloned().unwrap_or_default();
+            one.state = state.into();
+            let lines =
+                vec![format!("{}, plan {}", crate::rows::state_word(state), short(&one.plan))];
+            (lines, Some(resource::Resource::Tenant(one)))
+        };
+        let (lines, changed) = match work.verb {
+            Verb::Hibernate => session(SessionState::Hibernated, SessionPhase::Hibernated),
+            Verb::Wake => session(SessionState::Running, SessionPhase::Running),
+            Verb::Terminate => session(SessionState::Terminated, SessionPhase::Terminated),
+            Verb::Cordon => of_tenant(TenantState::Cordoned),
+            Verb::Suspend => of_tenant(TenantState::Suspended),
+            Verb::Uncordon | Verb::Resume => of_tenant(TenantState::Active),
+            Verb::HibernateAll | Verb::TerminateAll => {
+                (vec!["12 sessions: 9 changed, 3 as wished already".into()], None)
+            }
+            Verb::SetPlan | Verb::SetQuota | Verb::Revoke => (
+                vec!["nothing is behind this demonstration; a daemon would answer here".into()],
+                None,
+            ),
+        };
+        let told = changed.filter(|_| !work.rehearse).map(|resource| {
+            News::Watch(vec![change(ChangeType::Updated, resource, "ops-1", second)])
+        });
+        (Ok(lines), told.into_iter().collect())
+    }
+}
+
+fn is_failing(tenant: &Tenant) -> bool {
+    tenant.conditions.iter().any(|condition| condition.reason == "Forbidden")
+}
+
+fn described(session: Session) -> DescribeSessionResponse {
+    let id = short(&session.name).to_owned();
+    let ready = if session.phase() == SessionPhase::Running { "1 of 1 ready" } else { "0 wished" };
+    let object = |kind: &str, name: String, status: &str| SessionObject {
+        kind: kind.into(),
+        name,
+        status: status.into(),
+    };
+    let event = |ago: i64, reason: &str, object: &str, message: &str| ClusterEvent {
+        time: time(-ago),
+        reason: reason.into(),
+        object: format!("{object}/{id}"),
+        message: message.into(),
+        count: 1,
+        ..ClusterEvent::default()
+    };
+    DescribeSessionResponse {
+        objects: vec![
+            object("Deployment", id.clone(), ready),
+            object("Service", id.clone(), "ClusterIP"),
+            object("Ingress", id.clone(), "admitted"),
+        ],
+        events: vec![
+            event(5400, "ScalingReplicaSet", "Deployment", "Scaled up replica set to 1"),
+            event(5398, "Scheduled", "Pod", "Successfully assigned to a node"),
+            event(5391, "Pulled", "Pod", "Container image already present on machine"),
+            event(5390, "Started", "Pod", "Started container desktop"),
+        ],
+        session: Some(session),
+        message: String::new(),
+    }
+}
+
+fn quota(tenant: &str) -> Quota {
+    let line = |resource: &str, used: &str, hard: &str, share: i32, full: Option<i64>| QuotaLine {
+        resource: resource.into(),
+        used: used.into(),
+        hard: hard.into(),
+        used_permille: share,
+        exhaust_time: full.and_then(time),
+        ..QuotaLine::default()
+    };
+    Quota {
+        tenant: tenant.into(),
+        lines: vec![
+            line("cpu", "86500m", "100", 865, Some(187_200)),
+            line("memory", "148Gi", "200Gi", 740, Some(784_800)),
+            line("storage", "200Gi", "1Ti", 195, None),
+            line("pods", "43", "500", 86, None),
+        ],
+        observed: true,
+        ..Quota::default()
+    }
+}
+
+fn objects(tenant: &str, failing: bool) -> Vec<TenantObject> {
+    let namespace = format!("tenant-{}", short(tenant));
+    let object = |(kind, name): (&str, &str)| {
+        let drifted = failing && name == "allow-egress";
+        TenantObject {
+            kind: kind.into(),
+            name: if name.is_empty() { namespace.clone() } else { name.into() },
+            namespace: if name.is_empty() { String::new() } else { namespace.clone() },
+            state: if drifted { TenantObjectState::Drifted } else { TenantObjectState::InSync }
+                .into(),
+            message: if drifted {
+                "spec.egress[0].ports: 443 is missing".into()
+            } else {
+                String::new()
+            },
+        }
+    };
+    OBJECTS.map(object).into()
+}
+
+/// Amounts of so many sessions over so many seconds.
+fn amounts(sessions: u64, seconds: u64) -> UsageAmounts {
+    let seconds = u128::from(sessions) * u128::from(seconds);
+    UsageAmounts {
+        cpu_millicore_seconds: (seconds * 3100).to_string(),
+        memory_byte_seconds: (seconds * (6 << 30)).to_string(),
+        storage_byte_seconds: (seconds * (20 << 30)).to_string(),
+        session_seconds: seconds.to_string(),
+        measured_seconds: seconds.to_string(),
+        ..UsageAmounts::default()
+    }
+}
+
+/// People work by day, with a valley at noon.
+fn at_work(hour: i64, random: &mut Random) -> u64 {
+    const DAY: [u64; 24] =
+        [1, 1, 0, 0, 0, 1, 3, 9, 17, 22, 25, 24, 18, 23, 26, 25, 21, 14, 8, 6, 4, 3, 2, 1];
+    let of_day = usize::try_from(hour.rem_euclid(24)).unwrap_or(0);
+    DAY.get(of_day).copied().unwrap_or(0) + random.below(3)
+}
+
+fn usage(tenant: &str, second: i64) -> TenantUsage {
+    let mut random = Random::of(tenant.bytes().map(u64::from));
+    let this_hour = (BEGIN + second).div_euclid(HOUR);
+    let row = |start: i64, length: i64, amounts: UsageAmounts| UsageRow {
+        tenant: tenant.into(),
+        start_time: time(start * HOUR - BEGIN),
+        end_time: time((start + length) * HOUR - BEGIN),
+        amounts: Some(amounts),
+        ..UsageRow::default()
+    };
+    let hours = (this_hour - 47..this_hour)
+        .map(|hour| row(hour, 1, amounts(at_work(hour, &mut random), 3600)))
+        .collect();
+    let of = |share: u64| Some(amounts(share, 40_000));
+    let by = |names: &[(&str, u64)], is_user: bool| QueryUsageResponse {
+        rows: names
+            .iter()
+            .map(|(name, share)| UsageRow {
+                user: if is_user { (*name).into() } else { String::new() },
+                template: if is_user { String::new() } else { (*name).into() },
+                amounts: of(*share),
+                ..UsageRow::default()
+            })
+            .collect(),
+        total: of(names.iter().map(|(_, share)| share).sum()),
+        ..QueryUsageResponse::default()
+    };
+    let closed = time(this_hour * HOUR - BEGIN);
+    TenantUsage {
+        hours: QueryUsageResponse {
+            rows: hours,
+            closed_through_time: closed,
+            ..QueryUsageResponse::default()
+        },
+        days: QueryUsageResponse { total: of(168), ..QueryUsageResponse::default() },
+        users: by(&[("ada", 61), ("ben", 40), ("hana", 33), ("cyd", 21), ("finn", 13)], true),
+        templates: by(
+            &[("vscode", 74), ("ubuntu-desktop", 52), ("firefox-browser", 30), ("blender", 12)],
+            false,
+        ),
+        status: status(second),
+    }
+}
+
+fn status(second: i64) -> UsageStatus {
+    UsageStatus {
+        begin_time: time(-90 * 86_400),
+        complete_through_time: time(second - 3),
+        closed_through_time: time(second - second.rem_euclid(300) - 127),
+        leader_term: 12,
+        ..UsageStatus::default()
+    }
+}
+
+fn live(sessions: &[Session], second: i64) -> LiveUsage {
+    let mut tenants: Vec<v1::LiveUsage> = Vec::new();
+    let mut total = v1::LiveUsage::default();
+    for session in sessions {
+        let name = session.name.split("/sessions/").next().unwrap_or_default();
+        let place = tenants.iter().position(|it| it.tenant == name).unwrap_or_else(|| {
+            tenants.push(v1::LiveUsage { tenant: name.into(), ..v1::LiveUsage::default() });
+            tenants.len() - 1
+        });
+        let runs = session.phase() == SessionPhase::Running;
+        for sum in tenants.get_mut(place).into_iter().chain([&mut total]) {
+            sum.total_sessions += 1;
+            if runs {
+                sum.running_sessions += 1;
+                sum.cpu_millicores += 3100;
+                sum.memory_bytes += 6 << 30;
+            }
+        }
+    }
+    tenants.sort_by_key(|it| std::cmp::Reverse(it.cpu_millicores));
+    tenants.truncate(50);
+    let live =
+        v1::ListLiveUsageResponse { tenants, total: Some(total), as_of_time: time(second - 3) };
+    LiveUsage { live, status: status(second) }
+}
+
+fn audit() -> Vec<AuditEntry> {
+    let count = i64::try_from(PAST.len()).unwrap_or(0);
+    (0..)
+        .zip(PAST)
+        .map(|(number, (ago, actor, method, resource, reason))| {
+            let denied = actor == "eve";
+            AuditEntry {
+                position: 48_210 + count - number,
+                time: time(-ago),
+                phase: if denied { AuditPhase::Denial } else { AuditPhase::Outcome }.into(),
+                decision: if denied { AuditDecision::Denied } else { AuditDecision::Succeeded }
+                    .into(),
+                call_id: format!("call-{number}"),
+                actor: actor.into(),
+                role: "operator".into(),
+                method: format!("streamspace.admin.v1.{method}"),
+                resource: resource.into(),
+                reason: reason.into(),
+                status_message: if denied {
+                    "your role, operator, may not delete tenants".into()
+                } else {
+                    String::new()
+                },
+                count: 1,
+                ..AuditEntry::default()
+            }
+        })
+        .collect()
+}
+
+fn certificates() -> Vec<Certificate> {
+    use CertificateKind::{Client, Device};
+    use CertificateState::{Revoked, Superseded, Valid};
+    let one = |serial: &str,
+               operator: &str,
+               role: &str,
+               kind: CertificateKind,
+               state: CertificateState,
+               ends: i64| Certificate {
+        name: format!("certificates/{serial}"),
+        kind: kind.into(),
+        operator: operator.into(),
+        role_name: role.into(),
+        device_name: format!("{operator}-laptop"),
+        state: state.into(),
+        issue_time: time(-86_400),
+        expire_time: time(ends),
+        revoke_reason: if state == Revoked {
+            "the laptop was stolen".into()
+        } else {
+            String::new()
+        },
+        ..Certificate::default()
+    };
+    vec![
+        one("0a41c7", "ops-1", "admin", Client, Valid, 38_000),
+        one("0a41b2", "ops-1", "admin", Device, Valid, 86_400 * 61),
+        one("0a3f90", "ops-2", "operator", Client, Valid, 21_000),
+        one("0a3f11", "ops-2", "operator", Device, Valid, 86_400 * 12),
+        one("0a2e07", "deploy", "operator", Client, Valid, 2900),
+        one("0a2d55", "eve", "viewer", Client, Superseded, -400),
+        one("09ff02", "finn", "operator", Device, Revoked, 86_400 * 30),
+    ]
+}

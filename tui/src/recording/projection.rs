@@ -1,0 +1,56 @@
+//! A recording without a terminal: each of its frames as it was.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use ratatui::{buffer::Buffer, layout::Size};
+
+use super::film::{Film, RecordingError};
+use crate::{Options, keys::KeyMap, state::State, theme::Theme, update::update, views};
+
+/// A recording that is gone through without a terminal.
+pub struct Projection {
+    film: Film,
+    state: State,
+}
+
+impl std::fmt::Debug for Projection {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Projection").field("at", &self.state.now).finish_non_exhaustive()
+    }
+}
+
+impl Projection {
+    /// Opens a recording at its begin, as large as its terminal was.
+    pub fn open(path: &Path, options: &Options) -> Result<Self, RecordingError> {
+        Film::open(path).map(|film| Self::new(film, options))
+    }
+
+    pub(crate) fn new(film: Film, options: &Options) -> Self {
+        let state = begin(&film, options, film.header().size());
+        Self { film, state }
+    }
+
+    /// Takes the next event in, and returns when it was; none at the end.
+    pub fn step(&mut self) -> Option<Timestamp> {
+        let event = self.film.next()?;
+        let at = event.at;
+        update(&mut self.state, event);
+        Some(at)
+    }
+
+    /// What the screen showed.
+    pub fn frame(&self) -> Buffer {
+        views::draw(&self.state)
+    }
+}
+
+/// The state that a recording begins with.
+pub(crate) fn begin(film: &Film, options: &Options, size: Size) -> State {
+    let header = film.header();
+    let mut state =
+        State::new(header.targets(), KeyMap::standard(), Theme::new(options), size, header.begin())
+            .with_ids_from(header.ids());
+    state.locked = header.locked();
+    state
+}

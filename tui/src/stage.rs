@@ -1,0 +1,183 @@
+//! The loop that owns the state: it takes events in, does what they ask of the world, and has
+//! the screen drawn. Nothing in it waits but for the next event.
+
+use std::time::Duration;
+
+use tokio::{sync::mpsc, time::Instant};
+
+use crate::{
+    Begin, UiError,
+    events::{Effect, Event, EventKind, Play},
+    feed::Feed,
+    keys::Action,
+    recording::Recorder,
+    state::{Details, State},
+    terminal::{self, Picture, Screen, Signals},
+    update::update,
+    views,
+};
+
+/// Keys that may wait to be read.
+const QUEUE: usize = 64;
+/// No more frames than a screen can show.
+const FRAME_TIME: Duration = Duration::from_millis(16);
+
+/// What the loop works with.
+pub(crate) struct Stage {
+    pub(crate) state: State,
+    pub(crate) feed: Feed,
+    pub(crate) recorder: Option<Recorder>,
+    /// Whether the keys of a recording move the screen; else those of who looks at it do.
+    pub(crate) following: bool,
+    repaint: bool,
+    copy: Option<String>,
+}
+
+/// Whether the loop goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    On,
+    Over,
+}
+
+impl Stage {
+    pub(crate) fn new(state: State, feed: Feed) -> Self {
+        Self { state, feed, recorder: None, following: false, repaint: false, copy: None }
+    }
+
+    /// Begins somewhere in a recording.
+    pub(crate) fn begin(&mut self, begin: Begin) {
+        let Feed::Played(player) = &mut self.feed else { return };
+        let at = i64::try_from(begin.at.as_secs()).unwrap_or(i64::MAX);
+        let (anew, passed) = player.play(Play::By(at));
+        if begin.stopped {
+            player.stop();
+        }
+        self.pass(anew, passed);
+    }
+
+    /// Runs until somebody leaves, or a signal ends it.
+    pub(crate) async fn run(
+        &mut self,
+        screen: &mut Screen,
+        signals: &mut Signals,
+    ) -> Result<(), UiError> {
+        let (sender, mut input) = mpsc::channel(QUEUE);
+        // It ends when nobody reads any more.
+        tokio::spawn(terminal::read_input(sender));
+        let mut stale_picture = true;
+        let mut next_frame = Instant::now();
+        loop {
+            let next = tokio::select! {
+                biased;
+                () = signals.next() => return Ok(()),
+                event = input.recv() => match event {
+                    Some(Ok(kind)) => self.own(kind),
+                    Some(Err(error)) => return Err(error.into()),
+                    None => return Ok(()),
+                },
+                picture = screen.ready(next_frame), if stale_picture => {
+                    self.state.place = self.feed.place();
+                    let buffer = views::draw(&self.state);
+                    let (repaint, copy) = (std::mem::take(&mut self.repaint), self.copy.take());
+                    picture?.send(Picture { buffer, repaint, copy });
+                    stale_picture = false;
+                    next_frame = Instant::now() + FRAME_TIME;
+                    continue;
+                }
+                event = self.feed.next() => self.told(event),
+            };
+            if next == Next::Over {
+                return Ok(());
+            }
+            stale_picture = true;
+        }
+    }
+
+    /// Somebody pressed a key, or did the like.
+    fn own(&mut self, kind: EventKind) -> Next {
+        if self.following && takes_over(&self.state, &kind) {
+            self.following = false;
+            self.state.take_over("this is a recording");
+        }
+        let at = self.feed.now();
+        self.happen(Event { at, kind }, true)
+    }
+
+    /// Something came from where events come from.
+    fn told(&mut self, event: Event) -> Next {
+        if self.shows(&event.kind) { self.happen(event, !self.following) } else { Next::On }
+    }
+
+    /// Whether something that is told of is shown: what somebody did then, only while that is
+    /// followed.
+    fn shows(&self, kind: &EventKind) -> bool {
+        match kind {
+            // The screen is as large as it is.
+            EventKind::Resize(_) => false,
+            EventKind::Key(_) | EventKind::Paste(_) | EventKind::Wheel(_) | EventKind::Click(_) => {
+                self.following
+            }
+            EventKind::News(..) | EventKind::Tick => true,
+        }
+    }
+
+    /// Takes an event in. What it asks of the world is done where `acts`: what a recording
+    /// tells of was done then.
+    fn happen(&mut self, event: Event, acts: bool) -> Next {
+        if let Some(recorder) = &mut self.recorder
+            && let Err(why) = recorder.keep(&event)
+        {
+            self.state.notify(format!("the recording has ended: {why}"));
+        }
+        for effect in update(&mut self.state, event) {
+            match effect {
+                _ if !acts => {}
+                Effect::Quit => return Next::Over,
+                Effect::Repaint => self.repaint = true,
+                Effect::Copy(text) => self.copy = Some(text),
+                Effect::Ask(region, question) => self.feed.ask(region, question),
+                Effect::Work(work) => self.feed.work(work),
+                Effect::Play(play) => self.play(play),
+            }
+        }
+        Next::On
+    }
+
+    /// Moves within a recording.
+    fn play(&mut self, play: Play) {
+        let Feed::Played(player) = &mut self.feed else {
+            return self.state.notify("only a recording can be moved in".into());
+        };
+        let (anew, passed) = player.play(play);
+        self.pass(anew, passed);
+    }
+
+    /// What happens on the way to another place in a recording is seen there at once.
+    fn pass(&mut self, anew: bool, passed: Vec<Event>) {
+        if anew {
+            self.state.forget();
+        }
+        for event in passed {
+            if self.shows(&event.kind) {
+                update(&mut self.state, event);
+            }
+        }
+        // What was asked on the way is asked again, and answered.
+        self.state.details = Details::default();
+        let at = self.feed.now();
+        self.happen(Event { at, kind: EventKind::Tick }, !self.following);
+    }
+}
+
+/// Whether somebody wants to look elsewhere than was looked then.
+fn takes_over(state: &State, kind: &EventKind) -> bool {
+    match kind {
+        EventKind::Key(key) => !matches!(
+            state.keys.lookup(state.mode(), *key),
+            Some(Action::Quit | Action::Repaint | Action::Pause | Action::Faster | Action::Slower)
+        ),
+        EventKind::Resize(_) => false,
+        _ => true,
+    }
+}
