@@ -4,7 +4,7 @@
 use streamspace_core::suggest;
 
 use crate::{
-    rows::{Key, Row, Scope, Tenant, short},
+    rows::{Key, Row, Scope, Tenant},
     state::{Page, State},
 };
 
@@ -106,7 +106,7 @@ pub(crate) fn parse(text: &str, state: &State) -> Result<Command, String> {
         "sessions" => {
             let tenant = tenant(argument, state)?;
             let region = tenant.key().region;
-            let scope = Scope { region, tenant: short(&tenant.whole.name).into() };
+            let scope = Scope { region, tenant: tenant.id.as_str().into() };
             Command::Go(Page::Sessions(Some(scope)))
         }
         "session" => Command::Go(Page::Session(session(argument, state)?)),

@@ -183,7 +183,7 @@ fn question(state: &State) -> Option<(rows::Key, Question)> {
             Some((key.clone(), Question::Session(name)))
         }
         Page::Tenant(key) => {
-            let name = state.tenants.get(key)?.whole.name.clone();
+            let name = state.tenants.get(key)?.name();
             Some((key.clone(), Question::Quota(name)))
         }
         _ => None,

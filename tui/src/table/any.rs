@@ -79,8 +79,14 @@ impl<R: Row> AnyTable for Table<R> {
 
     fn set_filter(&mut self, text: &str) -> Result<(), QueryError> {
         if text != self.query.text() {
-            self.query = self.query.with(text, R::FIELDS)?;
-            self.arrange();
+            let query = self.query.with(text, R::FIELDS)?;
+            let narrows = query.narrows(&self.query);
+            self.query = query;
+            if narrows {
+                self.narrow();
+            } else {
+                self.arrange();
+            }
         }
         Ok(())
     }

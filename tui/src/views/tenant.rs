@@ -12,7 +12,7 @@ use super::{
 use crate::{
     format::{age, date_and_time, instant, many, seconds_since},
     pen::Pen,
-    rows::{Key, Row as _, Tenant, shell_word, state_word, tone},
+    rows::{Key, Row as _, Tenant, shell_word, tone},
     state::{Answer, Detail, State},
     theme::{Theme, Tone},
 };
@@ -50,10 +50,11 @@ fn lines(key: &Key, state: &State, width: usize) -> Vec<Line> {
     let mut lines = Vec::new();
     match state.tenants.get(key) {
         Some(tenant) => {
-            head(tenant, state, &mut lines);
+            let whole = tenant.whole();
+            head(tenant, &whole, state, &mut lines);
             quota(state.detail.as_ref(), state, width, &mut lines);
-            conditions::lines(&tenant.whole.conditions, state.now, width, &mut lines);
-            wish(&tenant.whole, state.now, width, &mut lines);
+            conditions::lines(&whole.conditions, state.now, width, &mut lines);
+            wish(&whole, state.now, width, &mut lines);
         }
         None => lines.push(vec![("This tenant is gone. esc goes back.".into(), Tone::Plain)]),
     }
@@ -62,11 +63,10 @@ fn lines(key: &Key, state: &State, width: usize) -> Vec<Line> {
     lines
 }
 
-fn head(tenant: &Tenant, state: &State, lines: &mut Vec<Line>) {
-    let whole = &tenant.whole;
+fn head(tenant: &Tenant, whole: &v1::Tenant, state: &State, lines: &mut Vec<Line>) {
     let mut line = vec![
         (format!("{}  ", tenant.id), Tone::Strong),
-        (state_word(whole.state()).into(), tone(tenant.wellness())),
+        (tenant.state_word().into(), tone(tenant.wellness())),
         (format!("  {} v{}", tenant.plan, whole.plan_version), Tone::Plain),
         (format!("  {} seats", tenant.seats()), Tone::Plain),
     ];
