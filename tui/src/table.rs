@@ -327,18 +327,24 @@ impl<R: Row> Table<R> {
         self.follow();
     }
 
-    /// Filters, sorts and measures anew.
+    /// Filters, measures and sorts anew.
     fn arrange(&mut self) {
-        self.stale = false;
         self.arriving.clear();
         self.widths.clear();
-        self.sort_names();
-        let Self { slots, names, query, widths, now, .. } = self;
-        for place in &*names {
-            if let Some(Some(slot)) = slots.get_mut(*place) {
-                slot.admit(query, widths, *now);
-            }
+        let Self { slots, query, widths, now, .. } = self;
+        for slot in slots.iter_mut().flatten() {
+            slot.admit(query, widths, *now);
         }
+        self.sort_again();
+    }
+
+    /// Sorts anew what is shown.
+    fn sort_again(&mut self) {
+        self.stale = false;
+        for place in std::mem::take(&mut self.arriving) {
+            self.appear(place);
+        }
+        self.sort_names();
         self.order = self.sorted();
         self.follow();
     }

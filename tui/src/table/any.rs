@@ -103,12 +103,12 @@ impl<R: Row> AnyTable for Table<R> {
             Some(current) => after(current),
         };
         self.sort = Sort { column, reversed: false };
-        self.arrange();
+        self.sort_again();
     }
 
     fn reverse(&mut self) {
         self.sort.reversed = !self.sort.reversed;
-        self.arrange();
+        self.sort_again();
     }
 
     fn sort_by(&mut self, title: &str, reversed: bool) -> bool {
@@ -117,7 +117,7 @@ impl<R: Row> AnyTable for Table<R> {
             return false;
         }
         self.sort = Sort { column: column.map(|(index, _)| index), reversed };
-        self.arrange();
+        self.sort_again();
         true
     }
 

@@ -1,7 +1,7 @@
 //! What stands before what. Names decide between equals, so all rows are kept in the order
 //! of their names as well: another order is then one by a single column.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 
 use super::{Place, Table};
 use crate::rows::{Column, Key, Row, SortKey};
@@ -9,7 +9,8 @@ use crate::rows::{Column, Key, Row, SortKey};
 impl<R: Row> Table<R> {
     pub(super) fn compare(&self, a: usize, b: usize) -> Ordering {
         let (Some(a), Some(b)) = (self.row(a), self.row(b)) else { return a.cmp(&b) };
-        let order = self.directed(self.sort_key(a).cmp(&self.sort_key(b)));
+        let order = self.sort_key(a).cmp(&self.sort_key(b));
+        let order = if self.falls() { order.reverse() } else { order };
         order.then_with(|| by_name(a).cmp(&by_name(b)))
     }
 
@@ -25,9 +26,9 @@ impl<R: Row> Table<R> {
         }
     }
 
-    fn directed(&self, order: Ordering) -> Ordering {
-        let falls = self.column().is_some_and(|column| column.falls);
-        if falls == self.sort.reversed { order } else { order.reverse() }
+    /// Whether the greatest is first.
+    fn falls(&self) -> bool {
+        self.column().is_some_and(|column| column.falls) != self.sort.reversed
     }
 
     /// What is shown, in its order. Names are in order already, so that a stable sort has no
@@ -37,7 +38,11 @@ impl<R: Row> Table<R> {
         let shown = slots.filter(|(_, slot)| slot.place == Place::Shown);
         let mut keys: Vec<_> =
             shown.map(|(place, slot)| (self.sort_key(&slot.row), place)).collect();
-        keys.sort_by(|(a, _), (b, _)| self.directed(a.cmp(b)));
+        if self.falls() {
+            keys.sort_by_key(|(key, _)| Reverse(*key));
+        } else {
+            keys.sort_by_key(|(key, _)| *key);
+        }
         keys.into_iter().map(|(_, place)| place).collect()
     }
 
