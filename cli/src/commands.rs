@@ -153,7 +153,7 @@ pub(crate) fn run(shell: &Shell, command: Command) -> Outcome {
         Command::Context(command) => context::run(shell, command),
         // The dashboard listens to signals itself, and draws while it waits.
         Command::Ui(args) => {
-            let runtime = runtime(tokio::runtime::Builder::new_multi_thread().worker_threads(2))?;
+            let runtime = runtime(tokio::runtime::Builder::new_multi_thread().worker_threads(1))?;
             let outcome = runtime.block_on(ui::run(shell, args));
             runtime.shutdown_background();
             outcome

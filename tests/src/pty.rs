@@ -8,7 +8,7 @@ use std::{
     os::{fd::OwnedFd, unix::ffi::OsStrExt as _},
     path::PathBuf,
     process::{Child, Command, ExitStatus},
-    sync::{Arc, Mutex},
+    sync::{Arc, Condvar, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
@@ -61,42 +61,73 @@ impl Pty {
 pub struct Drawing {
     child: Child,
     keys: File,
-    screen: Arc<Mutex<vt100::Parser>>,
-    /// How many bytes it wrote.
-    written: Arc<Mutex<usize>>,
+    screen: Arc<Screen>,
     _terminal: Pty,
+}
+
+/// What a terminal shows.
+struct Screen {
+    shown: Mutex<Shown>,
+    changed: Condvar,
+}
+
+struct Shown {
+    terminal: vt100::Parser,
+    /// How many bytes the program wrote.
+    written: usize,
+}
+
+impl Screen {
+    fn lock(&self) -> MutexGuard<'_, Shown> {
+        self.shown.lock().expect("nobody panics with it")
+    }
+
+    fn take(&self, bytes: &[u8]) {
+        let mut shown = self.lock();
+        shown.terminal.process(bytes);
+        shown.written += bytes.len();
+        self.changed.notify_all();
+    }
 }
 
 impl Drawing {
     /// `ssctl` with these arguments, on a terminal of a size.
     pub fn start(person: &Ssctl, arguments: &[&str], columns: u16, rows: u16) -> Self {
+        let mut command = Command::new(program("ssctl"));
+        command.args(arguments).env_clear().envs(person.all_variables());
+        Self::run(command, columns, rows)
+    }
+
+    /// Any program, on a terminal of a size.
+    pub fn run(mut command: Command, columns: u16, rows: u16) -> Self {
         let terminal = Pty::open();
         terminal.resize(columns, rows);
-        let child = Command::new(program("ssctl"))
-            .args(arguments)
-            .env_clear()
-            .envs(person.all_variables())
+        let child = command
             .env("TERM", "xterm-256color")
             .env("LANG", "C.UTF-8")
             .stdin(terminal.end())
             .stdout(terminal.end())
             .stderr(terminal.end())
             .spawn()
-            .expect("ssctl starts");
-        let screen = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
-        let written = Arc::new(Mutex::new(0));
-        let (mut reader, drawn, counted) =
-            (terminal.ours(), Arc::clone(&screen), Arc::clone(&written));
+            .expect("the program starts");
+        let screen = Arc::new(Screen {
+            shown: Mutex::new(Shown { terminal: vt100::Parser::new(rows, columns, 0), written: 0 }),
+            changed: Condvar::new(),
+        });
+        let (mut reader, drawn) = (terminal.ours(), Arc::clone(&screen));
         std::thread::spawn(move || {
             let mut buffer = [0; 16 * 1024];
             // Linux ends a terminal that nobody holds any more with an error.
             while let Ok(count @ 1..) = reader.read(&mut buffer) {
-                let bytes = buffer.get(..count).unwrap_or_default();
-                drawn.lock().expect("nobody panics with it").process(bytes);
-                *counted.lock().expect("nobody panics with it") += count;
+                drawn.take(buffer.get(..count).unwrap_or_default());
             }
         });
-        Self { child, keys: terminal.ours(), screen, written, _terminal: terminal }
+        Self { child, keys: terminal.ours(), screen, _terminal: terminal }
+    }
+
+    /// The process's number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Types.
@@ -106,12 +137,29 @@ impl Drawing {
 
     /// What is on the screen.
     pub fn text(&self) -> String {
-        self.screen.lock().expect("nobody panics with it").screen().contents()
+        self.screen.lock().terminal.screen().contents()
     }
 
     /// How many bytes it wrote so far.
     pub fn written(&self) -> usize {
-        *self.written.lock().expect("nobody panics with it")
+        self.screen.lock().written
+    }
+
+    /// Blocks until something is so of the screen, and looks at each thing that comes: for
+    /// what is measured.
+    pub fn blocks_until(&self, patience: Duration, what: &str, is_so: impl Fn(&str) -> bool) {
+        let end = Instant::now() + patience;
+        let mut shown = self.screen.lock();
+        loop {
+            let text = shown.terminal.screen().contents();
+            if is_so(&text) {
+                return;
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "waited until {what}; the screen is\n{text}");
+            let woken = self.screen.changed.wait_timeout(shown, left);
+            shown = woken.expect("nobody panics with it").0;
+        }
     }
 
     /// Waits until something is so of the screen. Returns how long that took.

@@ -4,7 +4,7 @@
 use streamspace_core::suggest;
 
 use crate::{
-    rows::{Key, Row, Scope, Tenant, short},
+    rows::{Key, Row, Scope, Tenant},
     state::{Page, State},
 };
 
@@ -163,7 +163,7 @@ fn scope(id: &str, state: &State) -> Result<Option<Scope>, String> {
     }
     let tenant = tenant(id, state)?;
     let region = tenant.key().region;
-    Ok(Some(Scope { region, tenant: short(&tenant.whole.name).into() }))
+    Ok(Some(Scope { region, tenant: tenant.id.as_str().into() }))
 }
 
 fn session(path: &str, state: &State) -> Result<Key, String> {

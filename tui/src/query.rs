@@ -59,6 +59,15 @@ impl Query {
         matches!(self.admits, Admits::Expression(_))
     }
 
+    /// Whether another one of the same scope lets through all that this one does.
+    pub(crate) fn narrows(&self, other: &Self) -> bool {
+        match (&self.admits, &other.admits) {
+            (_, Admits::All) => true,
+            (Admits::Text(text), Admits::Text(other)) => text.contains(other.as_str()),
+            _ => false,
+        }
+    }
+
     /// Whether what it lets through changes by time alone.
     pub(crate) fn is_timed(&self) -> bool {
         self.is_expression() && (self.text.contains("age") || self.text.contains("idle"))
@@ -88,10 +97,20 @@ fn is_expression(text: &str) -> bool {
 /// Whether a text occurs in another, in any case. `wanted` is in lower case.
 fn contains(text: &str, wanted: &str) -> bool {
     if text.is_ascii() && wanted.is_ascii() {
-        let (text, wanted) = (text.as_bytes(), wanted.as_bytes());
-        return text.windows(wanted.len()).any(|part| part.eq_ignore_ascii_case(wanted));
+        return contains_ascii(text.as_bytes(), wanted.as_bytes());
     }
     text.to_lowercase().contains(wanted)
+}
+
+/// Of nearly all bytes it looks at each once.
+fn contains_ascii(text: &[u8], wanted: &[u8]) -> bool {
+    let Some((first, rest)) = wanted.split_first() else { return true };
+    let begins = |byte: &u8| byte.to_ascii_lowercase() == *first;
+    let goes_on = |at: usize| {
+        let part = text.get(at + 1..at + 1 + rest.len());
+        part.is_some_and(|part| part.eq_ignore_ascii_case(rest))
+    };
+    text.iter().enumerate().any(|(at, byte)| begins(byte) && goes_on(at))
 }
 
 /// A row at an instant, which its age is counted to.

@@ -2,10 +2,11 @@
 //!
 //! A new table is one file here, with a row and its columns, and one view.
 
-use std::{borrow::Cow, cmp::Ordering, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 
 use jiff::Timestamp;
 use streamspace_core::filter::FieldValue;
+use uuid::Uuid;
 
 use crate::{state::RegionIndex, theme::Tone};
 
@@ -14,24 +15,35 @@ mod certificate;
 mod operation;
 mod session;
 mod tenant;
+mod texts;
 
 pub(crate) use audit::Audit;
 pub(crate) use certificate::Certificate;
 pub(crate) use operation::Operation;
 pub(crate) use session::Session;
 pub(crate) use tenant::{Tenant, condition_word, shell_word, short, state_word};
+pub(crate) use texts::Texts;
 
 /// The identity of a row: where it is, and its uid, which is never used again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Key {
     pub(crate) region: RegionIndex,
-    pub(crate) uid: Arc<str>,
+    uid: Uid,
+}
+
+/// Nearly all are UUIDs, which take no room of their own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Uid {
+    Uuid(Uuid),
+    Other(Arc<str>),
 }
 
 impl Key {
     /// Of what has no uid, as an operation, the name is the identity.
     pub(crate) fn new(region: RegionIndex, uid: &str, name: &str) -> Self {
-        Self { region, uid: if uid.is_empty() { name } else { uid }.into() }
+        let uid = if uid.is_empty() { name } else { uid };
+        let uid = Uuid::try_parse(uid).map_or_else(|_| Uid::Other(uid.into()), Uid::Uuid);
+        Self { region, uid }
     }
 }
 
@@ -94,6 +106,8 @@ pub(crate) trait Row: Sized + 'static {
     fn wellness(&self) -> Wellness;
     /// Which of [`Self::STATES`] it is in.
     fn state(&self) -> usize;
+    /// Lets go of its own copies of texts that other rows have as well.
+    fn share(&mut self, _texts: &mut Texts) {}
     /// Whether it belongs to a tenant.
     fn is_in(&self, _scope: &Scope) -> bool {
         true
@@ -102,6 +116,13 @@ pub(crate) trait Row: Sized + 'static {
     fn texts(&self) -> impl Iterator<Item = &str>;
     /// What a filter reads.
     fn field(&self, name: &str, now: Timestamp) -> Option<FieldValue>;
+}
+
+/// What a row is sorted by in one column. What is not known comes before what is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum SortKey<'a> {
+    Number(Option<i64>),
+    Text(&'a str),
 }
 
 /// Where the text of a column stands.
@@ -123,7 +144,7 @@ pub(crate) struct Column<R: 'static> {
     pub(crate) rank: u8,
     pub(crate) text: fn(&R, Timestamp) -> Cow<'_, str>,
     /// What the table is sorted by, where it can be by this column.
-    pub(crate) order: Option<fn(&R, &R) -> Ordering>,
+    pub(crate) order: Option<fn(&R) -> SortKey<'_>>,
     /// Whether the most, or the newest, is wanted first.
     pub(crate) falls: bool,
     pub(crate) look: Look,
@@ -165,7 +186,7 @@ impl<R> Column<R> {
         self
     }
 
-    const fn ordered(mut self, order: fn(&R, &R) -> Ordering) -> Self {
+    const fn ordered(mut self, order: fn(&R) -> SortKey<'_>) -> Self {
         self.order = Some(order);
         self
     }
@@ -184,6 +205,21 @@ pub(crate) fn tone(wellness: Wellness) -> Tone {
         Wellness::Unknown | Wellness::SetAside | Wellness::Resting => Tone::Dim,
         Wellness::Changing | Wellness::Well => Tone::Plain,
     }
+}
+
+/// An instant to sort by: the older, the smaller.
+fn by_time(time: Option<Timestamp>) -> SortKey<'static> {
+    SortKey::Number(time.map(Timestamp::as_microsecond))
+}
+
+/// A number to sort by.
+fn by_number(number: impl Into<i64>) -> SortKey<'static> {
+    SortKey::Number(Some(number.into()))
+}
+
+/// A place in a list to sort by.
+fn by_place(place: usize) -> SortKey<'static> {
+    SortKey::Number(i64::try_from(place).ok())
 }
 
 /// How long something has been, as a column shows it.

@@ -247,7 +247,7 @@ impl State {
     pub(crate) fn subject(&self) -> Option<Subject> {
         let of_tenant = |tenant: &Tenant| Subject {
             region: tenant.key().region,
-            name: tenant.whole.name.clone(),
+            name: tenant.name(),
             id: tenant.id.clone(),
             kind: Kind::Tenant,
         };
@@ -291,7 +291,7 @@ impl State {
     pub(crate) fn tenant_at_hand(&self) -> Option<Scope> {
         let of = |tenant: &Tenant| Scope {
             region: tenant.key().region,
-            tenant: crate::rows::short(&tenant.whole.name).into(),
+            tenant: tenant.id.as_str().into(),
         };
         match &self.page {
             Page::Tenants => self.tenants.selected().map(of),

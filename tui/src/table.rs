@@ -4,26 +4,25 @@
 //! A change costs the place of one row, however many there are: the order is kept, and
 //! what comes is merged into it.
 
-use std::{
-    cmp::Ordering,
-    collections::{BTreeSet, HashMap},
-};
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
 use crate::{
     pen::cells,
     query::Query,
-    rows::{Align, Key, Row, Scope, Wellness},
+    rows::{Align, Key, Row, Scope, Texts, Wellness},
     state::RegionIndex,
 };
 
 mod any;
+mod order;
 mod tally;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use any::AnyTable;
+use order::by_name;
 pub(crate) use tally::Tally;
 
 /// From so many on the order is made anew rather than mended.
@@ -55,6 +54,18 @@ struct Slot<R> {
     snapshot: u32,
 }
 
+impl<R: Row> Slot<R> {
+    /// Judges whether it is shown, and where it is, makes the columns wide enough.
+    fn admit(&mut self, query: &Query, widths: &mut Vec<u16>, now: Timestamp) -> bool {
+        let is_wanted = query.admits(&self.row, now);
+        self.place = if is_wanted { Place::Shown } else { Place::Hidden };
+        if is_wanted {
+            measure(widths, &self.row, now);
+        }
+        is_wanted
+    }
+}
+
 /// The snapshots of one region.
 #[derive(Clone, Copy, Debug, Default)]
 struct Snapshot {
@@ -69,6 +80,12 @@ pub(crate) struct Table<R> {
     slots: Vec<Option<Slot<R>>>,
     free: Vec<usize>,
     places: HashMap<Key, usize>,
+    /// What rows have in common.
+    texts: Texts,
+    /// All places, in the order of what their rows were called when that was last looked at.
+    names: Vec<usize>,
+    /// Whether something is called otherwise since then.
+    unnamed: bool,
     /// What is shown, sorted.
     order: Vec<usize>,
     /// What is to be merged into the order.
@@ -100,6 +117,9 @@ impl<R: Row> Table<R> {
             slots: Vec::new(),
             free: Vec::new(),
             places: HashMap::new(),
+            texts: Texts::default(),
+            names: Vec::new(),
+            unnamed: false,
             order: Vec::new(),
             arriving: Vec::new(),
             stale: false,
@@ -191,9 +211,11 @@ impl<R: Row> Table<R> {
     }
 
     /// Puts a row in or replaces it. Call [`Self::settle`] after the last of several.
-    pub(crate) fn put(&mut self, row: R) {
+    pub(crate) fn put(&mut self, mut row: R) {
+        row.share(&mut self.texts);
         let place = self.places.get(row.key()).copied();
         let old = place.and_then(|place| self.take(place));
+        self.unnamed |= old.as_ref().is_none_or(|old| by_name(&old.row) != by_name(&row));
         let snapshot = self.snapshots.entry(row.key().region).or_default();
         let number = snapshot.number;
         if let Some(loaded) = &mut snapshot.loaded
@@ -206,14 +228,24 @@ impl<R: Row> Table<R> {
         self.count(&row, true);
         let is_wanted = self.query.admits(&row, self.now);
         if is_wanted {
-            self.measure(&row);
+            measure(&mut self.widths, &row, self.now);
             self.arriving.push(place);
         }
         let state = if is_wanted { Place::Arriving } else { Place::Hidden };
         let slot = Some(Slot { row, place: state, snapshot: number });
         match self.slots.get_mut(place) {
             Some(free) => *free = slot,
-            None => self.slots.push(slot),
+            None => {
+                self.make_room();
+                self.slots.push(slot);
+            }
+        }
+    }
+
+    /// Grows by an eighth, for twice as much as fifty thousand rows need is much.
+    fn make_room(&mut self) {
+        if self.slots.len() == self.slots.capacity() {
+            self.slots.reserve_exact(self.slots.len() / 8 + 64);
         }
     }
 
@@ -247,6 +279,8 @@ impl<R: Row> Table<R> {
         for key in over {
             self.remove(&key);
         }
+        // Now, for nobody waits for a key's effect.
+        self.sort_names();
     }
 
     /// Puts rows in the place of all that there are of a region.
@@ -306,37 +340,51 @@ impl<R: Row> Table<R> {
         self.follow();
     }
 
-    /// Filters, sorts and measures anew.
+    /// Filters, measures and sorts anew.
     fn arrange(&mut self) {
-        self.stale = false;
-        self.order.clear();
         self.arriving.clear();
         self.widths.clear();
-        for place in 0..self.slots.len() {
-            let Some(mut slot) = self.slots.get_mut(place).and_then(Option::take) else { continue };
-            let is_wanted = self.query.admits(&slot.row, self.now);
-            slot.place = if is_wanted { Place::Shown } else { Place::Hidden };
-            if is_wanted {
-                self.measure(&slot.row);
-                self.order.push(place);
-            }
-            if let Some(empty) = self.slots.get_mut(place) {
-                *empty = Some(slot);
-            }
+        let Self { slots, query, widths, now, .. } = self;
+        for slot in slots.iter_mut().flatten() {
+            slot.admit(query, widths, *now);
         }
-        let mut order = std::mem::take(&mut self.order);
-        order.sort_unstable_by(|a, b| self.compare(*a, *b));
-        self.order = order;
+        self.sort_again();
+    }
+
+    /// Sorts anew what is shown.
+    fn sort_again(&mut self) {
+        self.stale = false;
+        for place in std::mem::take(&mut self.arriving) {
+            self.appear(place);
+        }
+        self.sort_names();
+        self.order = self.sorted();
         self.follow();
     }
 
+    /// Takes out of the order what a narrower filter does not let through.
+    fn narrow(&mut self) {
+        self.settle();
+        self.widths.clear();
+        let Self { slots, order, query, widths, now, .. } = self;
+        order.retain(|place| match slots.get_mut(*place) {
+            Some(Some(slot)) => slot.admit(query, widths, *now),
+            _ => false,
+        });
+        self.follow();
+    }
+
+    fn slot(&self, place: usize) -> Option<&Slot<R>> {
+        self.slots.get(place)?.as_ref()
+    }
+
     fn row(&self, place: usize) -> Option<&R> {
-        self.slots.get(place)?.as_ref().map(|slot| &slot.row)
+        self.slot(place).map(|slot| &slot.row)
     }
 
     /// Empties a slot: out of the order, out of the counts.
     fn take(&mut self, place: usize) -> Option<Slot<R>> {
-        let is_shown = self.slots.get(place)?.as_ref()?.place == Place::Shown;
+        let is_shown = self.slot(place)?.place == Place::Shown;
         if is_shown
             && !self.stale
             && let Some(index) = self.find(place)
@@ -379,17 +427,6 @@ impl<R: Row> Table<R> {
         merged
     }
 
-    fn compare(&self, a: usize, b: usize) -> Ordering {
-        let (Some(a), Some(b)) = (self.row(a), self.row(b)) else { return a.cmp(&b) };
-        let column = self.sort.column.and_then(|column| R::COLUMNS.get(column));
-        let (order, falls) = match column.and_then(|column| Some((column.order?, column.falls))) {
-            Some((order, falls)) => (order(a, b), falls),
-            None => (a.wellness().cmp(&b.wellness()), false),
-        };
-        let order = if falls == self.sort.reversed { order } else { order.reverse() };
-        order.then_with(|| name_order(a, b)).then_with(|| a.key().cmp(b.key()))
-    }
-
     fn count(&mut self, row: &R, comes: bool) {
         let key = row.key();
         self.tallies.entry(key.region).or_default().count(row, comes);
@@ -401,16 +438,6 @@ impl<R: Row> Table<R> {
             self.needy.insert((wellness, key.clone()));
         } else if wellness.needs_attention() {
             self.needy.remove(&(wellness, key.clone()));
-        }
-    }
-
-    fn measure(&mut self, row: &R) {
-        self.widths.resize(R::COLUMNS.len(), 0);
-        for (width, column) in self.widths.iter_mut().zip(R::COLUMNS) {
-            // The others have one width at all times.
-            if column.align == Align::Left && *width < column.most {
-                *width = cells(&(column.text)(row, self.now)).max(*width);
-            }
         }
     }
 
@@ -447,8 +474,17 @@ impl<R: Row> Table<R> {
     }
 }
 
-/// By what rows are called.
-fn name_order<R: Row>(a: &R, b: &R) -> Ordering {
-    let order = R::COLUMNS.first().and_then(|column| column.order);
-    order.map_or(Ordering::Equal, |order| order(a, b))
+/// Makes the columns wide enough for a row.
+fn measure<R: Row>(widths: &mut Vec<u16>, row: &R, now: Timestamp) {
+    widths.resize(R::COLUMNS.len(), 0);
+    for (width, column) in widths.iter_mut().zip(R::COLUMNS) {
+        // The others have one width at all times.
+        if column.align == Align::Left && *width < column.most {
+            let text = (column.text)(row, now);
+            // No text is wider than it has bytes.
+            if text.len() > usize::from(*width) {
+                *width = cells(&text).max(*width);
+            }
+        }
+    }
 }

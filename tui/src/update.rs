@@ -142,7 +142,7 @@ fn questions(state: &State) -> Vec<(RegionIndex, Question)> {
             session.map(|question| (key.region, question)).into_iter().collect()
         }
         Page::Tenant(key) => {
-            let name = state.tenants.get(key).map(|row| row.whole.name.clone());
+            let name = state.tenants.get(key).map(rows::Tenant::name);
             let both = |name: String| [Question::Quota(name.clone()), Question::Objects(name)];
             name.map(both).into_iter().flatten().map(|question| (key.region, question)).collect()
         }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     metering::Base,
-    table::{Line, Table, milliseconds, times, verdict},
+    table::{Line, Table, milliseconds, permille, times, verdict},
 };
 
 const TENANTS: i32 = 100;
@@ -98,10 +98,4 @@ async fn insert(base: &Base, tenant: Uuid, number: usize) {
     .await
     .expect("a row");
     tx.commit().await.expect("the commit");
-}
-
-/// What so many of a thousand stay below.
-fn permille(times: &mut [Duration], share: usize) -> Duration {
-    times.sort_unstable();
-    *times.get(times.len() * share / 1000).expect("enough")
 }

@@ -2,7 +2,7 @@
 //! same run on the same machine, as a table of ratios.
 //!
 //! Names of sections as arguments measure those alone: `programs`, `completion`, `calls`,
-//! `lists`, `tenants`, `passes`, `admission`, `metering`, `conformance`.
+//! `lists`, `tenants`, `passes`, `admission`, `metering`, `conformance`, `dashboard`.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,6 +21,7 @@ mod bare;
 mod calls;
 mod completion;
 mod conformance;
+mod dashboard;
 mod echo;
 mod lists;
 mod metering;
@@ -79,6 +80,9 @@ fn main() {
         }
         if wanted("metering") {
             metering::measure(&mut table).await;
+        }
+        if wanted("dashboard") {
+            dashboard::measure(&mut table).await;
         }
     });
     table.print();

@@ -49,6 +49,12 @@ pub(crate) fn middle(mut times: Vec<Duration>) -> Duration {
     *times.get(times.len() / 2).expect("at least one")
 }
 
+/// What so many of a thousand stay below.
+pub(crate) fn permille(times: &mut [Duration], share: usize) -> Duration {
+    times.sort_unstable();
+    *times.get(times.len() * share / 1000).expect("enough")
+}
+
 /// A time in milliseconds.
 pub(crate) fn milliseconds(time: Duration) -> String {
     format!("{:.2} ms", time.as_secs_f64() * 1000.0)

@@ -7,7 +7,7 @@ use streamspace_client::text::escape;
 use streamspace_core::filter::{FieldValue, vocabulary};
 use streamspace_proto::v1::{AuditDecision, AuditEntry, AuditPhase};
 
-use super::{Column, Key, Look, Row, Wellness};
+use super::{Column, Key, Look, Row, SortKey, Wellness, by_place};
 use crate::{
     format::{date_and_time, instant},
     state::RegionIndex,
@@ -17,7 +17,6 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Audit {
     key: Key,
-    position: i64,
     at: Option<Timestamp>,
     time: Box<str>,
     actor: Box<str>,
@@ -46,7 +45,6 @@ impl Audit {
         };
         Self {
             key: Key::new(region, &uid, ""),
-            position: entry.position,
             at,
             time: at.map(date_and_time).unwrap_or_default().into(),
             actor: if entry.actor.is_empty() { "(unverified)".into() } else { safe(&entry.actor) },
@@ -83,22 +81,22 @@ impl Row for Audit {
         Column::<Self>::left("TIME", 19, 19, 0)
             .showing(|entry, _| Cow::Borrowed(&entry.time))
             // The newest first, also where it only decides between equals.
-            .ordered(|a, b| b.at.cmp(&a.at).then_with(|| b.position.cmp(&a.position))),
+            .ordered(|entry| SortKey::Number(entry.at.map(|at| -at.as_microsecond()))),
         Column::<Self>::left("ACTOR", 6, 20, 1)
             .showing(|entry, _| Cow::Borrowed(&entry.actor))
-            .ordered(|a, b| a.actor.cmp(&b.actor)),
+            .ordered(|entry| SortKey::Text(&entry.actor)),
         Column::<Self>::left("METHOD", 12, 44, 2)
             .showing(|entry, _| Cow::Borrowed(&entry.method))
-            .ordered(|a, b| a.method.cmp(&b.method)),
+            .ordered(|entry| SortKey::Text(&entry.method)),
         Column::<Self>::left("RESOURCE", 9, 44, 4)
             .showing(|entry, _| Cow::Borrowed(&entry.resource))
-            .ordered(|a, b| a.resource.cmp(&b.resource)),
+            .ordered(|entry| SortKey::Text(&entry.resource)),
         Column::<Self>::left("DECISION", 9, 9, 3)
             .showing(|entry, _| match entry.whole.count {
                 count @ 2.. => Cow::Owned(format!("{} x{count}", entry.state_word())),
                 _ => Cow::Borrowed(entry.state_word()),
             })
-            .ordered(|a, b| a.state().cmp(&b.state()))
+            .ordered(|entry| by_place(entry.state()))
             .looking(Look::Verdict),
         Column::<Self>::left("REASON", 8, 40, 5).showing(|entry, _| Cow::Borrowed(&entry.reason)),
         Column::<Self>::left("WHAT", 18, u16::MAX, 6)

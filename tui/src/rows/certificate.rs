@@ -7,7 +7,7 @@ use streamspace_client::text::escape;
 use streamspace_core::filter::{FieldValue, vocabulary};
 use streamspace_proto::v1::{self, CertificateKind, CertificateState};
 
-use super::{Column, Key, Look, Row, Wellness, short};
+use super::{Column, Key, Look, Row, SortKey, Wellness, by_place, short};
 use crate::{
     format::{age, instant, many},
     state::RegionIndex,
@@ -81,27 +81,28 @@ impl Row for Certificate {
     const COLUMNS: &'static [Column<Self>] = &[
         Column::<Self>::left("OPERATOR", 9, 32, 0)
             .showing(|one, _| Cow::Borrowed(&one.operator))
-            .ordered(|a, b| a.operator.cmp(&b.operator)),
+            .ordered(|one| SortKey::Text(&one.operator)),
         Column::<Self>::left("KIND", 6, 6, 3)
             .showing(|one, _| Cow::Borrowed(one.kind_word()))
-            .ordered(|a, b| a.kind_word().cmp(b.kind_word())),
+            .ordered(|one| SortKey::Text(one.kind_word())),
         Column::<Self>::left("ROLE", 7, 16, 2)
             .showing(|one, _| Cow::Borrowed(&one.role))
-            .ordered(|a, b| a.role.cmp(&b.role)),
+            .ordered(|one| SortKey::Text(&one.role)),
         Column::<Self>::left("STATE", 10, 10, 1)
             .showing(|one, _| Cow::Borrowed(one.state_word()))
-            .ordered(|a, b| a.state().cmp(&b.state()))
+            .ordered(|one| by_place(one.state()))
             .looking(Look::Verdict),
         Column::<Self>::right("LEFT", 6, 4)
             .showing(|one, now| one.left(now))
-            .ordered(|a, b| b.ends.cmp(&a.ends)),
+            // The soonest end first.
+            .ordered(|one| SortKey::Number(one.ends.map(|ends| -ends.as_microsecond()))),
         Column::<Self>::left("DEVICE", 7, 28, 6)
             .showing(|one, _| Cow::Borrowed(&one.device))
-            .ordered(|a, b| a.device.cmp(&b.device)),
+            .ordered(|one| SortKey::Text(&one.device)),
         Column::<Self>::left("REACH", 8, 28, 7).showing(|one, _| Cow::Borrowed(&one.reach)),
         Column::<Self>::left("SERIAL", 12, 40, 5)
             .showing(|one, _| Cow::Borrowed(&one.serial))
-            .ordered(|a, b| a.serial.cmp(&b.serial))
+            .ordered(|one| SortKey::Text(&one.serial))
             .looking(Look::Aside),
         Column::<Self>::left("REVOKED BECAUSE", 18, u16::MAX, 8)
             .showing(|one, _| Cow::Borrowed(&one.reason))

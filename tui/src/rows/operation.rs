@@ -7,7 +7,7 @@ use streamspace_client::text::escape;
 use streamspace_core::filter::{FieldValue, vocabulary};
 use streamspace_proto::v1;
 
-use super::{Column, Key, Look, Row, Scope, Wellness, age_of, short};
+use super::{Column, Key, Look, Row, Scope, SortKey, Wellness, age_of, by_place, by_time, short};
 use crate::{
     format::{count, instant},
     state::RegionIndex,
@@ -72,22 +72,22 @@ impl Row for Operation {
     const COLUMNS: &'static [Column<Self>] = &[
         Column::<Self>::left("TARGET", 14, 48, 0)
             .showing(|operation, _| Cow::Borrowed(&operation.target))
-            .ordered(|a, b| a.target.cmp(&b.target)),
+            .ordered(|operation| SortKey::Text(&operation.target)),
         Column::<Self>::left("KIND", 8, 24, 1)
             .showing(|operation, _| Cow::Borrowed(&operation.kind))
-            .ordered(|a, b| a.kind.cmp(&b.kind)),
+            .ordered(|operation| SortKey::Text(&operation.kind)),
         Column::<Self>::left("STATE", 9, 9, 2)
             .showing(|operation, _| Cow::Borrowed(operation.state_word()))
-            .ordered(|a, b| a.state().cmp(&b.state()))
+            .ordered(|operation| by_place(operation.state()))
             .looking(Look::Verdict),
         Column::<Self>::right("ITEMS", 13, 4)
             .showing(|operation, _| Cow::Owned(operation.progress())),
         Column::<Self>::left("BY", 6, 20, 6)
             .showing(|operation, _| Cow::Borrowed(&operation.actor))
-            .ordered(|a, b| a.actor.cmp(&b.actor)),
+            .ordered(|operation| SortKey::Text(&operation.actor)),
         Column::<Self>::right("AGE", 6, 3)
             .showing(|operation, now| age_of(operation.created, now))
-            .ordered(|a, b| a.created.cmp(&b.created)),
+            .ordered(|operation| by_time(operation.created)),
         Column::<Self>::left("WORDS", 18, u16::MAX, 5)
             .showing(|operation, _| Cow::Borrowed(&operation.words))
             .looking(Look::Verdict),

@@ -11,7 +11,9 @@ use streamspace_core::{
 };
 use streamspace_proto::v1::{self, SessionPhase, SessionState};
 
-use super::{Column, Key, Look, Row, Scope, Wellness, age_of, seconds};
+use super::{
+    Column, Key, Look, Row, Scope, SortKey, Texts, Wellness, age_of, by_number, by_time, seconds,
+};
 use crate::{
     format::{cores, gibibytes, instant},
     state::RegionIndex,
@@ -25,9 +27,9 @@ pub(crate) struct Session {
     path: Box<str>,
     /// Where the tenant ends in the path.
     split: u16,
-    user: Box<str>,
-    template: Box<str>,
-    node: Box<str>,
+    user: Arc<str>,
+    template: Arc<str>,
+    node: Arc<str>,
     /// Why it is as it is.
     pub(crate) message: Box<str>,
     state: SessionState,
@@ -46,7 +48,7 @@ impl Session {
 
     pub(crate) fn new(region: RegionIndex, session: &v1::Session) -> Self {
         let (tenant, id) = parts(&session.name);
-        let safe = |text: &str| escape(text).into_owned().into_boxed_str();
+        let safe = |text: &str| Arc::from(escape(text));
         Self {
             key: Self::key_of(region, session),
             path: format!("{tenant}/{id}").into_boxed_str(),
@@ -54,7 +56,7 @@ impl Session {
             user: safe(&session.user),
             template: safe(&session.template),
             node: safe(&session.node),
-            message: safe(&session.message),
+            message: escape(&session.message).into(),
             state: session.state(),
             phase: session.phase(),
             deleting: session.deleting,
@@ -119,38 +121,38 @@ impl Row for Session {
     const COLUMNS: &'static [Column<Self>] = &[
         Column::<Self>::left("NAME", 12, 40, 0)
             .showing(|session, _| escape(session.id()))
-            .ordered(|a, b| a.id().cmp(b.id())),
+            .ordered(|session| SortKey::Text(session.id())),
         Column::<Self>::left("TENANT", 8, 32, 2)
             .showing(|session, _| escape(session.tenant()))
-            .ordered(|a, b| a.tenant().cmp(b.tenant())),
+            .ordered(|session| SortKey::Text(session.tenant())),
         Column::<Self>::left("USER", 6, 28, 4)
             .showing(|session, _| Cow::Borrowed(&session.user))
-            .ordered(|a, b| a.user.cmp(&b.user)),
+            .ordered(|session| SortKey::Text(&session.user)),
         Column::<Self>::left("TEMPLATE", 9, 24, 6)
             .showing(|session, _| Cow::Borrowed(&session.template))
-            .ordered(|a, b| a.template.cmp(&b.template)),
+            .ordered(|session| SortKey::Text(&session.template)),
         Column::<Self>::left("PHASE", 10, 10, 1)
             .showing(|session, _| Cow::Borrowed(session.phase_word()))
-            .ordered(|a, b| a.phase.cmp(&b.phase))
+            .ordered(|session| by_number(i32::from(session.phase)))
             .looking(Look::Verdict),
         Column::<Self>::right("AGE", 6, 3)
             .showing(|session, now| age_of(session.created, now))
-            .ordered(|a, b| a.created.cmp(&b.created)),
+            .ordered(|session| by_time(session.created)),
         Column::<Self>::right("IDLE", 6, 7)
             .showing(|session, now| match session.phase {
                 SessionPhase::Running if session.active.is_some() => age_of(session.active, now),
                 _ => Cow::Borrowed(""),
             })
-            .ordered(|a, b| b.active.cmp(&a.active)),
+            .ordered(|session| SortKey::Number(session.active.map(|time| -time.as_microsecond()))),
         Column::<Self>::right("CPU", 6, 8)
             .showing(|session, _| Cow::Owned(session.millicores.map_or_else(String::new, cores)))
-            .ordered(|a, b| a.millicores.cmp(&b.millicores)),
+            .ordered(|session| SortKey::Number(session.millicores)),
         Column::<Self>::right("GIB", 6, 9)
             .showing(|session, _| Cow::Owned(session.bytes.map_or_else(String::new, gibibytes)))
-            .ordered(|a, b| a.bytes.cmp(&b.bytes)),
+            .ordered(|session| SortKey::Number(session.bytes)),
         Column::<Self>::left("NODE", 6, 24, 10)
             .showing(|session, _| Cow::Borrowed(&session.node))
-            .ordered(|a, b| a.node.cmp(&b.node))
+            .ordered(|session| SortKey::Text(&session.node))
             .looking(Look::Aside),
         Column::<Self>::left("MESSAGE", 18, u16::MAX, 5)
             .showing(|session, _| Cow::Borrowed(&session.message))
@@ -176,6 +178,12 @@ impl Row for Session {
 
     fn state(&self) -> usize {
         usize::try_from(i32::from(self.phase)).unwrap_or(0)
+    }
+
+    fn share(&mut self, texts: &mut Texts) {
+        texts.share(&mut self.user);
+        texts.share(&mut self.template);
+        texts.share(&mut self.node);
     }
 
     fn is_in(&self, scope: &Scope) -> bool {

@@ -106,8 +106,14 @@ impl<R: Row> AnyTable for Table<R> {
 
     fn set_filter(&mut self, text: &str) -> Result<(), QueryError> {
         if text != self.query.text() {
-            self.query = self.query.with(text, R::FIELDS)?;
-            self.arrange();
+            let query = self.query.with(text, R::FIELDS)?;
+            let narrows = query.narrows(&self.query);
+            self.query = query;
+            if narrows {
+                self.narrow();
+            } else {
+                self.arrange();
+            }
         }
         Ok(())
     }
@@ -124,12 +130,12 @@ impl<R: Row> AnyTable for Table<R> {
             Some(current) => after(current),
         };
         self.sort = Sort { column, reversed: false };
-        self.arrange();
+        self.sort_again();
     }
 
     fn reverse(&mut self) {
         self.sort.reversed = !self.sort.reversed;
-        self.arrange();
+        self.sort_again();
     }
 
     fn sort_by(&mut self, title: &str, reversed: bool) -> bool {
@@ -138,7 +144,7 @@ impl<R: Row> AnyTable for Table<R> {
             return false;
         }
         self.sort = Sort { column: column.map(|(index, _)| index), reversed };
-        self.arrange();
+        self.sort_again();
         true
     }
 

@@ -132,7 +132,7 @@ fn note(state: &mut State, index: RegionIndex, text: String) {
 fn put(state: &mut State, index: RegionIndex, resource: v1::Resource) {
     match resource.resource {
         Some(resource::Resource::Tenant(tenant)) if tenant.state() != TenantState::Gone => {
-            state.tenants.put(Tenant::new(index, tenant));
+            state.tenants.put(Tenant::new(index, &tenant));
         }
         Some(resource::Resource::Session(session)) => {
             state.sessions.put(Session::new(index, &session));
@@ -152,8 +152,8 @@ fn changed(state: &mut State, index: RegionIndex, change: Change) {
     let (key, name, what, gone) = match &resource {
         resource::Resource::Tenant(after) => {
             let key = Tenant::key_of(index, after);
-            let before = state.tenants.get(&key).map(|tenant| tenant.whole.as_ref());
-            let what = Some(describe(type_, before, after));
+            let before = state.tenants.get(&key).map(Tenant::whole);
+            let what = Some(describe(type_, before.as_ref(), after));
             let gone = is_gone(type_) || after.state() == TenantState::Gone;
             (key, short(&after.name), what, gone)
         }

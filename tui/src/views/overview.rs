@@ -207,7 +207,7 @@ fn sick_tenants(state: &State, pen: &mut Pen<'_>) {
         key: tenant.key(),
         wellness: tenant.wellness(),
         name: tenant.id.clone(),
-        state: crate::rows::state_word(tenant.whole.state()),
+        state: tenant.state_word(),
         words: &tenant.words,
     });
     sick(lines, attention, "t shows all", state, pen);

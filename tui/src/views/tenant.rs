@@ -12,7 +12,7 @@ use super::{
 use crate::{
     format::{age, date_and_time, instant, many, seconds_since},
     pen::Pen,
-    rows::{Key, Row as _, Tenant, shell_word, state_word, tone},
+    rows::{Key, Row as _, Tenant, shell_word, tone},
     state::{Answer, Detail, Question, State},
     theme::{Theme, Tone},
 };
@@ -50,13 +50,13 @@ fn lines(key: &Key, state: &State, width: usize) -> Vec<Line> {
     let mut lines = Vec::new();
     match state.tenants.get(key) {
         Some(tenant) => {
-            head(tenant, state, &mut lines);
+            let whole = tenant.whole();
+            head(tenant, &whole, state, &mut lines);
             let about = |question: Question| state.details.get(key.region, &question);
-            let name = tenant.whole.name.as_str();
-            quota(about(Question::Quota(name.into())), state, width, &mut lines);
-            objects(about(Question::Objects(name.into())), state, width, &mut lines);
-            conditions::lines(&tenant.whole.conditions, state.now, width, &mut lines);
-            wish(&tenant.whole, state.now, width, &mut lines);
+            quota(about(Question::Quota(tenant.name())), state, width, &mut lines);
+            objects(about(Question::Objects(tenant.name())), state, width, &mut lines);
+            conditions::lines(&whole.conditions, state.now, width, &mut lines);
+            wish(&whole, state.now, width, &mut lines);
         }
         None => lines.push(vec![("This tenant is gone. esc goes back.".into(), Tone::Plain)]),
     }
@@ -65,11 +65,10 @@ fn lines(key: &Key, state: &State, width: usize) -> Vec<Line> {
     lines
 }
 
-fn head(tenant: &Tenant, state: &State, lines: &mut Vec<Line>) {
-    let whole = &tenant.whole;
+fn head(tenant: &Tenant, whole: &v1::Tenant, state: &State, lines: &mut Vec<Line>) {
     let mut line = vec![
         (format!("{}  ", tenant.id), Tone::Strong),
-        (state_word(whole.state()).into(), tone(tenant.wellness())),
+        (tenant.state_word().into(), tone(tenant.wellness())),
         (format!("  {} v{}", tenant.plan, whole.plan_version), Tone::Plain),
         (format!("  {} seats", tenant.seats()), Tone::Plain),
     ];

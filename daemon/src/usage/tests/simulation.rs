@@ -15,7 +15,7 @@ mod drive;
 #[allow(dead_code, reason = "the core's own tests use all of it")]
 #[path = "../../../../core/src/usage/simulation/store.rs"]
 mod memory;
-#[allow(dead_code, reason = "the core's load uses all of it")]
+#[allow(dead_code, unreachable_pub, reason = "the core lets others use all of it")]
 #[path = "../../../../core/src/load/random.rs"]
 mod random;
 #[path = "../../../../core/src/usage/simulation/replica.rs"]
