@@ -8,6 +8,7 @@
 
 pub mod authority;
 pub mod cluster;
+pub mod crowd;
 pub mod daemon;
 pub mod database;
 pub mod development;
