@@ -17,10 +17,7 @@ pub(super) fn watched(state: &mut State, index: RegionIndex, event: WatchEvent) 
     match event {
         WatchEvent::Lost { error, .. } => return lost(state, index, &error),
         WatchEvent::Failed(error) => {
-            let error = told(&error);
-            note(state, index, "the daemon ended the watch".into());
-            set_link(state, index, Link::Failed { error });
-            return;
+            return refused(state, index, &error);
         }
         WatchEvent::Connected { resumed } => connected(state, index, resumed),
         WatchEvent::Snapshot { counts } => {
@@ -74,6 +71,15 @@ fn lost(state: &mut State, index: RegionIndex, error: &ClientError) {
     if was_live {
         note(state, index, "no longer live".into());
     }
+}
+
+/// It is tried again, and told once.
+fn refused(state: &mut State, index: RegionIndex, error: &ClientError) {
+    let before = state.region(index).map(|region| &region.link);
+    if !matches!(before, Some(Link::Failed { .. })) {
+        note(state, index, "the daemon ended the watch".into());
+    }
+    set_link(state, index, Link::Failed { error: told(error) });
 }
 
 fn connected(state: &mut State, index: RegionIndex, resumed: bool) {
