@@ -124,12 +124,14 @@ fn take(state: &mut State, index: RegionIndex, news: News) {
             if let Some(region) = region(state, index) {
                 region.report = Some(Report::new(&report, now));
                 region.report_error = None;
-                region.contact = Some(now);
+                (region.contact, region.unanswered) = (Some(now), false);
             }
         }
         News::Region(Err(error)) => {
             if let Some(region) = region(state, index) {
                 region.report_error = Some(told(&error));
+                // A refusal is an answer.
+                region.unanswered = !matches!(error, ClientError::Refused(_));
             }
         }
         News::Identity(Ok(reply)) => {

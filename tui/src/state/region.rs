@@ -151,6 +151,9 @@ pub(crate) struct Region {
     pub(crate) heard: Option<Timestamp>,
     /// When the daemon last said anything at all.
     pub(crate) contact: Option<Timestamp>,
+    /// Whether what it was asked last found no answer in time. What the watch brings then
+    /// can be as late.
+    pub(crate) unanswered: bool,
     /// How many rows the last snapshot was to bring.
     pub(crate) expected: usize,
 }
@@ -165,6 +168,7 @@ impl Region {
             link: Link::Connecting,
             heard: None,
             contact: None,
+            unanswered: false,
             expected: 0,
         }
     }
@@ -186,6 +190,7 @@ impl Region {
             now.as_millisecond().saturating_sub(contact.as_millisecond()) > SILENT
         };
         self.link == Link::Live
+            && !self.unanswered
             && self.data_age(now).is_some_and(|age| age <= QUIET)
             && !self.contact.is_none_or(is_silent)
     }
