@@ -231,7 +231,7 @@ fn rule(verb: Verb) -> Option<&'static v1::MethodPolicy> {
 /// Why somebody may not do it, in a few words; none where the daemon would let them.
 pub(crate) fn missing(verb: Verb, region: &Region, read_only: bool) -> Option<String> {
     if read_only {
-        return Some("this was opened with --read-only".into());
+        return Some("opened with --read-only".into());
     }
     let Some(identity) = &region.identity else {
         return Some("it is not known yet who you are".into());
