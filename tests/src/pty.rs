@@ -13,8 +13,9 @@ use std::{
 };
 
 use rustix::{
+    process::{Pid, Signal, kill_process},
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-    termios::{Winsize, tcsetwinsize},
+    termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize},
 };
 
 use crate::{
@@ -55,6 +56,12 @@ impl Pty {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&self.master, size).expect("the terminal has a size");
     }
+
+    /// Whether keys go to the program as they are pressed, and are not shown by themselves.
+    pub fn is_raw(&self) -> bool {
+        let modes = tcgetattr(&self.master).expect("a terminal has modes").local_modes;
+        !modes.intersects(LocalModes::ICANON | LocalModes::ECHO)
+    }
 }
 
 /// A program that draws on a terminal of its own.
@@ -62,9 +69,9 @@ pub struct Drawing {
     child: Child,
     keys: File,
     screen: Arc<Mutex<vt100::Parser>>,
-    /// How many bytes it wrote.
-    written: Arc<Mutex<usize>>,
-    _terminal: Pty,
+    /// All that it wrote.
+    written: Arc<Mutex<Vec<u8>>>,
+    terminal: Pty,
 }
 
 impl Drawing {
@@ -84,8 +91,8 @@ impl Drawing {
             .spawn()
             .expect("ssctl starts");
         let screen = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
-        let written = Arc::new(Mutex::new(0));
-        let (mut reader, drawn, counted) =
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let (mut reader, drawn, kept) =
             (terminal.ours(), Arc::clone(&screen), Arc::clone(&written));
         std::thread::spawn(move || {
             let mut buffer = [0; 16 * 1024];
@@ -93,10 +100,10 @@ impl Drawing {
             while let Ok(count @ 1..) = reader.read(&mut buffer) {
                 let bytes = buffer.get(..count).unwrap_or_default();
                 drawn.lock().expect("nobody panics with it").process(bytes);
-                *counted.lock().expect("nobody panics with it") += count;
+                kept.lock().expect("nobody panics with it").extend_from_slice(bytes);
             }
         });
-        Self { child, keys: terminal.ours(), screen, written, _terminal: terminal }
+        Self { child, keys: terminal.ours(), screen, written, terminal }
     }
 
     /// Types.
@@ -109,9 +116,30 @@ impl Drawing {
         self.screen.lock().expect("nobody panics with it").screen().contents()
     }
 
+    /// The screen with how each cell looks.
+    pub fn screen(&self) -> vt100::Screen {
+        self.screen.lock().expect("nobody panics with it").screen().clone()
+    }
+
+    /// Whether the program has taken the terminal over, and is read from as it likes.
+    pub fn is_raw(&self) -> bool {
+        self.terminal.is_raw()
+    }
+
     /// How many bytes it wrote so far.
     pub fn written(&self) -> usize {
-        *self.written.lock().expect("nobody panics with it")
+        self.written.lock().expect("nobody panics with it").len()
+    }
+
+    /// All that it wrote so far.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.written.lock().expect("nobody panics with it").clone()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        kill_process(id.expect("a process number"), signal).expect("it is our child");
     }
 
     /// Waits until something is so of the screen. Returns how long that took.
