@@ -22,6 +22,7 @@ pub mod proxy;
 pub mod pty;
 pub mod random;
 pub mod region;
+pub mod relay;
 pub mod replica;
 pub mod rpc;
 pub mod runtime;

@@ -50,20 +50,7 @@ pub async fn channel(
     authority: &CertificateDer<'static>,
     identity: Option<&Identity>,
 ) -> Channel {
-    let mut roots = RootCertStore::empty();
-    roots.add(authority.clone()).expect("an authority");
-    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .expect("TLS 1.3")
-        .with_root_certificates(roots);
-    let mut config = match identity {
-        Some(identity) => config
-            .with_client_auth_cert(vec![identity.certificate.clone()], identity.key.clone_key())
-            .expect("certificate and key go together"),
-        None => config.with_no_client_auth(),
-    };
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let tls = TlsConnector::from(Arc::new(config));
+    let tls = connector(authority, identity);
     let connector = tower::service_fn(move |_: Uri| {
         let tls = tls.clone();
         async move {
@@ -80,6 +67,35 @@ pub async fn channel(
         .connect_with_connector(connector)
         .await
         .unwrap_or_else(|error| panic!("no connection to {address}: {error:?}"))
+}
+
+/// The certificate that the daemon there shows, which this authority signed.
+pub async fn server_certificate(
+    address: SocketAddr,
+    authority: &CertificateDer<'static>,
+) -> CertificateDer<'static> {
+    let stream = TcpStream::connect(address).await.expect("the daemon listens");
+    let name = ServerName::IpAddress(address.ip().into());
+    let stream = connector(authority, None).connect(name, stream).await.expect("a handshake");
+    let shown = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    shown.first().expect("a certificate").clone().into_owned()
+}
+
+fn connector(authority: &CertificateDer<'static>, identity: Option<&Identity>) -> TlsConnector {
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.clone()).expect("an authority");
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("TLS 1.3")
+        .with_root_certificates(roots);
+    let mut config = match identity {
+        Some(identity) => config
+            .with_client_auth_cert(vec![identity.certificate.clone()], identity.key.clone_key())
+            .expect("certificate and key go together"),
+        None => config.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    TlsConnector::from(Arc::new(config))
 }
 
 /// The word for programs in a refusal.

@@ -9,10 +9,19 @@ use streamspace_tests::{pty::Drawing, region::shared_cluster, runtime::story};
 
 use crate::sessions::scene::{Scene, TENANT};
 
+mod certificates;
+mod hostile;
+mod network;
+mod regions;
+mod rights;
+mod scale;
+mod terminal;
+
 /// The machine may be busy with other stories.
 const PATIENCE: Duration = Duration::from_mins(1);
 const ENTER: &str = "\r";
 const ESCAPE: &str = "\u{1b}";
+const DOWN: &str = "\u{1b}[B";
 
 async fn started(scene: &Scene, sessions: &[&str]) {
     for name in sessions {
@@ -82,7 +91,9 @@ fn whatever_becomes_of_the_daemon_the_dashboard_says_so_and_comes_back() {
         // It is killed: what was known stays, and is not drawn as healthy.
         scene.region.kill().await;
         screen.shows(PATIENCE, "not live").await;
-        screen.until(PATIENCE, "the row is doubted", |text| row(text).contains('?')).await;
+        screen
+            .until(PATIENCE, "the row is doubted", |text| row(text, "desk-1").contains('?'))
+            .await;
         screen.press("t");
         screen.shows(PATIENCE, "TENANTS 1").await;
         screen.press("S");
@@ -107,7 +118,9 @@ fn whatever_becomes_of_the_daemon_the_dashboard_says_so_and_comes_back() {
     });
 }
 
-/// The line of the table that tells of the session.
-fn row(text: &str) -> &str {
-    text.lines().find(|line| line.contains("desk-1") && !line.contains('$')).unwrap_or_default()
+/// The line of the table that tells of something with this name; empty where there is none.
+fn row<'a>(text: &'a str, name: &str) -> &'a str {
+    let table = text.split("── CHANGED since").next().unwrap_or_default();
+    let mut lines = table.lines().filter(|line| !line.contains('$'));
+    lines.find(|line| line.split_whitespace().any(|word| word == name)).unwrap_or_default()
 }

@@ -12,7 +12,7 @@ use streamspace_proto::v1::{
 use tokio::{
     sync::{Notify, mpsc},
     task::JoinSet,
-    time::{MissedTickBehavior, interval, timeout},
+    time::{MissedTickBehavior, interval, sleep, timeout},
 };
 use tonic::{Response, Status};
 
@@ -28,6 +28,8 @@ const BATCH: usize = 512;
 const REGION_PERIOD: Duration = Duration::from_millis(500);
 /// The region answers from memory, so this is long.
 const REGION_PATIENCE: Duration = Duration::from_millis(1400);
+/// How soon a watch that was refused is tried again.
+const REFUSED_PERIOD: Duration = Duration::from_secs(5);
 /// What is asked of the database or the cluster takes longer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -76,15 +78,20 @@ async fn watch(connection: Connection, outlet: Outlet, connected: Arc<Notify>) {
     let sessions = Selection { read_mask: Some(fields), ..all(ResourceKind::Session) };
     let selections = vec![all(ResourceKind::Tenant), all(ResourceKind::Operation), sessions];
     let request = WatchRequest { selections, ..WatchRequest::default() };
-    let mut batches = connection.watch(request).ready_chunks(BATCH);
-    while let Some(batch) = batches.next().await {
-        if batch.iter().any(|event| matches!(event, WatchEvent::Connected { .. })) {
-            connected.notify_one();
+    loop {
+        let mut batches = connection.watch(request.clone()).ready_chunks(BATCH);
+        while let Some(batch) = batches.next().await {
+            if batch.iter().any(|event| matches!(event, WatchEvent::Connected { .. })) {
+                connected.notify_one();
+            }
+            let batch = batch.into_iter().map(Into::into).collect();
+            if outlet.send(News::Watch(batch)).await.is_err() {
+                return;
+            }
         }
-        let batch = batch.into_iter().map(Into::into).collect();
-        if outlet.send(News::Watch(batch)).await.is_err() {
-            return;
-        }
+        // It was refused for good. Somebody may mend what it was refused for, and whoever
+        // looks should not have to open the dashboard again.
+        sleep(REFUSED_PERIOD).await;
     }
 }
 

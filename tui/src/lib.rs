@@ -117,7 +117,7 @@ pub async fn run(connections: &[Connection], options: Options) -> Result<(), UiE
     let targets: Vec<_> =
         connections.iter().map(|connection| Target::new(connection.context())).collect();
     let (size, now, ids) = (terminal::size()?, Timestamp::now(), Uuid::new_v4());
-    let locked = options.read_only.then_some("this was opened with --read-only");
+    let locked = options.read_only.then_some("opened with --read-only");
     let recorder = match &options.record {
         Some(path) => {
             let header = Header::new(&targets, now, size, locked, ids);

@@ -72,11 +72,13 @@ fn take(state: &mut State, index: RegionIndex, news: News) {
             if let Some(region) = region(state, index) {
                 region.report = Some(Report::new(&report, now));
                 region.report_error = None;
-                region.contact = Some(now);
+                (region.contact, region.unanswered) = (Some(now), false);
             }
         }
         News::Region(Err(trouble)) => {
             if let Some(region) = region(state, index) {
+                // A refusal is an answer.
+                region.unanswered = !trouble.refused;
                 region.report_error = Some(trouble.words);
             }
         }

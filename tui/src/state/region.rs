@@ -195,6 +195,9 @@ pub(crate) struct Region {
     pub(crate) heard: Option<Timestamp>,
     /// When the daemon last said anything at all.
     pub(crate) contact: Option<Timestamp>,
+    /// Whether what it was asked last found no answer in time. What the watch brings then
+    /// can be as late.
+    pub(crate) unanswered: bool,
     /// How many rows the last snapshot was to bring.
     pub(crate) expected: usize,
     /// How many sessions ran in the last hour.
@@ -211,6 +214,7 @@ impl Region {
             link: Link::Connecting,
             heard: None,
             contact: None,
+            unanswered: false,
             expected: 0,
             trend: Trend::default(),
         }
@@ -233,6 +237,7 @@ impl Region {
             now.as_millisecond().saturating_sub(contact.as_millisecond()) > SILENT
         };
         self.link == Link::Live
+            && !self.unanswered
             && self.data_age(now).is_some_and(|age| age <= QUIET)
             && !self.contact.is_none_or(is_silent)
     }

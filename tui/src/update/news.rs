@@ -20,9 +20,7 @@ pub(super) fn watched(state: &mut State, index: RegionIndex, event: Watched) {
     match event {
         Watched::Lost(trouble) => return lost(state, index, trouble),
         Watched::Failed(trouble) => {
-            note(state, index, "the daemon ended the watch".into());
-            set_link(state, index, Link::Failed { error: trouble.words });
-            return;
+            return refused(state, index, trouble);
         }
         Watched::Connected { resumed } => connected(state, index, resumed),
         Watched::Snapshot(counts) => {
@@ -75,6 +73,15 @@ fn lost(state: &mut State, index: RegionIndex, trouble: Trouble) {
     if was_live {
         note(state, index, "no longer live".into());
     }
+}
+
+/// It is tried again, and told once.
+fn refused(state: &mut State, index: RegionIndex, trouble: Trouble) {
+    let before = state.region(index).map(|region| &region.link);
+    if !matches!(before, Some(Link::Failed { .. })) {
+        note(state, index, "the daemon ended the watch".into());
+    }
+    set_link(state, index, Link::Failed { error: trouble.words });
 }
 
 fn connected(state: &mut State, index: RegionIndex, resumed: bool) {
