@@ -26,6 +26,8 @@ use crate::{
 };
 
 mod actions;
+#[allow(dead_code, reason = "pages draw with it once they have numbers over time")]
+mod chart;
 mod connection;
 mod format;
 mod keys;

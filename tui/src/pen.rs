@@ -5,6 +5,9 @@ use ratatui::{buffer::Buffer, layout::Rect, style::Style, text::Span};
 
 use crate::theme::{Theme, Tone};
 
+/// A line of text: pieces one after another.
+pub(crate) type Line = Vec<(String, Tone)>;
+
 /// Writes into one rectangle of a buffer. Positions count from its corner.
 pub(crate) struct Pen<'a> {
     buffer: &'a mut Buffer,

@@ -46,6 +46,10 @@ pub(crate) struct Glyphs {
     pub(crate) descending: &'static str,
     /// An empty place of a gauge, then ever fuller ones to a whole.
     pub(crate) gauge: &'static [&'static str],
+    /// Of a number beside others: from the lowest to the whole.
+    pub(crate) steps: &'static [&'static str],
+    /// Of a number that is not known.
+    pub(crate) gap: &'static str,
 }
 
 static UNICODE: Glyphs = Glyphs {
@@ -64,6 +68,8 @@ static UNICODE: Glyphs = Glyphs {
     ascending: "▴",
     descending: "▾",
     gauge: &["·", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"],
+    steps: &["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
+    gap: "╌",
 };
 
 static ASCII: Glyphs = Glyphs {
@@ -82,6 +88,8 @@ static ASCII: Glyphs = Glyphs {
     ascending: "^",
     descending: "v",
     gauge: &[".", "#"],
+    steps: &["_", ".", ":", "-", "=", "+", "*", "#"],
+    gap: "?",
 };
 
 impl Glyphs {

@@ -1,5 +1,6 @@
 //! Pages of text that scroll: lines of pieces, headings, and pairs of name and value.
 
+pub(super) use crate::pen::Line;
 use crate::{
     pen::{Pen, wrap},
     theme::Tone,
@@ -7,9 +8,6 @@ use crate::{
 
 /// Where the values begin.
 const VALUES: usize = 17;
-
-/// A line of the page: pieces one after another.
-pub(super) type Line = Vec<(String, Tone)>;
 
 /// Draws lines from the first one that is in view. What is not live is dim.
 pub(super) fn draw(lines: &[Line], scroll: usize, live: bool, pen: &mut Pen<'_>) {
