@@ -25,6 +25,8 @@ use crate::{
     update::{Effect, Event, EventKind, update},
 };
 
+pub use theme::{ThemeName, UnknownTheme};
+
 mod actions;
 #[allow(dead_code, reason = "pages draw with it once they have numbers over time")]
 mod chart;
@@ -60,6 +62,8 @@ pub struct Options {
     /// Whether it uses colours. Without them every state still has its glyph or
     /// its word.
     pub color: bool,
+    /// Which colours.
+    pub theme: ThemeName,
     /// Whether it keeps to ASCII for lines and glyphs. Names of others are shown
     /// as they are.
     pub ascii: bool,
@@ -72,7 +76,13 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { color: true, ascii: false, mouse: false, read_only: false }
+        Self {
+            color: true,
+            theme: ThemeName::default(),
+            ascii: false,
+            mouse: false,
+            read_only: false,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! `ssctl ui`.
 
-use streamspace_tui::{Options, UiError};
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use streamspace_tui::{Options, ThemeName, UiError};
 
 use crate::{
     errors::{Failure, Outcome},
@@ -9,6 +10,18 @@ use crate::{
 
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct Args {
+    /// Its colours: those of the terminal's palette, or others
+    ///
+    /// `light` is for light backgrounds, `colour-blind` for dark ones, with colours that
+    /// everybody tells apart. `NO_COLOR` and `--no-color` take all of them away.
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value_t,
+        value_parser = PossibleValuesParser::new(ThemeName::ALL.map(ThemeName::word))
+            .try_map(|word| word.parse::<ThemeName>())
+    )]
+    theme: ThemeName,
     /// Draw with ASCII characters alone
     #[arg(long)]
     ascii: bool,
@@ -28,6 +41,7 @@ pub(crate) async fn run(shell: &Shell, args: Args) -> Outcome {
         if shell.several() { shell.connect_to_all()? } else { vec![shell.connect()?] };
     let options = Options {
         color: shell.terminal.output.colour,
+        theme: args.theme,
         ascii: args.ascii || !shell.terminal.unicode,
         mouse: args.mouse,
         read_only: args.read_only,

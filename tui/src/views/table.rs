@@ -268,7 +268,7 @@ fn draw_row<R: Row>(
     let verdict = if live { tone(row.wellness()) } else { Tone::Dim };
     let base = if live { Tone::Plain } else { Tone::Dim };
     let (base, verdict, aside) = if selected {
-        let style = pen.theme.style(Tone::Selected).patch(pen.theme.style(base));
+        let style = pen.theme.style(if live { Tone::Selected } else { Tone::SelectedOld });
         pen.paint_row(y, style);
         (style, style, style)
     } else {

@@ -18,7 +18,7 @@ use streamspace_proto::v1::{
 
 use super::*;
 use crate::{
-    Options,
+    Options, ThemeName,
     keys::Key,
     state::{Answer, Question, RegionIndex},
     testing::{
@@ -316,6 +316,35 @@ fn hostile_names_keep_the_columns_and_the_terminal() {
         let expected = hostile.len().min(table_rows(&state));
         assert_eq!(seen, expected, "{width}x{height}:\n{}", picture(&state));
         check("hostile", &state);
+    }
+}
+
+#[test]
+fn every_theme_shows_what_is_live_old_refused_or_not_there() {
+    for theme in ThemeName::ALL {
+        for (width, height) in [(80, 24), (120, 40)] {
+            let mut live = one_region(width, height);
+            live.theme = Theme::new(Options { theme, ..Options::default() });
+            let mut stale = live.clone();
+            feed(&mut stale, NOW + 1, watched(vec![lost()]));
+            feed(&mut stale, NOW + 41, EventKind::Tick);
+            let mut denied = fresh(width, height);
+            denied.theme = live.theme;
+            let refused = ClientError::Broken("your role, billing, may not watch".into());
+            feed(&mut denied, NOW, watched(vec![WatchEvent::Failed(refused)]));
+            let mut empty = crate::testing::live(width, height, vec![]);
+            empty.theme = live.theme;
+            for (name, from) in
+                [("live", live), ("stale", stale), ("denied", denied), ("empty", empty)]
+            {
+                for (page, opened) in [("overview", Page::Overview), ("tenants", Page::Tenants)] {
+                    let mut shown = from.clone();
+                    shown.go(opened);
+                    feed(&mut shown, from.now.as_second(), EventKind::Tick);
+                    check(&format!("{theme}/{page}-{name}"), &shown);
+                }
+            }
+        }
     }
 }
 
