@@ -18,13 +18,14 @@ use uuid::Uuid;
 
 use crate::{
     connection::Outlet,
-    keys::KeyMap,
     state::{RegionIndex, State, Target},
     terminal::{Picture, Screen, Signals},
     theme::Theme,
     update::{Effect, Event, EventKind, update},
 };
 
+pub use keys::KeyMap;
+pub use settings::{Settings, SettingsError};
 pub use theme::{ThemeName, UnknownTheme};
 
 mod actions;
@@ -38,6 +39,7 @@ mod pen;
 mod prompt;
 mod query;
 mod rows;
+mod settings;
 mod state;
 mod table;
 mod terminal;
@@ -103,11 +105,15 @@ pub enum UiError {
 /// It works with daemons that are away: it says so, and connects when it can. The
 /// terminal is restored whatever ends it. It must be called inside a Tokio
 /// runtime.
-pub async fn run(connections: &[Connection], options: Options) -> Result<(), UiError> {
+pub async fn run(
+    connections: &[Connection],
+    options: Options,
+    keys: KeyMap,
+) -> Result<(), UiError> {
     terminal::require()?;
     let mut signals = Signals::listen()?;
     let mut screen = Screen::open(options.mouse)?;
-    let result = follow(connections, options, &mut screen, &mut signals).await;
+    let result = follow(connections, options, keys, &mut screen, &mut signals).await;
     screen.close().await;
     result
 }
@@ -115,12 +121,13 @@ pub async fn run(connections: &[Connection], options: Options) -> Result<(), UiE
 async fn follow(
     connections: &[Connection],
     options: Options,
+    keys: KeyMap,
     screen: &mut Screen,
     signals: &mut Signals,
 ) -> Result<(), UiError> {
     let theme = Theme::new(options);
     let targets = connections.iter().map(|connection| Target::new(connection.context())).collect();
-    let (keys, size, now) = (KeyMap::standard(), terminal::size()?, Timestamp::now());
+    let (size, now) = (terminal::size()?, Timestamp::now());
     let mut state = State::new(targets, keys, theme, size, now).with_ids_from(Uuid::new_v4());
     state.read_only = options.read_only;
 

@@ -11,7 +11,8 @@ use palette::Palette;
 mod palette;
 
 /// Which colours the dashboard has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "String")]
 pub enum ThemeName {
     /// Those of the terminal's own palette.
     #[default]

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use super::text::{self, Line};
 use crate::{
     actions::{Dialog, Menu, Rehearsal, Stage},
+    keys::{Action, Mode},
     pen::{Pen, wrap},
     state::{Overlay, State},
     theme::Tone,
@@ -142,7 +143,8 @@ fn outcome(dialog: &Dialog, state: &State, width: usize, lines: &mut Vec<Line>) 
         Stage::Editing(Some(wrong)) => (format!("{alarm} {wrong}"), Tone::Warn),
         Stage::Sent => (format!("doing it{}", state.theme.glyphs.ellipsis), Tone::Strong),
         Stage::Failed(why) => {
-            (format!("{alarm} {why}; enter tries it again, once more is not twice"), Tone::Hurt)
+            let key = state.keys.of(Mode::Dialog, Action::Accept);
+            (format!("{alarm} {why}; {key} tries it again, once more is not twice"), Tone::Hurt)
         }
     };
     lines.extend(wrap(&text, width).into_iter().map(|part| vec![(part, tone)]));

@@ -6,6 +6,7 @@ use streamspace_client::text::escape;
 use super::{View, changes, table::region_name};
 use crate::{
     format::{age, count, many},
+    keys::{Action, Mode},
     pen::{Pen, cells},
     rows::{Key, Operation, Row, Session, Tenant, Wellness, tone},
     state::{Link, Region, RegionIndex, State},
@@ -212,7 +213,7 @@ fn sick_tenants(state: &State, pen: &mut Pen<'_>) {
         state: crate::rows::state_word(tenant.whole.state()),
         words: &tenant.words,
     });
-    sick(lines, attention, "t shows all", state, pen);
+    sick(lines, attention, Action::Tenants, state, pen);
 }
 
 fn sick_sessions(state: &State, pen: &mut Pen<'_>) {
@@ -229,7 +230,7 @@ fn sick_sessions(state: &State, pen: &mut Pen<'_>) {
         state: session.phase_word(),
         words: &session.message,
     });
-    sick(lines, attention, "S shows all", state, pen);
+    sick(lines, attention, Action::AllSessions, state, pen);
 }
 
 fn title(title: &str, sick: usize, all: &str, state: &State, pen: &mut Pen<'_>) {
@@ -259,7 +260,7 @@ struct Sick<'a> {
 fn sick<'a>(
     lines: impl Iterator<Item = Sick<'a>>,
     all: usize,
-    hint: &str,
+    shows_all: Action,
     state: &State,
     pen: &mut Pen<'_>,
 ) {
@@ -293,7 +294,8 @@ fn sick<'a>(
     if all > lines.len() && room > 0 {
         let y = u16::try_from(lines.len()).unwrap_or(0) + 1;
         let more = count(all - lines.len());
-        let text = format!("{} {more} more; {hint}", pen.theme.glyphs.ellipsis);
+        let key = state.keys.of(Mode::Page, shows_all);
+        let text = format!("{} {more} more; {key} shows all", pen.theme.glyphs.ellipsis);
         pen.text(3, y, &text, Tone::Dim);
     }
 }

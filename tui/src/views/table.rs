@@ -4,6 +4,7 @@ use ratatui::style::Style;
 
 use crate::{
     format::count,
+    keys::{Action, Mode},
     pen::{Pen, cells},
     rows::{Align, Look, Row, tone},
     state::{RegionIndex, State},
@@ -39,7 +40,8 @@ pub(super) fn draw<R: Row>(
 ) {
     counts(state, table, title, pen);
     if table.shown() == 0 {
-        let Empty { what, next } = if table.total() > 0 { filtered_out(table) } else { empty() };
+        let Empty { what, next } =
+            if table.total() > 0 { filtered_out(state, table) } else { empty() };
         pen.text(3, 2, &what, Tone::Plain);
         pen.text(3, 3, &next, Tone::Dim);
         return;
@@ -51,12 +53,12 @@ pub(super) fn draw<R: Row>(
     }
 }
 
-fn filtered_out<R: Row>(table: &Table<R>) -> Empty {
+fn filtered_out<R: Row>(state: &State, table: &Table<R>) -> Empty {
     let total = crate::format::many(table.total(), R::NOUN);
     let verb = if table.query().is_expression() { "matches" } else { "contains" };
     Empty {
         what: format!("None of {total} {verb} {}.", quoted(table)),
-        next: "esc shows all of them.".into(),
+        next: format!("{} shows all of them.", state.keys.of(Mode::Table, Action::Back)),
     }
 }
 

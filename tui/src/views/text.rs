@@ -2,7 +2,9 @@
 
 pub(super) use crate::pen::Line;
 use crate::{
+    keys::{Action, Mode},
     pen::{Pen, wrap},
+    state::State,
     theme::Tone,
 };
 
@@ -18,6 +20,12 @@ pub(super) fn draw(lines: &[Line], scroll: usize, live: bool, pen: &mut Pen<'_>)
             pen.clipped(x, y, width.saturating_sub(x), text, style)
         });
     }
+}
+
+/// What stands on the page of something that is there no more.
+pub(super) fn gone(what: &str, state: &State) -> Line {
+    let back = state.keys.of(Mode::Page, Action::Back);
+    vec![(format!("This {what} is gone. {back} goes back."), Tone::Plain)]
 }
 
 /// A heading, with a line of room above.
