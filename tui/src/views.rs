@@ -40,6 +40,10 @@ trait View {
     fn table_rows(&self, _area: Rect) -> usize {
         0
     }
+    /// The title of the column that its table has at a place, where it can be sorted by.
+    fn column_at(&self, _state: &State, _area: Rect, _x: u16) -> Option<&'static str> {
+        None
+    }
     /// Its text, where it is a page of text.
     fn lines(&self, _state: &State, _width: u16) -> Vec<Line> {
         Vec::new()
@@ -89,6 +93,15 @@ pub(crate) fn row_at(state: &State, at: Position) -> Option<usize> {
     let first = body.y + table::HEAD;
     let row = usize::from(at.y.checked_sub(first)?);
     (row < table_rows(state) && body.contains(at)).then_some(row)
+}
+
+/// The title of the column whose heading is at a place on the screen.
+pub(crate) fn heading_at(state: &State, at: Position) -> Option<&'static str> {
+    let body = frame::body(state);
+    if at.y != body.y + table::HEAD - 1 || !body.contains(at) {
+        return None;
+    }
+    with_view(&state.page, |view| view.column_at(state, body, at.x))
 }
 
 /// The command that shows the same as the page.

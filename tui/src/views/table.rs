@@ -209,6 +209,22 @@ fn columns<R: Row>(state: &State, table: &Table<R>, width: u16) -> Vec<Place> {
     places
 }
 
+/// The title of the column at a place, where the table can be sorted by it.
+pub(super) fn column_at<R: Row>(
+    state: &State,
+    table: &Table<R>,
+    width: u16,
+    x: u16,
+) -> Option<&'static str> {
+    if table.shown() == 0 {
+        return None;
+    }
+    let places = columns(state, table, width);
+    let place = places.iter().find(|place| (place.x..place.x + place.width).contains(&x))?;
+    let column = R::COLUMNS.get(place.column?)?;
+    column.order.map(|_| column.title)
+}
+
 fn needs(candidates: &[Candidate], width: impl Fn(&Candidate) -> u16) -> u32 {
     candidates.iter().map(|candidate| u32::from(width(candidate)) + 1).sum()
 }
