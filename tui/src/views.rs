@@ -29,6 +29,9 @@ mod tenants;
 mod tests;
 mod text;
 
+/// The lines of a page of text that say that it goes on.
+const MARKS: usize = 2;
+
 /// What fills the screen between the banner and the command. It draws what it is
 /// given and decides nothing.
 trait View {
@@ -110,9 +113,9 @@ pub(crate) fn command(state: &State) -> Option<String> {
     Some(format!("{command}{}", context_flag(state)))
 }
 
-/// How many lines of a page of text fit.
+/// How many lines of a page of text are in view, whatever is above and below.
 pub(crate) fn page_height(state: &State) -> usize {
-    frame::body(state).height.into()
+    usize::from(frame::body(state).height).saturating_sub(MARKS)
 }
 
 /// How far a page of text can be scrolled.

@@ -124,9 +124,8 @@ fn would(rehearsal: &Rehearsal, state: &State, width: usize, lines: &mut Vec<Lin
             add(&format!("asking what it would do{}", state.theme.glyphs.ellipsis), Tone::Dim);
         }
         Rehearsal::Told(told) => {
-            for (index, line) in told.iter().enumerate() {
-                let lead = if index == 0 { "it would be: " } else { "" };
-                add(&format!("{lead}{line}"), Tone::Plain);
+            for line in told {
+                add(line, Tone::Plain);
             }
         }
         Rehearsal::Refused(why) => {

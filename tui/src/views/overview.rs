@@ -26,8 +26,9 @@ const NUMBER: u16 = 10;
 const CHANGES: u16 = 4;
 /// `loading`, `? 12s old`.
 const DATA: u16 = 11;
-/// The gauge of what runs.
-const GAUGE: u16 = 12;
+/// How many of the sessions run: a gauge, and in percent.
+const SHARE: u16 = 12;
+const GAUGE: usize = 6;
 /// As the states of [`Session`] have them.
 const RUNNING: usize = 2;
 
@@ -150,7 +151,10 @@ fn regions(state: &State, pen: &mut Pen<'_>) -> u16 {
     }
     let gauge = numbers.last().map_or(begin, |(end, _)| *end) + 2;
     let is_roomy = pen.width() >= ROOMY;
-    let data = gauge + if is_roomy { GAUGE + 3 } else { 0 };
+    let data = gauge + if is_roomy { SHARE + 3 } else { 0 };
+    if is_roomy {
+        pen.text(gauge, 0, "OF SESSIONS", Tone::Dim);
+    }
     pen.text(data, 0, "DATA", Tone::Dim);
     for (index, region) in (0..).zip(&state.regions) {
         let (y, at) = (index + 1, RegionIndex(index));
@@ -172,7 +176,7 @@ fn regions(state: &State, pen: &mut Pen<'_>) -> u16 {
                 pen.right(*end, y, &count(number), pen.theme.style(old(tone)));
             }
             if is_roomy {
-                pen.text(gauge, y, &running_gauge(&sessions, pen), old(Tone::Plain));
+                pen.text(gauge, y, &running_share(&sessions, pen), old(Tone::Plain));
             }
         }
         let (word, tone) = data_word(region, state);
@@ -196,10 +200,11 @@ fn data_word(region: &Region, state: &State) -> (String, Tone) {
     }
 }
 
-/// How many of the sessions run.
-fn running_gauge(sessions: &Tally, pen: &Pen<'_>) -> String {
-    let permille = sessions.in_state(RUNNING) * 1000 / sessions.total.max(1);
-    pen.theme.glyphs.gauge(permille, GAUGE.into())
+/// How many of the sessions run; nothing where there are none.
+fn running_share(sessions: &Tally, pen: &Pen<'_>) -> String {
+    let running = sessions.in_state(RUNNING) * 1000;
+    let Some(permille) = running.checked_div(sessions.total) else { return String::new() };
+    format!("{} {:>3} %", pen.theme.glyphs.gauge(permille, GAUGE), permille / 10)
 }
 
 fn sick_tenants(state: &State, pen: &mut Pen<'_>) {
