@@ -211,6 +211,41 @@ fn the_manual_pages_are_not_stale() {
     }
 }
 
+/// Nothing is started with settings that are wrong, and what to write is told.
+#[test]
+fn the_settings_of_the_dashboard_are_judged_before_it_opens() {
+    let machine = Machine::new();
+    machine.with_contexts(&[("dev", &unused_address())]);
+    let mut told = String::new();
+    for settings in [
+        "theme = \"dark\"\n",
+        "mouse = maybe\n",
+        "colours = true\n",
+        "[keys]\nquitt = [\"x\"]\n",
+        "[keys]\nquit = [\"pagedown\"]\n",
+        "[keys]\nquit = [\"ctrl-m\"]\n",
+        "[keys]\nquit = []\n",
+        "theme = \"light\"\n\n[keys]\nsort = [\"q\"]\n",
+        "[keys]\ncancel = [\"x\"]\n",
+        "[keys]\nhelp = [\"ctrl-c\"]\n",
+    ] {
+        machine.file("streamspace/ui.toml", settings);
+        let run = machine.run(&["ui"]);
+        assert_eq!((run.exit, run.stdout.as_str()), (1, ""), "{}", run.stderr);
+        told += &format!("{settings}---\n{}\n", machine.plain(&run.stderr));
+    }
+    golden("ui-settings.txt", &told);
+
+    machine.file("streamspace/ui.toml", "[keys]\nquit = [\"Q\", \"f10\"]\n");
+    let run = machine.run(&["ui"]);
+    assert!(run.stderr.contains("the dashboard needs a terminal"), "{}", run.stderr);
+    for (variable, value) in [("SSCTL_UI_THEME", "dark"), ("SSCTL_UI_MOUSE", "maybe")] {
+        let output = machine.command(&["ui"]).env(variable, value).output().unwrap();
+        let run = Run::new(output);
+        assert!(run.exit == 2 && run.stderr.contains(value), "{} {}", run.exit, run.stderr);
+    }
+}
+
 /// An address where nobody listens.
 fn unused_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -56,7 +56,7 @@ fn a_tenant_is_found_and_a_session_of_it_hibernated() {
         screen.press("a");
         screen.shows(PATIENCE, "hibernate: scale it to zero").await;
         screen.press("h");
-        screen.shows(PATIENCE, "it would be: 1 session: 1 changed").await;
+        screen.shows(PATIENCE, "would change: 1 session").await;
         assert_eq!(scene.session("desk-2").await.unwrap().phase(), SessionPhase::Running);
         screen.press("over the weekend");
         screen.shows(PATIENCE, "--reason 'over the weekend'").await;

@@ -1,9 +1,15 @@
 //! Which key does what. Help line and help page are made from this map, so they
 //! cannot tell of a key that does something else.
 
-use std::fmt;
+use crossterm::event::KeyCode;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+mod custom;
+mod key;
+
+pub(crate) use key::{Key, KeyError};
+
+/// Leaves from anywhere, whatever other keys do.
+const LEAVE: Key = Key::control('c');
 
 /// What a key asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,58 +82,6 @@ pub(crate) enum Mode {
     Dialog,
 }
 
-/// A key, with the modifiers that tell two keys apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Key {
-    pub(crate) code: KeyCode,
-    pub(crate) control: bool,
-}
-
-impl Key {
-    pub(crate) const fn plain(code: KeyCode) -> Self {
-        let control = false;
-        Self { code, control }
-    }
-
-    const fn char(c: char) -> Self {
-        Self::plain(KeyCode::Char(c))
-    }
-
-    const fn control(c: char) -> Self {
-        Self { code: KeyCode::Char(c), control: true }
-    }
-}
-
-impl From<KeyEvent> for Key {
-    fn from(event: KeyEvent) -> Self {
-        Self { code: event.code, control: event.modifiers.contains(KeyModifiers::CONTROL) }
-    }
-}
-
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.control {
-            f.write_str("ctrl-")?;
-        }
-        match self.code {
-            KeyCode::Char(' ') => f.write_str("space"),
-            KeyCode::Char(c) => write!(f, "{c}"),
-            KeyCode::Up => f.write_str("up"),
-            KeyCode::Down => f.write_str("down"),
-            KeyCode::Enter => f.write_str("enter"),
-            KeyCode::Esc => f.write_str("esc"),
-            KeyCode::PageUp => f.write_str("pgup"),
-            KeyCode::PageDown => f.write_str("pgdn"),
-            KeyCode::Home => f.write_str("home"),
-            KeyCode::End => f.write_str("end"),
-            KeyCode::Backspace => f.write_str("backspace"),
-            KeyCode::Tab => f.write_str("tab"),
-            KeyCode::BackTab => f.write_str("shift-tab"),
-            other => write!(f, "{other}"),
-        }
-    }
-}
-
 /// One line of the map.
 #[derive(Clone, Debug)]
 pub(crate) struct Binding {
@@ -141,10 +95,16 @@ pub(crate) struct Binding {
     pub(crate) hint: Option<&'static str>,
 }
 
-/// All bindings.
+/// Which key does what.
 #[derive(Clone, Debug)]
-pub(crate) struct KeyMap {
+pub struct KeyMap {
     bindings: Vec<Binding>,
+}
+
+impl Default for KeyMap {
+    fn default() -> Self {
+        Self::standard()
+    }
 }
 
 impl KeyMap {
@@ -162,7 +122,7 @@ impl KeyMap {
         let (char, control, plain) = (Key::char, Key::control, Key::plain);
         let bindings = [
             (A::Quit, READING, vec![char('q')], "leave the dashboard", Some("quit")),
-            (A::Quit, ANYWHERE, vec![control('c')], "leave, from anywhere", None),
+            (A::Quit, ANYWHERE, vec![LEAVE], "leave, from anywhere", None),
             (A::Help, READING, vec![char('?')], "all keys and commands", Some("help")),
             (A::Command, READING, vec![char(':')], "go anywhere, by name", Some("go")),
             (A::Open, &[Table] as &[Mode], vec![plain(Enter)], "all about the selected row", Some("details")),
@@ -231,6 +191,13 @@ impl KeyMap {
         self.bindings.iter()
     }
 
+    /// The key that a page tells of for an action; a `?` where there is none.
+    pub(crate) fn of(&self, mode: Mode, action: Action) -> String {
+        let binding = self.in_mode(mode).find(|binding| binding.action == action);
+        let key = binding.and_then(|binding| binding.keys.first());
+        key.map_or_else(|| "?".to_owned(), ToString::to_string)
+    }
+
     /// What the help line shows: key and word.
     pub(crate) fn hints(&self, mode: Mode) -> Vec<(String, &'static str)> {
         self.in_mode(mode)
@@ -241,18 +208,13 @@ impl KeyMap {
 
 #[cfg(test)]
 mod tests {
+    use crossterm::event::{KeyEvent, KeyModifiers};
+
     use super::*;
 
     #[test]
     fn no_key_does_two_things_in_one_place() {
-        let map = KeyMap::standard();
-        for mode in [Mode::Table, Mode::Page, Mode::Prompt, Mode::Menu, Mode::Dialog] {
-            let mut seen = Vec::new();
-            for key in map.in_mode(mode).flat_map(|binding| &binding.keys) {
-                assert!(!seen.contains(key), "{key} twice in {mode:?}");
-                seen.push(*key);
-            }
-        }
+        KeyMap::standard().check().unwrap();
     }
 
     #[test]

@@ -18,13 +18,16 @@ use uuid::Uuid;
 
 use crate::{
     feed::{Feed, Live},
-    keys::KeyMap,
     recording::{Film, Header, Player, Recorder},
     stage::Stage,
     state::{State, Target},
     terminal::{Screen, Signals},
     theme::Theme,
 };
+
+pub use keys::KeyMap;
+pub use settings::{Settings, SettingsError};
+pub use theme::{ThemeName, UnknownTheme};
 
 mod actions;
 mod chart;
@@ -41,6 +44,7 @@ mod query;
 mod questions;
 mod recording;
 mod rows;
+mod settings;
 mod stage;
 mod state;
 mod table;
@@ -62,6 +66,8 @@ pub struct Options {
     /// Whether it uses colours. Without them every state still has its glyph or
     /// its word.
     pub color: bool,
+    /// Which colours.
+    pub theme: ThemeName,
     /// Whether it keeps to ASCII for lines and glyphs. Names of others are shown
     /// as they are.
     pub ascii: bool,
@@ -76,7 +82,14 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { color: true, ascii: false, mouse: false, read_only: false, record: None }
+        Self {
+            color: true,
+            theme: ThemeName::default(),
+            ascii: false,
+            mouse: false,
+            read_only: false,
+            record: None,
+        }
     }
 }
 
@@ -112,7 +125,11 @@ pub struct Begin {
 /// It works with daemons that are away: it says so, and connects when it can. The
 /// terminal is restored whatever ends it. It must be called inside a Tokio
 /// runtime.
-pub async fn run(connections: &[Connection], options: Options) -> Result<(), UiError> {
+pub async fn run(
+    connections: &[Connection],
+    options: Options,
+    keys: KeyMap,
+) -> Result<(), UiError> {
     terminal::require()?;
     let targets: Vec<_> =
         connections.iter().map(|connection| Target::new(connection.context())).collect();
@@ -120,13 +137,13 @@ pub async fn run(connections: &[Connection], options: Options) -> Result<(), UiE
     let locked = options.read_only.then_some("opened with --read-only");
     let recorder = match &options.record {
         Some(path) => {
-            let header = Header::new(&targets, now, size, locked, ids);
+            let header = Header::new(&targets, now, size, locked, ids, &keys);
             Some(Recorder::create(path, &header)?)
         }
         None => None,
     };
     let theme = Theme::new(&options);
-    let mut state = State::new(targets, KeyMap::standard(), theme, size, now).with_ids_from(ids);
+    let mut state = State::new(targets, keys, theme, size, now).with_ids_from(ids);
     state.locked = locked.map(str::to_owned);
     let mut stage = Stage::new(state, Feed::Live(Live::new(connections)));
     stage.recorder = recorder;
@@ -135,22 +152,28 @@ pub async fn run(connections: &[Connection], options: Options) -> Result<(), UiE
 
 /// Shows a recording again, until its user leaves it: what was seen then, and once a key is
 /// pressed whatever was to be seen.
-pub async fn replay(path: &Path, begin: Begin, options: Options) -> Result<(), UiError> {
+pub async fn replay(
+    path: &Path,
+    begin: Begin,
+    options: Options,
+    keys: KeyMap,
+) -> Result<(), UiError> {
     terminal::require()?;
     let film = Film::open(path)?;
     let state = recording::begin(&film, &options, terminal::size()?);
     let feed = Feed::Played(Box::new(Player::new(film, "recording", None)));
     let mut stage = Stage::new(state, feed);
-    stage.following = true;
+    stage.follow(keys);
     stage.begin(begin);
     show(stage, &options).await
 }
 
 /// Shows three regions that are made up, with nothing behind them.
-pub async fn demonstrate(begin: Begin, options: Options) -> Result<(), UiError> {
+pub async fn demonstrate(begin: Begin, options: Options, keys: KeyMap) -> Result<(), UiError> {
     terminal::require()?;
     let (film, troupe) = demo::made_up();
-    let state = recording::begin(&film, &options, terminal::size()?);
+    let mut state = recording::begin(&film, &options, terminal::size()?);
+    state.keys = keys;
     let feed = Feed::Played(Box::new(Player::new(film, "made up", Some(troupe))));
     let mut stage = Stage::new(state, feed);
     stage.begin(begin);

@@ -9,7 +9,7 @@ use crate::{
     Begin, UiError,
     events::{Effect, Event, EventKind, Play},
     feed::Feed,
-    keys::Action,
+    keys::{Action, KeyMap, Mode},
     recording::Recorder,
     state::{Details, State},
     terminal::{self, Picture, Screen, Signals},
@@ -27,8 +27,8 @@ pub(crate) struct Stage {
     pub(crate) state: State,
     pub(crate) feed: Feed,
     pub(crate) recorder: Option<Recorder>,
-    /// Whether the keys of a recording move the screen; else those of who looks at it do.
-    pub(crate) following: bool,
+    /// While the keys of a recording move the screen: those of who looks at it.
+    following: Option<KeyMap>,
     repaint: bool,
     copy: Option<String>,
 }
@@ -42,7 +42,12 @@ enum Next {
 
 impl Stage {
     pub(crate) fn new(state: State, feed: Feed) -> Self {
-        Self { state, feed, recorder: None, following: false, repaint: false, copy: None }
+        Self { state, feed, recorder: None, following: None, repaint: false, copy: None }
+    }
+
+    /// Lets the keys of a recording move the screen, until somebody takes over with theirs.
+    pub(crate) fn follow(&mut self, keys: KeyMap) {
+        self.following = Some(keys);
     }
 
     /// Begins somewhere in a recording.
@@ -96,17 +101,30 @@ impl Stage {
 
     /// Somebody pressed a key, or did the like.
     fn own(&mut self, kind: EventKind) -> Next {
-        if self.following && takes_over(&self.state, &kind) {
-            self.following = false;
+        let at = self.feed.now();
+        let Some(keys) = self.following.take() else {
+            return self.happen(Event { at, kind }, true);
+        };
+        let goes_on = goes_on(&keys, self.state.mode(), &kind);
+        let theirs = std::mem::replace(&mut self.state.keys, keys);
+        if !goes_on {
             self.state.take_over("this is a recording");
         }
-        let at = self.feed.now();
-        self.happen(Event { at, kind }, true)
+        let next = self.happen(Event { at, kind }, true);
+        if goes_on {
+            let own = std::mem::replace(&mut self.state.keys, theirs);
+            self.follow(own);
+        }
+        next
     }
 
     /// Something came from where events come from.
     fn told(&mut self, event: Event) -> Next {
-        if self.shows(&event.kind) { self.happen(event, !self.following) } else { Next::On }
+        if self.shows(&event.kind) {
+            self.happen(event, self.following.is_none())
+        } else {
+            Next::On
+        }
     }
 
     /// Whether something that is told of is shown: what somebody did then, only while that is
@@ -116,7 +134,7 @@ impl Stage {
             // The screen is as large as it is.
             EventKind::Resize(_) => false,
             EventKind::Key(_) | EventKind::Paste(_) | EventKind::Wheel(_) | EventKind::Click(_) => {
-                self.following
+                self.following.is_some()
             }
             EventKind::News(..) | EventKind::Tick => true,
         }
@@ -166,18 +184,18 @@ impl Stage {
         // What was asked on the way is asked again, and answered.
         self.state.details = Details::default();
         let at = self.feed.now();
-        self.happen(Event { at, kind: EventKind::Tick }, !self.following);
+        self.happen(Event { at, kind: EventKind::Tick }, self.following.is_none());
     }
 }
 
-/// Whether somebody wants to look elsewhere than was looked then.
-fn takes_over(state: &State, kind: &EventKind) -> bool {
+/// Whether somebody goes on to look at what was looked at then.
+fn goes_on(keys: &KeyMap, mode: Mode, kind: &EventKind) -> bool {
     match kind {
-        EventKind::Key(key) => !matches!(
-            state.keys.lookup(state.mode(), *key),
+        EventKind::Key(key) => matches!(
+            keys.lookup(mode, *key),
             Some(Action::Quit | Action::Repaint | Action::Pause | Action::Faster | Action::Slower)
         ),
-        EventKind::Resize(_) => false,
-        _ => true,
+        EventKind::Resize(_) => true,
+        _ => false,
     }
 }

@@ -1,9 +1,61 @@
-//! Colours and glyphs. The sixteen colours of the terminal's own palette, so that
-//! light and dark backgrounds both work, and nothing said by colour alone.
+//! Colours and glyphs. Nothing is said by colour alone.
 
-use ratatui::style::{Color, Modifier, Style};
+use std::{fmt, str::FromStr};
+
+use ratatui::style::{Modifier, Style};
+use thiserror::Error;
 
 use crate::{Options, rows::Wellness};
+use palette::Palette;
+
+mod palette;
+
+/// Which colours the dashboard has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "String")]
+pub enum ThemeName {
+    /// Those of the terminal's own palette.
+    #[default]
+    Terminal,
+    /// For light backgrounds.
+    Light,
+    /// Which everybody tells apart, for dark backgrounds.
+    ColourBlind,
+}
+
+/// No theme is called so.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("there is no theme {0:?}: write {themes}", themes = ThemeName::ALL.map(ThemeName::word).join(", "))]
+pub struct UnknownTheme(String);
+
+impl ThemeName {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Terminal, Self::Light, Self::ColourBlind];
+
+    /// What it is called.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Terminal => "terminal",
+            Self::Light => "light",
+            Self::ColourBlind => "colour-blind",
+        }
+    }
+}
+
+impl fmt::Display for ThemeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+impl FromStr for ThemeName {
+    type Err = UnknownTheme;
+
+    fn from_str(word: &str) -> Result<Self, UnknownTheme> {
+        let found = Self::ALL.into_iter().find(|name| name.word() == word);
+        found.ok_or_else(|| UnknownTheme(word.to_owned()))
+    }
+}
 
 /// What a piece of text is, which decides how it looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,10 +72,27 @@ pub(crate) enum Tone {
     Warn,
     /// The row that keys act on.
     Selected,
+    /// The same, of old data.
+    SelectedOld,
     /// A context in which mistakes are dear.
     Protected,
     /// A key that can be pressed.
     Key,
+}
+
+impl Tone {
+    #[cfg(test)]
+    const ALL: [Self; 9] = [
+        Self::Plain,
+        Self::Strong,
+        Self::Dim,
+        Self::Hurt,
+        Self::Warn,
+        Self::Selected,
+        Self::SelectedOld,
+        Self::Protected,
+        Self::Key,
+    ];
 }
 
 /// The signs that stand for something.
@@ -108,30 +177,22 @@ impl Glyphs {
 /// How everything looks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Theme {
-    color: bool,
+    /// None where there are no colours.
+    palette: Option<&'static Palette>,
     pub(crate) glyphs: &'static Glyphs,
 }
 
 impl Theme {
     pub(crate) fn new(options: &Options) -> Self {
-        Self { color: options.color, glyphs: if options.ascii { &ASCII } else { &UNICODE } }
+        Self {
+            palette: options.color.then(|| Palette::of(options.theme)),
+            glyphs: if options.ascii { &ASCII } else { &UNICODE },
+        }
     }
 
     pub(crate) fn style(&self, tone: Tone) -> Style {
-        let style = Style::new();
-        let colored = |color: Color| if self.color { style.fg(color) } else { style };
-        match tone {
-            Tone::Plain => style,
-            Tone::Strong | Tone::Key => style.add_modifier(Modifier::BOLD),
-            Tone::Dim => style.add_modifier(Modifier::DIM),
-            Tone::Hurt => colored(Color::Red).add_modifier(Modifier::BOLD),
-            Tone::Warn => colored(Color::Yellow),
-            Tone::Selected if self.color => style.fg(Color::White).bg(Color::Blue),
-            Tone::Protected if self.color => {
-                style.fg(Color::White).bg(Color::Magenta).add_modifier(Modifier::BOLD)
-            }
-            Tone::Selected | Tone::Protected => style.add_modifier(Modifier::REVERSED),
-        }
+        let colored = self.palette.and_then(|palette| palette.style(tone));
+        colored.unwrap_or_else(|| colorless(tone))
     }
 
     /// The sign of a tenant; a blank where all is well, so that the others stand out.
@@ -146,9 +207,39 @@ impl Theme {
     }
 }
 
+/// How a tone looks without colours.
+fn colorless(tone: Tone) -> Style {
+    Style::new().add_modifier(match tone {
+        Tone::Plain | Tone::Warn => Modifier::empty(),
+        Tone::Strong | Tone::Key | Tone::Hurt => Modifier::BOLD,
+        Tone::Dim => Modifier::DIM,
+        Tone::Selected | Tone::Protected => Modifier::REVERSED,
+        Tone::SelectedOld => Modifier::REVERSED.union(Modifier::DIM),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn themes_are_found_by_their_names() {
+        for name in ThemeName::ALL {
+            assert_eq!(name.word().parse(), Ok(name));
+        }
+        let error = "dark".parse::<ThemeName>().unwrap_err().to_string();
+        assert_eq!(error, "there is no theme \"dark\": write terminal, light, colour-blind");
+    }
+
+    #[test]
+    fn without_colours_no_theme_has_any() {
+        for theme in ThemeName::ALL {
+            let theme = Theme::new(&Options { color: false, theme, ..Options::default() });
+            for style in Tone::ALL.map(|tone| theme.style(tone)) {
+                assert_eq!((style.fg, style.bg), (None, None));
+            }
+        }
+    }
 
     #[test]
     fn a_gauge_is_as_full_as_what_it_shows() {

@@ -205,9 +205,15 @@ fn wheel(state: &mut State, rows: isize) {
     }
 }
 
-/// A click selects a row, one on the selected row opens it.
+/// A click selects a row, one on the selected row opens it; one on a heading sorts.
 fn click(state: &mut State, at: Position) {
     if state.overlay.is_some() {
+        return;
+    }
+    if let Some(title) = views::heading_at(state, at)
+        && let Some(table) = state.table_mut()
+    {
+        table.sort_or_reverse(title);
         return;
     }
     let Some(row) = views::row_at(state, at) else { return };

@@ -34,6 +34,9 @@ mod text;
 mod usage;
 mod yaml;
 
+/// The lines of a page of text that say that it goes on.
+const MARKS: usize = 2;
+
 /// What fills the screen between the banner and the command. It draws what it is
 /// given and decides nothing.
 trait View {
@@ -44,6 +47,10 @@ trait View {
     /// How many rows of its table fit into an area; 0 where it has no table.
     fn table_rows(&self, _area: Rect) -> usize {
         0
+    }
+    /// The title of the column that its table has at a place, where it can be sorted by.
+    fn column_at(&self, _state: &State, _area: Rect, _x: u16) -> Option<&'static str> {
+        None
     }
     /// Its text, where it is a page of text.
     fn lines(&self, _state: &State, _width: u16) -> Vec<Line> {
@@ -101,15 +108,24 @@ pub(crate) fn row_at(state: &State, at: Position) -> Option<usize> {
     (row < table_rows(state) && body.contains(at)).then_some(row)
 }
 
+/// The title of the column whose heading is at a place on the screen.
+pub(crate) fn heading_at(state: &State, at: Position) -> Option<&'static str> {
+    let body = frame::body(state);
+    if at.y != body.y + table::HEAD - 1 || !body.contains(at) {
+        return None;
+    }
+    with_view(&state.page, |view| view.column_at(state, body, at.x))
+}
+
 /// The command that shows the same as the page.
 pub(crate) fn command(state: &State) -> Option<String> {
     let command = with_view(&state.page, |view| view.command(state))?;
     Some(format!("{command}{}", context_flag(state)))
 }
 
-/// How many lines of a page of text fit.
+/// How many lines of a page of text are in view, whatever is above and below.
 pub(crate) fn page_height(state: &State) -> usize {
-    frame::body(state).height.into()
+    usize::from(frame::body(state).height).saturating_sub(MARKS)
 }
 
 /// How far a page of text can be scrolled.

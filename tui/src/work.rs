@@ -53,7 +53,7 @@ async fn ask(connection: &Connection, work: &Work) -> Result<Vec<String>, Status
         ($method:ident, $request:ident { $($field:ident),* }) => {{
             let message =
                 $request { validate_only, request_id, $($field,)* ..$request::default() };
-            tenants.$method(request(work, message)).await.map(tenant)
+            tenants.$method(request(work, message)).await.map(|reply| tenant(reply, validate_only))
         }};
     }
     match work.verb {
@@ -78,7 +78,10 @@ async fn ask(connection: &Connection, work: &Work) -> Result<Vec<String>, Status
                 reason,
                 ..UpdateTenantRequest::default()
             };
-            tenants.update_tenant(request(work, message)).await.map(tenant)
+            tenants
+                .update_tenant(request(work, message))
+                .await
+                .map(|reply| tenant(reply, validate_only))
         }
         Verb::Revoke => {
             let message = RevokeCertificateRequest {
@@ -110,6 +113,7 @@ async fn ask(connection: &Connection, work: &Work) -> Result<Vec<String>, Status
             let line = reply.lines.iter().find(|line| line.resource == resource);
             let mut lines: Vec<_> = line
                 .map(|line| format!("{} used of {} {}", line.used, line.hard, line.resource))
+                .map(|words| becomes(words, validate_only))
                 .into_iter()
                 .collect();
             lines.extend(told(&reply.consequences));
@@ -141,24 +145,31 @@ async fn sessions(
         reason: work.reason.clone(),
     };
     let reply = connection.sessions().change_sessions(request(work, message)).await?;
-    Ok(changed(&reply.into_inner()))
+    Ok(changed(&reply.into_inner(), work.rehearse))
 }
 
 /// What an operation over sessions is, or would be.
-fn changed(reply: &ChangeSessionsResponse) -> Vec<String> {
+fn changed(reply: &ChangeSessionsResponse, rehearsed: bool) -> Vec<String> {
     let Some(operation) = &reply.operation else { return Vec::new() };
     let mut lines = Vec::new();
     if let Some(counts) = &operation.counts {
+        let sessions = |count| crate::format::many(usize::try_from(count).unwrap_or(0), "session");
+        // What would be changed is said first, also where it is none.
+        let (first, changed) = if rehearsed {
+            (format!("would change: {}", sessions(counts.changed)), 0)
+        } else {
+            (format!("{}: ", sessions(counts.total)), counts.changed)
+        };
         let states = [
-            (counts.changed, "changed"),
+            (changed, "changed"),
             (counts.unchanged, "as wished already"),
             (counts.failed, "refused"),
             (counts.pending, "waiting"),
         ];
         let parts = states.into_iter().filter(|(count, _)| *count > 0);
         let parts: Vec<_> = parts.map(|(count, word)| format!("{count} {word}")).collect();
-        let total = crate::format::many(usize::try_from(counts.total).unwrap_or(0), "session");
-        lines.push(format!("{total}: {}", parts.join(", ")));
+        let between = if rehearsed && !parts.is_empty() { "; " } else { "" };
+        lines.push(format!("{first}{between}{}", parts.join(", ")));
     }
     if !operation.name.is_empty() {
         lines.push(format!("operation {}", short(&operation.name)));
@@ -169,13 +180,52 @@ fn changed(reply: &ChangeSessionsResponse) -> Vec<String> {
     lines
 }
 
-fn tenant(reply: Response<Tenant>) -> Vec<String> {
+/// What something is now, or by a rehearsal would be.
+fn becomes(words: String, rehearsed: bool) -> String {
+    if rehearsed { format!("it would be: {words}") } else { words }
+}
+
+fn tenant(reply: Response<Tenant>, rehearsed: bool) -> Vec<String> {
     let tenant = reply.into_inner();
-    let mut lines = vec![format!("{}, plan {}", state_word(tenant.state()), short(&tenant.plan))];
+    let words = format!("{}, plan {}", state_word(tenant.state()), short(&tenant.plan));
+    let mut lines = vec![becomes(words, rehearsed)];
     lines.extend(told(&tenant.consequences));
     lines
 }
 
 fn told(consequences: &[Consequence]) -> impl Iterator<Item = String> {
     consequences.iter().map(|consequence| consequence.message.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use streamspace_proto::v1::OperationCounts;
+
+    use super::*;
+
+    #[test]
+    fn a_rehearsal_says_first_how_many_would_change() {
+        let counts = OperationCounts {
+            total: 44,
+            changed: 41,
+            unchanged: 2,
+            failed: 1,
+            ..OperationCounts::default()
+        };
+        let first = |counts, rehearsed| {
+            let operation = crate::testing::operation("", "tenants/acme", counts);
+            let operation = Some(operation)
+                .map(|it| streamspace_proto::v1::Operation { name: String::new(), ..it });
+            let reply = ChangeSessionsResponse { operation, ..ChangeSessionsResponse::default() };
+            changed(&reply, rehearsed).concat()
+        };
+        let would = "would change: 41 sessions; 2 as wished already, 1 refused";
+        assert_eq!(first(counts, true), would);
+        let is = "44 sessions: 41 changed, 2 as wished already, 1 refused";
+        assert_eq!(first(counts, false), is);
+        let one = OperationCounts { total: 1, changed: 1, ..OperationCounts::default() };
+        assert_eq!(first(one, true), "would change: 1 session");
+        let none = OperationCounts { total: 1, unchanged: 1, ..OperationCounts::default() };
+        assert_eq!(first(none, true), "would change: 0 sessions; 1 as wished already");
+    }
 }

@@ -64,6 +64,11 @@ impl Environment {
         self.get("SSCTL_CONFIG").map_or_else(|| self.folder().join("contexts.toml"), PathBuf::from)
     }
 
+    /// The settings of the dashboard, beside the context file.
+    pub fn ui_file(&self) -> PathBuf {
+        self.contexts_file().with_file_name("ui.toml")
+    }
+
     /// Where keys go that no keyring takes: beside the context file, so that two
     /// context files do not share keys.
     pub fn credentials_folder(&self) -> PathBuf {

@@ -194,7 +194,7 @@ impl Dialog {
                 Some(self.work(false))
             }
             Rehearsal::Asking if is_of_this => {
-                let words = "it is not known yet what it would do: enter again once it is";
+                let words = "it is not known yet what it would do: again once it is";
                 self.stage = Stage::Editing(Some(words.into()));
                 None
             }

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     events::{Event, EventKind, News, Watched},
+    keys::KeyMap,
     recording::{Encoder, Film, Header},
     state::RegionIndex,
     trouble::Trouble,
@@ -34,7 +35,7 @@ const BULK_LASTS: i64 = 95;
 /// Writes the story down as a recording has it.
 pub(super) fn film(world: World) -> Film {
     let size = ratatui::layout::Size { width: 120, height: 40 };
-    let header = Header::new(&world.targets(), at(0), size, None, Uuid::nil());
+    let header = Header::new(&world.targets(), at(0), size, None, Uuid::nil(), &KeyMap::standard());
     let (encoder, bytes) = Encoder::new(&header);
     let mut script = Script { encoder, bytes, world, random: Random::of([11]), born: 1000 };
     script.begin();

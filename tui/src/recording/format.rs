@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     actions::{Kind, Subject, Verb, Work},
     events::{Event, EventKind, News, Watched},
-    keys::Key,
+    keys::{Key, KeyMap},
     state::{Answer, LiveUsage, Question, RegionIndex, Target, TenantUsage},
     trouble::Trouble,
 };
@@ -35,6 +35,17 @@ pub(crate) struct Header {
     ids: Vec<u8>,
     #[prost(string, tag = "6")]
     ssctl_version: String,
+    #[prost(message, repeated, tag = "7")]
+    bindings: Vec<BindingRecord>,
+}
+
+/// The keys of an action, where they are not those that it comes with.
+#[derive(Clone, PartialEq, Eq, Message)]
+struct BindingRecord {
+    #[prost(string, tag = "1")]
+    action: String,
+    #[prost(string, repeated, tag = "2")]
+    keys: Vec<String>,
 }
 
 impl Header {
@@ -44,6 +55,7 @@ impl Header {
         size: Size,
         locked: Option<&str>,
         ids: Uuid,
+        keys: &KeyMap,
     ) -> Self {
         let target = |target: &Target| TargetRecord {
             context: target.context.clone(),
@@ -58,7 +70,26 @@ impl Header {
             lock: locked.map(str::to_owned),
             ids: ids.as_bytes().to_vec(),
             ssctl_version: env!("CARGO_PKG_VERSION").into(),
+            bindings: keys
+                .customs()
+                .into_iter()
+                .map(|(action, keys)| BindingRecord {
+                    action: action.to_owned(),
+                    keys: keys.iter().map(ToString::to_string).collect(),
+                })
+                .collect(),
         }
+    }
+
+    /// Which key did what. What this version does not know is as it comes.
+    pub(crate) fn keys(&self) -> KeyMap {
+        let mut map = KeyMap::standard();
+        for BindingRecord { action, keys } in &self.bindings {
+            let keys: Vec<Key> = keys.iter().filter_map(|key| key.parse().ok()).collect();
+            // An action that is not there any more had a key that does nothing now.
+            let _ = map.rebind(action, &keys);
+        }
+        map
     }
 
     /// Which daemons were looked at.

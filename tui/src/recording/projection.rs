@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use ratatui::{buffer::Buffer, layout::Size};
 
 use super::film::{Film, RecordingError};
-use crate::{Options, keys::KeyMap, state::State, theme::Theme, update::update, views};
+use crate::{Options, state::State, theme::Theme, update::update, views};
 
 /// A recording that is gone through without a terminal.
 pub struct Projection {
@@ -49,7 +49,7 @@ impl Projection {
 pub(crate) fn begin(film: &Film, options: &Options, size: Size) -> State {
     let header = film.header();
     let mut state =
-        State::new(header.targets(), KeyMap::standard(), Theme::new(options), size, header.begin())
+        State::new(header.targets(), header.keys(), Theme::new(options), size, header.begin())
             .with_ids_from(header.ids());
     state.locked = header.locked();
     state

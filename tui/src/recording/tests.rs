@@ -24,7 +24,7 @@ use crate::{
 
 fn header(state: &State) -> Header {
     let targets: Vec<_> = state.regions.iter().map(|region| region.target.clone()).collect();
-    Header::new(&targets, state.now, state.size, None, Uuid::nil())
+    Header::new(&targets, state.now, state.size, None, Uuid::nil(), &state.keys)
 }
 
 /// A file that nobody else has.

@@ -40,6 +40,8 @@ pub(crate) trait AnyTable {
     fn reverse(&mut self);
     /// Sorts by a column's title, in any case; by `worst` without one.
     fn sort_by(&mut self, title: &str, reversed: bool) -> bool;
+    /// Sorts by a column's title; where it is sorted so, turns the order round.
+    fn sort_or_reverse(&mut self, title: &str);
     /// What it can be sorted by.
     fn orders(&self) -> Vec<String>;
     /// How many there are in the scope.
@@ -146,6 +148,15 @@ impl<R: Row> AnyTable for Table<R> {
         self.sort = Sort { column: column.map(|(index, _)| index), reversed };
         self.sort_again();
         true
+    }
+
+    fn sort_or_reverse(&mut self, title: &str) {
+        let column = self.sort.column.and_then(|column| R::COLUMNS.get(column));
+        if column.is_some_and(|column| column.title == title) {
+            self.reverse();
+        } else {
+            self.sort_by(title, false);
+        }
     }
 
     fn orders(&self) -> Vec<String> {

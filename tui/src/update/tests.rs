@@ -501,3 +501,38 @@ fn nothing_is_sent_before_it_was_told_what_just_that_would_do() {
     let effects = feed(&mut state, NOW, key(KeyCode::Enter));
     assert!(matches!(effects.as_slice(), [Effect::Work(work)] if !work.rehearse), "{effects:?}");
 }
+
+#[test]
+fn a_click_on_a_heading_sorts_by_it_and_again_turns_the_order_round() {
+    let mut state = live(
+        80,
+        24,
+        vec![
+            tenant("acme", "free", 5, TenantState::Active),
+            tenant("beta", "free", 70, TenantState::Active),
+            tenant("cyan", "free", 9, TenantState::Active),
+        ],
+    );
+    let names = |state: &State| -> Vec<String> {
+        state.tenants.window().map(|(row, _)| row.id.clone()).collect()
+    };
+    let heading = |state: &State, title: &str| {
+        let frame = crate::views::draw(state);
+        let row = |y: u16| (0..80).map(|x| frame[(x, y)].symbol()).collect::<String>();
+        let y = (0..24).find(|y| row(*y).contains("NAME ")).unwrap();
+        let x = row(y).find(title).unwrap();
+        Position { x: u16::try_from(x).unwrap() + 1, y }
+    };
+    let (seats, plan) = (heading(&state, "SEATS"), heading(&state, "PLAN"));
+    feed(&mut state, NOW, EventKind::Click(seats));
+    assert_eq!(names(&state), ["beta", "cyan", "acme"]);
+    feed(&mut state, NOW, EventKind::Click(seats));
+    assert_eq!(names(&state), ["acme", "cyan", "beta"]);
+    feed(&mut state, NOW, EventKind::Click(plan));
+    assert_eq!(names(&state), ["acme", "beta", "cyan"]);
+    // Beside the titles, and on the counts, there is nothing to click.
+    for nothing in [Position { x: 0, y: plan.y }, Position { x: plan.x, y: plan.y - 1 }] {
+        feed(&mut state, NOW, EventKind::Click(nothing));
+        assert_eq!(names(&state), ["acme", "beta", "cyan"]);
+    }
+}

@@ -22,6 +22,10 @@ impl View for Audit {
         Some("ssctl audit list".into())
     }
 
+    fn column_at(&self, state: &State, area: Rect, x: u16) -> Option<&'static str> {
+        table::column_at(state, &state.audit, area.width, x)
+    }
+
     fn table_rows(&self, area: Rect) -> usize {
         area.height.saturating_sub(table::HEAD).into()
     }

@@ -26,6 +26,10 @@ impl View for Certificates {
         }))
     }
 
+    fn column_at(&self, state: &State, area: Rect, x: u16) -> Option<&'static str> {
+        table::column_at(state, &state.certificates, area.width, x)
+    }
+
     fn table_rows(&self, area: Rect) -> usize {
         area.height.saturating_sub(table::HEAD).into()
     }

@@ -70,6 +70,7 @@ pub(super) fn draw(state: &State, view: &dyn View, pen: &mut Pen<'_>) {
         pen.rule(height.saturating_sub(2));
     }
     view.draw(state, &mut pen.part(0, body.y, width, body.height));
+    goes_on(state, view, &mut pen.part(0, body.y, width, body.height));
     super::overlay::draw(state, &mut pen.part(0, body.y, width, body.height));
     let command_row = body.y.saturating_add(body.height);
     if body.height > 0 {
@@ -79,6 +80,24 @@ pub(super) fn draw(state: &State, view: &dyn View, pen: &mut Pen<'_>) {
         }
     }
     help(state, height.saturating_sub(1), pen);
+}
+
+/// Says of a page of text that it goes on, in place of the first and the last line in view.
+fn goes_on(state: &State, view: &dyn View, pen: &mut Pen<'_>) {
+    let (height, glyphs) = (usize::from(pen.height()), pen.theme.glyphs);
+    let below = view.length(state, pen.width()).saturating_sub(state.scroll + height);
+    let mut say = |y: u16, words: String| {
+        let mut row = pen.part(0, y, pen.width(), 1);
+        row.clear();
+        row.text(1, 0, &words, Tone::Dim);
+    };
+    if height > super::MARKS && state.scroll > 0 {
+        say(0, format!("{} {} above", glyphs.ascending, many(state.scroll + 1, "line")));
+    }
+    if height > super::MARKS && below > 0 {
+        let last = u16::try_from(height - 1).unwrap_or(u16::MAX);
+        say(last, format!("{} {} below", glyphs.descending, many(below + 1, "more line")));
+    }
 }
 
 fn banner(state: &State, view: &dyn View, pen: &mut Pen<'_>) {

@@ -4,7 +4,13 @@ use super::{
     View,
     text::{self, Line},
 };
-use crate::{keys::Mode, palette::COMMANDS, pen::Pen, state::State, theme::Tone};
+use crate::{
+    keys::{Action, Mode},
+    palette::COMMANDS,
+    pen::Pen,
+    state::State,
+    theme::Tone,
+};
 
 /// Where what a key does stands.
 const LABELS: usize = 22;
@@ -25,11 +31,11 @@ impl View for Help {
         text::heading("KEYS", &mut lines);
         for binding in state.keys.all() {
             let keys: Vec<_> = binding.keys.iter().map(ToString::to_string).collect();
-            let reads = binding.modes.iter().any(|mode| matches!(mode, Mode::Table | Mode::Page));
-            let place = if reads { "" } else { " (while something is asked)" };
+            let place = if binding.is_for_reading() { "" } else { " (while something is asked)" };
             lines.push(line(&keys.join("  "), &format!("{}{place}", binding.label)));
         }
-        text::heading("COMMANDS, after :", &mut lines);
+        let command = state.keys.of(Mode::Page, Action::Command);
+        text::heading(&format!("COMMANDS, after {command}"), &mut lines);
         for entry in COMMANDS {
             let also = match entry.aliases {
                 [] => String::new(),

@@ -35,7 +35,7 @@ impl View for OperationPage<'_> {
         let width = usize::from(width).saturating_sub(2);
         let mut lines = Vec::new();
         let Some(operation) = state.operations.get(self.0) else {
-            lines.push(vec![("This operation is gone. esc goes back.".into(), Tone::Plain)]);
+            lines.push(text::gone("operation", state));
             return lines;
         };
         head(operation, state, width, &mut lines);

@@ -23,6 +23,10 @@ impl View for Operations {
         }))
     }
 
+    fn column_at(&self, state: &State, area: Rect, x: u16) -> Option<&'static str> {
+        table::column_at(state, &state.operations, area.width, x)
+    }
+
     fn table_rows(&self, area: Rect) -> usize {
         area.height.saturating_sub(table::HEAD).into()
     }

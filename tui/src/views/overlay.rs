@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use super::text::{self, Line};
 use crate::{
     actions::{Dialog, Menu, Rehearsal, Stage},
+    keys::{Action, Mode},
     pen::{Pen, wrap},
     state::{Overlay, State},
     theme::Tone,
@@ -123,9 +124,8 @@ fn would(rehearsal: &Rehearsal, state: &State, width: usize, lines: &mut Vec<Lin
             add(&format!("asking what it would do{}", state.theme.glyphs.ellipsis), Tone::Dim);
         }
         Rehearsal::Told(told) => {
-            for (index, line) in told.iter().enumerate() {
-                let lead = if index == 0 { "it would be: " } else { "" };
-                add(&format!("{lead}{line}"), Tone::Plain);
+            for line in told {
+                add(line, Tone::Plain);
             }
         }
         Rehearsal::Refused(why) => {
@@ -142,7 +142,8 @@ fn outcome(dialog: &Dialog, state: &State, width: usize, lines: &mut Vec<Line>) 
         Stage::Editing(Some(wrong)) => (format!("{alarm} {wrong}"), Tone::Warn),
         Stage::Sent => (format!("doing it{}", state.theme.glyphs.ellipsis), Tone::Strong),
         Stage::Failed(why) => {
-            (format!("{alarm} {why}; enter tries it again, once more is not twice"), Tone::Hurt)
+            let key = state.keys.of(Mode::Dialog, Action::Accept);
+            (format!("{alarm} {why}; {key} tries it again, once more is not twice"), Tone::Hurt)
         }
     };
     lines.extend(wrap(&text, width).into_iter().map(|part| vec![(part, tone)]));

@@ -6,6 +6,7 @@ use streamspace_client::text::escape;
 use super::{View, changes, table::region_name};
 use crate::{
     format::{age, count, many},
+    keys::{Action, Mode},
     pen::{Pen, cells},
     rows::{Key, Operation, Row, Session, Tenant, Wellness, tone},
     state::{Link, Region, RegionIndex, State},
@@ -25,8 +26,9 @@ const NUMBER: u16 = 10;
 const CHANGES: u16 = 4;
 /// `loading`, `? 12s old`.
 const DATA: u16 = 11;
-/// The gauge of what runs.
-const GAUGE: u16 = 12;
+/// How many of the sessions run: a gauge, and in percent.
+const SHARE: u16 = 12;
+const GAUGE: usize = 6;
 
 pub(super) struct Overview;
 
@@ -147,7 +149,10 @@ fn regions(state: &State, pen: &mut Pen<'_>) -> u16 {
     }
     let gauge = numbers.last().map_or(begin, |(end, _)| *end) + 2;
     let is_roomy = pen.width() >= ROOMY;
-    let data = gauge + if is_roomy { GAUGE + 3 } else { 0 };
+    let data = gauge + if is_roomy { SHARE + 3 } else { 0 };
+    if is_roomy {
+        pen.text(gauge, 0, "OF SESSIONS", Tone::Dim);
+    }
     pen.text(data, 0, "DATA", Tone::Dim);
     for (index, region) in (0..).zip(&state.regions) {
         let (y, at) = (index + 1, RegionIndex(index));
@@ -169,7 +174,7 @@ fn regions(state: &State, pen: &mut Pen<'_>) -> u16 {
                 pen.right(*end, y, &count(number), pen.theme.style(old(tone)));
             }
             if is_roomy {
-                pen.text(gauge, y, &running_gauge(&sessions, pen), old(Tone::Plain));
+                pen.text(gauge, y, &running_share(&sessions, pen), old(Tone::Plain));
             }
         }
         let (word, tone) = data_word(region, state);
@@ -193,10 +198,11 @@ fn data_word(region: &Region, state: &State) -> (String, Tone) {
     }
 }
 
-/// How many of the sessions run.
-fn running_gauge(sessions: &Tally, pen: &Pen<'_>) -> String {
-    let permille = sessions.in_state(Session::RUNNING) * 1000 / sessions.total.max(1);
-    pen.theme.glyphs.gauge(permille, GAUGE.into())
+/// How many of the sessions run; nothing where there are none.
+fn running_share(sessions: &Tally, pen: &Pen<'_>) -> String {
+    let running = sessions.in_state(Session::RUNNING) * 1000;
+    let Some(permille) = running.checked_div(sessions.total) else { return String::new() };
+    format!("{} {:>3} %", pen.theme.glyphs.gauge(permille, GAUGE), permille / 10)
 }
 
 fn sick_tenants(state: &State, pen: &mut Pen<'_>) {
@@ -210,7 +216,7 @@ fn sick_tenants(state: &State, pen: &mut Pen<'_>) {
         state: tenant.state_word(),
         words: &tenant.words,
     });
-    sick(lines, attention, "t shows all", state, pen);
+    sick(lines, attention, Action::Tenants, state, pen);
 }
 
 fn sick_sessions(state: &State, pen: &mut Pen<'_>) {
@@ -227,7 +233,7 @@ fn sick_sessions(state: &State, pen: &mut Pen<'_>) {
         state: session.phase_word(),
         words: &session.message,
     });
-    sick(lines, attention, "S shows all", state, pen);
+    sick(lines, attention, Action::AllSessions, state, pen);
 }
 
 fn title(title: &str, sick: usize, all: &str, state: &State, pen: &mut Pen<'_>) {
@@ -257,7 +263,7 @@ struct Sick<'a> {
 fn sick<'a>(
     lines: impl Iterator<Item = Sick<'a>>,
     all: usize,
-    hint: &str,
+    shows_all: Action,
     state: &State,
     pen: &mut Pen<'_>,
 ) {
@@ -291,7 +297,8 @@ fn sick<'a>(
     if all > lines.len() && room > 0 {
         let y = u16::try_from(lines.len()).unwrap_or(0) + 1;
         let more = count(all - lines.len());
-        let text = format!("{} {more} more; {hint}", pen.theme.glyphs.ellipsis);
+        let key = state.keys.of(Mode::Page, shows_all);
+        let text = format!("{} {more} more; {key} shows all", pen.theme.glyphs.ellipsis);
         pen.text(3, y, &text, Tone::Dim);
     }
 }

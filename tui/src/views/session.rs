@@ -46,7 +46,7 @@ fn lines(key: &Key, state: &State, width: usize) -> Vec<Line> {
     let mut lines = Vec::new();
     match state.sessions.get(key) {
         Some(session) => head(session, width, &mut lines),
-        None => lines.push(vec![("This session is gone. esc goes back.".into(), Tone::Plain)]),
+        None => lines.push(text::gone("session", state)),
     }
     let name = state.sessions.get(key).map(Session::name);
     let detail = name.and_then(|name| state.details.get(key.region, &Question::Session(name)));

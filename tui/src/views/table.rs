@@ -4,6 +4,7 @@ use ratatui::style::Style;
 
 use crate::{
     format::count,
+    keys::{Action, Mode},
     pen::{Pen, cells},
     rows::{Align, Look, Row, tone},
     state::{Question, RegionIndex, State},
@@ -39,7 +40,8 @@ pub(super) fn draw<R: Row>(
 ) {
     counts(state, table, title, pen);
     if table.shown() == 0 {
-        let Empty { what, next } = if table.total() > 0 { filtered_out(table) } else { empty() };
+        let Empty { what, next } =
+            if table.total() > 0 { filtered_out(state, table) } else { empty() };
         pen.text(3, 2, &what, Tone::Plain);
         pen.text(3, 3, &next, Tone::Dim);
         return;
@@ -68,12 +70,12 @@ pub(super) fn asked(state: &State, question: &Question, none: impl FnOnce() -> E
     super::tenants::waiting(state).unwrap_or(Empty { what, next: String::new() })
 }
 
-fn filtered_out<R: Row>(table: &Table<R>) -> Empty {
+fn filtered_out<R: Row>(state: &State, table: &Table<R>) -> Empty {
     let total = crate::format::many(table.total(), R::NOUN);
     let verb = if table.query().is_expression() { "matches" } else { "contains" };
     Empty {
         what: format!("None of {total} {verb} {}.", quoted(table)),
-        next: "esc shows all of them.".into(),
+        next: format!("{} shows all of them.", state.keys.of(Mode::Table, Action::Back)),
     }
 }
 
@@ -224,6 +226,22 @@ fn columns<R: Row>(state: &State, table: &Table<R>, width: u16) -> Vec<Place> {
     places
 }
 
+/// The title of the column at a place, where the table can be sorted by it.
+pub(super) fn column_at<R: Row>(
+    state: &State,
+    table: &Table<R>,
+    width: u16,
+    x: u16,
+) -> Option<&'static str> {
+    if table.shown() == 0 {
+        return None;
+    }
+    let places = columns(state, table, width);
+    let place = places.iter().find(|place| (place.x..place.x + place.width).contains(&x))?;
+    let column = R::COLUMNS.get(place.column?)?;
+    column.order.map(|_| column.title)
+}
+
 fn needs(candidates: &[Candidate], width: impl Fn(&Candidate) -> u16) -> u32 {
     candidates.iter().map(|candidate| u32::from(width(candidate)) + 1).sum()
 }
@@ -285,7 +303,7 @@ fn draw_row<R: Row>(
     let verdict = if live { tone(row.wellness()) } else { Tone::Dim };
     let base = if live { Tone::Plain } else { Tone::Dim };
     let (base, verdict, aside) = if selected {
-        let style = pen.theme.style(Tone::Selected).patch(pen.theme.style(base));
+        let style = pen.theme.style(if live { Tone::Selected } else { Tone::SelectedOld });
         pen.paint_row(y, style);
         (style, style, style)
     } else {

@@ -11,10 +11,11 @@ use super::{
 };
 use crate::{
     format::{age, date_and_time, instant, many, seconds_since},
+    keys::{Action, Mode},
     pen::Pen,
     rows::{Key, Row as _, Tenant, shell_word, tone},
     state::{Answer, Detail, Question, State},
-    theme::{Theme, Tone},
+    theme::Tone,
 };
 
 /// How wide a gauge is.
@@ -58,7 +59,7 @@ fn lines(key: &Key, state: &State, width: usize) -> Vec<Line> {
             conditions::lines(&whole.conditions, state.now, width, &mut lines);
             wish(&whole, state.now, width, &mut lines);
         }
-        None => lines.push(vec![("This tenant is gone. esc goes back.".into(), Tone::Plain)]),
+        None => lines.push(text::gone("tenant", state)),
     }
     text::heading("CHANGED since this was opened", &mut lines);
     changes::lines_about(state, key, &mut lines);
@@ -87,7 +88,7 @@ fn quota(detail: Option<&Detail>, state: &State, width: usize, lines: &mut Vec<L
     text::heading("QUOTA", lines);
     match detail.and_then(|detail| Some((detail, detail.answer.as_ref()?))) {
         Some((detail, (_, Answer::Quota(quota)))) => {
-            limits(quota, state.now, &state.theme, lines);
+            limits(quota, state, lines);
             if !quota.message.is_empty() {
                 text::words(&escape(&quota.message), Tone::Dim, width, lines);
             }
@@ -147,7 +148,8 @@ fn object_word(state: TenantObjectState) -> &'static str {
     }
 }
 
-fn limits(quota: &Quota, now: Timestamp, theme: &Theme, lines: &mut Vec<Line>) {
+fn limits(quota: &Quota, state: &State, lines: &mut Vec<Line>) {
+    let (now, theme) = (state.now, &state.theme);
     let widest = |of: fn(&QuotaLine) -> &str| {
         quota.lines.iter().map(|line| of(line).chars().count()).max().unwrap_or(0)
     };
@@ -178,7 +180,8 @@ fn limits(quota: &Quota, now: Timestamp, theme: &Theme, lines: &mut Vec<Line>) {
     }
     if !quota.users.is_empty() {
         let users = many(quota.users.len(), "user");
-        lines.push(vec![(format!("{users} hold sessions; s shows them"), Tone::Dim)]);
+        let key = state.keys.of(Mode::Page, Action::Sessions);
+        lines.push(vec![(format!("{users} hold sessions; {key} shows them"), Tone::Dim)]);
     }
 }
 

@@ -7,6 +7,7 @@ use super::{
     table::{self, Empty},
 };
 use crate::{
+    keys::{Action, Mode},
     pen::Pen,
     rows::shell_word,
     state::{Link, State},
@@ -60,6 +61,10 @@ impl View for Tenants {
         }))
     }
 
+    fn column_at(&self, state: &State, area: Rect, x: u16) -> Option<&'static str> {
+        table::column_at(state, &state.tenants, layout(area).table.width, x)
+    }
+
     fn table_rows(&self, area: Rect) -> usize {
         layout(area).table.height.saturating_sub(table::HEAD).into()
     }
@@ -111,7 +116,10 @@ pub(super) fn waiting(state: &State) -> Option<Empty> {
         let endpoints = state.regions.iter().map(|region| region.target.endpoint.as_str());
         Empty {
             what: format!("Nothing heard yet from {}.", endpoints.collect::<Vec<_>>().join(", ")),
-            next: "It connects by itself; q leaves.".into(),
+            next: format!(
+                "It connects by itself; {} leaves.",
+                state.keys.of(Mode::Table, Action::Quit)
+            ),
         }
     })
 }

@@ -18,7 +18,7 @@ use streamspace_proto::v1::{
 
 use super::*;
 use crate::{
-    Options,
+    Options, ThemeName,
     events::{Effect, EventKind, News, Watched},
     keys::Key,
     state::{Answer, Question, RegionIndex},
@@ -239,6 +239,35 @@ fn details_and_help() {
 }
 
 #[test]
+fn page_by_page_every_line_is_seen_and_where_it_goes_on_is_told() {
+    for (width, height) in SIZES {
+        let mut state = busy(width, height);
+        key(&mut state, KeyCode::Char('?'));
+        let body = frame::body(&state);
+        let all = with_view(&state.page, |view| view.length(&state, body.width));
+        let mut seen = std::collections::BTreeSet::new();
+        let last = last_scroll(&state);
+        loop {
+            let text = picture(&state);
+            let rows = usize::from(body.y)..usize::from(body.bottom());
+            let shown: Vec<_> = text.lines().collect::<Vec<_>>()[rows].to_vec();
+            let (first, end) = (state.scroll, state.scroll + shown.len());
+            assert_eq!(shown[0].starts_with(" ▴ "), first > 0, "{text}");
+            assert_eq!(shown[shown.len() - 1].starts_with(" ▾ "), first < last, "{text}");
+            let hidden_below = all.saturating_sub(end) + 1;
+            let told = format!(" ▾ {hidden_below} more lines below");
+            assert!(first == last || text.contains(&told), "{told}\n{text}");
+            seen.extend(first + usize::from(first > 0)..end - usize::from(first < last));
+            if first == last {
+                break;
+            }
+            key(&mut state, KeyCode::PageDown);
+        }
+        assert!((0..all).all(|line| seen.contains(&line)), "{width}x{height}: {seen:?} of {all}");
+    }
+}
+
+#[test]
 fn a_paused_tenant_says_why_and_until_when() {
     let mut state = busy(120, 40);
     for c in "/fjord".chars() {
@@ -317,6 +346,35 @@ fn hostile_names_keep_the_columns_and_the_terminal() {
         let expected = hostile.len().min(table_rows(&state));
         assert_eq!(seen, expected, "{width}x{height}:\n{}", picture(&state));
         check("hostile", &state);
+    }
+}
+
+#[test]
+fn every_theme_shows_what_is_live_old_refused_or_not_there() {
+    for theme in ThemeName::ALL {
+        for (width, height) in [(80, 24), (120, 40)] {
+            let mut live = one_region(width, height);
+            live.theme = Theme::new(&Options { theme, ..Options::default() });
+            let mut stale = live.clone();
+            feed(&mut stale, NOW + 1, watched(vec![lost()]));
+            feed(&mut stale, NOW + 41, EventKind::Tick);
+            let mut denied = fresh(width, height);
+            denied.theme = live.theme;
+            let refused = Trouble::new("your role, billing, may not watch");
+            feed(&mut denied, NOW, watched(vec![Watched::Failed(refused)]));
+            let mut empty = crate::testing::live(width, height, vec![]);
+            empty.theme = live.theme;
+            for (name, from) in
+                [("live", live), ("stale", stale), ("denied", denied), ("empty", empty)]
+            {
+                for (page, opened) in [("overview", Page::Overview), ("tenants", Page::Tenants)] {
+                    let mut shown = from.clone();
+                    shown.go(opened);
+                    feed(&mut shown, from.now.as_second(), EventKind::Tick);
+                    check(&format!("{theme}/{page}-{name}"), &shown);
+                }
+            }
+        }
     }
 }
 
@@ -537,7 +595,7 @@ fn what_can_be_done_and_the_way_to_it() {
         check("menu", &state);
         let effects = feed(&mut state, NOW, EventKind::Key(Key::plain(KeyCode::Char('x'))));
         let [Effect::Work(work)] = effects.as_slice() else { panic!("{effects:?}") };
-        let told = News::Worked(work.clone(), Ok(vec!["1 session: 1 changed".into()]));
+        let told = News::Worked(work.clone(), Ok(vec!["would change: 1 session".into()]));
         feed(&mut state, NOW, here(told));
         for c in "it never starts".chars() {
             key(&mut state, KeyCode::Char(c));

@@ -3,6 +3,7 @@
 pub(super) use crate::pen::Line;
 use crate::{
     format::{age, seconds_since},
+    keys::{Action, Mode},
     pen::{Pen, wrap},
     state::{Detail, State},
     theme::Tone,
@@ -20,6 +21,12 @@ pub(super) fn draw(lines: &[Line], scroll: usize, live: bool, pen: &mut Pen<'_>)
             pen.clipped(x, y, width.saturating_sub(x), text, style)
         });
     }
+}
+
+/// What stands on the page of something that is there no more.
+pub(super) fn gone(what: &str, state: &State) -> Line {
+    let back = state.keys.of(Mode::Page, Action::Back);
+    vec![(format!("This {what} is gone. {back} goes back."), Tone::Plain)]
 }
 
 /// A heading, with a line of room above.
