@@ -30,9 +30,10 @@ test: needs-tests ## Run everything that CI tests, on a real PostgreSQL and a re
 lint: needs-lint ## Check format, lints, bans and the contract
 	$(DEV)/lint
 
-soak: needs-tests ## Run what is long at its whole length: 200 kills, many seeds
+soak: needs-tests ## Run what is long at its whole length: 200 kills, a large region, many seeds
 	$(CARGO) build --workspace --bins
 	STREAMSPACE_KILLS=200 $(CARGO) test -p streamspace-tests --test end_to_end -- kills::
+	STREAMSPACE_CROWD=10000 $(CARGO) test -p streamspace-tests --test end_to_end -- dashboard::scale::
 	PROPTEST_CASES=100000 $(CARGO) test --release -p streamspace-core --lib
 	STREAMSPACE_SEEDS=1000000 $(CARGO) test --release -p streamspace-core --lib -- usage::simulation
 

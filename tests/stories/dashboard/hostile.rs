@@ -34,7 +34,7 @@ fn long() -> String {
 }
 
 /// Writes hostile words where only the cluster or a daemon that is not ours could.
-async fn poison(scene: &Scene) {
+async fn poison(scene: &Scene) -> v1::Session {
     let pool = scene.region.pool();
     let bytes: Vec<u8> = sqlx::query_scalar("SELECT resource FROM sessions WHERE name = 'desk-2'")
         .fetch_one(&pool)
@@ -78,6 +78,21 @@ async fn poison(scene: &Scene) {
         "firstTimestamp": "2026-05-01T00:00:00Z", "lastTimestamp": "2026-05-01T00:00:00Z", "count": 1,
     });
     events.create(&PostParams::default(), &object(event)).await.unwrap();
+    session
+}
+
+/// Tells of the session as somebody whose name is no better.
+async fn tell(scene: &Scene, session: &v1::Session) {
+    let session = v1::resource::Resource::Session(session.clone());
+    sqlx::query(
+        "INSERT INTO changes (tenant_uid, kind, type, name, actor, resource)
+         SELECT tenant_uid, 'session', 'updated', $1, $1, $2 FROM sessions WHERE name = 'desk-2'",
+    )
+    .bind(HOSTILE)
+    .bind(v1::Resource { resource: Some(session) }.encode_to_vec())
+    .execute(&scene.region.pool())
+    .await
+    .unwrap();
 }
 
 /// Nothing reached the terminal but what the dashboard itself says to it.
@@ -152,7 +167,7 @@ fn what_would_act_on_the_terminal_is_shown_and_does_nothing() {
         }
         let cordon = ["tenant", "cordon", "odd-name", "--for", "1h", "--reason", ODD];
         scene.ok(&cordon).await;
-        poison(&scene).await;
+        let session = poison(&scene).await;
 
         for (columns, rows) in [(140, 40), (60, 20)] {
             let mut screen = Drawing::start(scene.region.admin(), &["ui"], columns, rows);
@@ -180,11 +195,13 @@ fn what_would_act_on_the_terminal_is_shown_and_does_nothing() {
             screen.shows(PATIENCE, "can be").await;
             screen.press(ESCAPE);
             screen.until(PATIENCE, "it is closed", |text| !text.contains("can be")).await;
-            // A change of it is told as well.
-            let seats = if columns > 100 { "3" } else { "4" };
-            scene.ok(&["tenant", "set", "odd-name", "--seats", seats]).await;
+            // What changes is told as well.
             screen.press("c");
-            screen.shows(PATIENCE, "odd-name").await;
+            let name = format!("{ODD} {columns}");
+            scene.ok(&["tenant", "set", TENANT, "--display-name", &name]).await;
+            screen.shows(PATIENCE, TENANT).await;
+            tell(&scene, &session).await;
+            screen.shows(PATIENCE, "desk-2").await;
             is_harmless(&screen);
             screen.press("q");
             assert!(screen.ends(PATIENCE).await.success());

@@ -34,8 +34,8 @@ async fn tries_everything(screen: &mut Drawing, missing: &str) {
         // All of the keys were taken once the last line is selected.
         screen
             .until(PATIENCE, "the last entry is selected", |text| {
-                let entries = text.lines().filter(|line| line.contains(missing));
-                entries.last().is_some_and(|line| line.contains('▌'))
+                let mut entries = text.lines().filter(|line| line.contains(missing));
+                entries.next_back().is_some_and(|line| line.contains('▌'))
             })
             .await;
         let text = screen.text();
