@@ -1,21 +1,29 @@
 //! How events are written down: protocol buffer messages of this file, each after its length.
 //! A field is never used again for something else; who does not know one leaves it out.
 
-use crossterm::event::KeyCode;
 use jiff::Timestamp;
 use prost::Message;
 use ratatui::layout::{Position, Size};
-use streamspace_client::{Counts, text::escape};
+use streamspace_client::text::escape;
 use streamspace_proto::v1;
 use uuid::Uuid;
 
 use crate::{
-    actions::{Kind, Subject, Verb, Work},
-    events::{Event, EventKind, News, Watched},
+    events::{Event, EventKind, News},
     keys::{Key, KeyMap},
-    state::{Answer, LiveUsage, Question, RegionIndex, Target, TenantUsage},
+    state::{RegionIndex, Target},
     trouble::Trouble,
 };
+
+mod answer;
+mod key;
+mod watch;
+mod work;
+
+use answer::AnswerRecord;
+use key::KeyRecord;
+use watch::{WatchRecord, WatchedRecord};
+use work::WorkedRecord;
 
 /// What a recording begins with.
 pub(super) const MAGIC: &[u8] = b"streamspace ui recording 1\n";
@@ -173,65 +181,6 @@ enum What {
     News(NewsRecord),
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Message)]
-struct KeyRecord {
-    /// The character, where it is one.
-    #[prost(uint32, optional, tag = "1")]
-    character: Option<u32>,
-    /// Its place in [`NAMED`].
-    #[prost(uint32, tag = "2")]
-    named: u32,
-    /// The number of a function key.
-    #[prost(uint32, tag = "3")]
-    function: u32,
-    #[prost(bool, tag = "4")]
-    control: bool,
-}
-
-/// New ones are put at the end.
-const NAMED: [KeyCode; 15] = [
-    KeyCode::Up,
-    KeyCode::Down,
-    KeyCode::Left,
-    KeyCode::Right,
-    KeyCode::Enter,
-    KeyCode::Esc,
-    KeyCode::PageUp,
-    KeyCode::PageDown,
-    KeyCode::Home,
-    KeyCode::End,
-    KeyCode::Backspace,
-    KeyCode::Tab,
-    KeyCode::BackTab,
-    KeyCode::Delete,
-    KeyCode::Insert,
-];
-
-impl KeyRecord {
-    /// None for a key that does nothing anywhere.
-    fn write(key: Key) -> Option<Self> {
-        let mut record = Self { control: key.control, ..Self::default() };
-        match key.code {
-            KeyCode::Char(c) => record.character = Some(c.into()),
-            KeyCode::F(number) => record.function = number.into(),
-            code => {
-                let place = NAMED.iter().position(|named| *named == code)?;
-                record.named = u32::try_from(place).ok()?;
-            }
-        }
-        Some(record)
-    }
-
-    fn read(self) -> Option<Key> {
-        let code = match (self.character, self.function) {
-            (Some(character), _) => KeyCode::Char(char::from_u32(character)?),
-            (None, 0) => *NAMED.get(usize::try_from(self.named).ok()?)?,
-            (None, number) => KeyCode::F(u8::try_from(number).ok()?),
-        };
-        Some(Key { code, control: self.control })
-    }
-}
-
 #[derive(Clone, PartialEq, Message)]
 struct NewsRecord {
     #[prost(uint32, tag = "1")]
@@ -276,286 +225,6 @@ impl TroubleRecord {
 
     fn read(self) -> Trouble {
         Trouble { refused: self.refused, ..Trouble::new(&self.words) }
-    }
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct WatchRecord {
-    #[prost(message, repeated, tag = "1")]
-    events: Vec<WatchedRecord>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct WatchedRecord {
-    #[prost(oneof = "WatchedWhat", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
-    what: Option<WatchedWhat>,
-}
-
-#[derive(Clone, PartialEq, prost::Oneof)]
-enum WatchedWhat {
-    /// Whether it was resumed.
-    #[prost(bool, tag = "1")]
-    Connected(bool),
-    #[prost(message, tag = "2")]
-    Snapshot(CountsRecord),
-    #[prost(message, tag = "3")]
-    Item(v1::Resource),
-    #[prost(message, tag = "4")]
-    Synced(CountsRecord),
-    #[prost(message, tag = "5")]
-    Change(v1::Change),
-    #[prost(message, tag = "6")]
-    Gap(Nothing),
-    #[prost(message, tag = "7")]
-    Quiet(Nothing),
-    #[prost(message, tag = "8")]
-    Lost(TroubleRecord),
-    #[prost(message, tag = "9")]
-    Failed(TroubleRecord),
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Message)]
-struct CountsRecord {
-    #[prost(uint64, tag = "1")]
-    tenants: u64,
-    #[prost(uint64, tag = "2")]
-    operations: u64,
-    #[prost(uint64, tag = "3")]
-    sessions: u64,
-}
-
-impl CountsRecord {
-    fn write(counts: Counts) -> Self {
-        let Counts { tenants, operations, sessions } = counts;
-        Self { tenants, operations, sessions }
-    }
-
-    fn read(self) -> Counts {
-        Counts { tenants: self.tenants, operations: self.operations, sessions: self.sessions }
-    }
-}
-
-impl WatchedRecord {
-    fn write(event: &Watched) -> Self {
-        let what = match event {
-            Watched::Connected { resumed } => WatchedWhat::Connected(*resumed),
-            Watched::Snapshot(counts) => WatchedWhat::Snapshot(CountsRecord::write(*counts)),
-            Watched::Item(resource) => WatchedWhat::Item(v1::Resource::clone(resource)),
-            Watched::Synced(counts) => WatchedWhat::Synced(CountsRecord::write(*counts)),
-            Watched::Change(change) => WatchedWhat::Change(v1::Change::clone(change)),
-            Watched::Gap => WatchedWhat::Gap(Nothing {}),
-            Watched::Quiet => WatchedWhat::Quiet(Nothing {}),
-            Watched::Lost(trouble) => WatchedWhat::Lost(TroubleRecord::write(trouble)),
-            Watched::Failed(trouble) => WatchedWhat::Failed(TroubleRecord::write(trouble)),
-        };
-        Self { what: Some(what) }
-    }
-
-    fn read(self) -> Option<Watched> {
-        Some(match self.what? {
-            WatchedWhat::Connected(resumed) => Watched::Connected { resumed },
-            WatchedWhat::Snapshot(counts) => Watched::Snapshot(counts.read()),
-            WatchedWhat::Item(resource) => Watched::Item(Box::new(resource)),
-            WatchedWhat::Synced(counts) => Watched::Synced(counts.read()),
-            WatchedWhat::Change(change) => Watched::Change(Box::new(change)),
-            WatchedWhat::Gap(_) => Watched::Gap,
-            WatchedWhat::Quiet(_) => Watched::Quiet,
-            WatchedWhat::Lost(trouble) => Watched::Lost(trouble.read()),
-            WatchedWhat::Failed(trouble) => Watched::Failed(trouble.read()),
-        })
-    }
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct AnswerRecord {
-    /// Which question, and of what.
-    #[prost(uint32, tag = "1")]
-    question: u32,
-    #[prost(string, tag = "2")]
-    name: String,
-    #[prost(oneof = "AnswerWhat", tags = "3, 4, 5, 6, 7, 8, 9, 10, 11")]
-    what: Option<AnswerWhat>,
-}
-
-#[derive(Clone, PartialEq, prost::Oneof)]
-enum AnswerWhat {
-    #[prost(message, tag = "3")]
-    Trouble(TroubleRecord),
-    #[prost(message, tag = "4")]
-    Session(v1::DescribeSessionResponse),
-    #[prost(message, tag = "5")]
-    Quota(v1::Quota),
-    #[prost(message, tag = "6")]
-    Objects(v1::ListTenantObjectsResponse),
-    #[prost(message, tag = "7")]
-    Usage(TenantUsage),
-    #[prost(message, tag = "8")]
-    LiveUsage(LiveUsage),
-    #[prost(message, tag = "9")]
-    Audit(v1::ListAuditEntriesResponse),
-    #[prost(message, tag = "10")]
-    Certificates(v1::ListCertificatesResponse),
-    #[prost(string, tag = "11")]
-    Yaml(String),
-}
-
-impl AnswerRecord {
-    fn write(question: &Question, answer: &Result<Answer, Trouble>) -> Self {
-        let (number, name) = match question {
-            Question::Session(name) => (1, name.as_str()),
-            Question::Quota(name) => (2, name.as_str()),
-            Question::Objects(name) => (3, name.as_str()),
-            Question::Usage(name) => (4, name.as_str()),
-            Question::LiveUsage => (5, ""),
-            Question::Audit => (6, ""),
-            Question::Certificates => (7, ""),
-            Question::Yaml(name) => (8, name.as_str()),
-        };
-        let what = match answer {
-            Err(trouble) => AnswerWhat::Trouble(TroubleRecord::write(trouble)),
-            Ok(Answer::Session(reply)) => AnswerWhat::Session(Box::as_ref(reply).clone()),
-            Ok(Answer::Quota(quota)) => AnswerWhat::Quota(Box::as_ref(quota).clone()),
-            Ok(Answer::Objects(objects)) => {
-                AnswerWhat::Objects(v1::ListTenantObjectsResponse { objects: objects.clone() })
-            }
-            Ok(Answer::Usage(usage)) => AnswerWhat::Usage(Box::as_ref(usage).clone()),
-            Ok(Answer::LiveUsage(usage)) => AnswerWhat::LiveUsage(Box::as_ref(usage).clone()),
-            Ok(Answer::Audit(entries)) => AnswerWhat::Audit(v1::ListAuditEntriesResponse {
-                entries: entries.clone(),
-                ..v1::ListAuditEntriesResponse::default()
-            }),
-            Ok(Answer::Certificates(certificates)) => {
-                AnswerWhat::Certificates(v1::ListCertificatesResponse {
-                    certificates: certificates.clone(),
-                    ..v1::ListCertificatesResponse::default()
-                })
-            }
-            Ok(Answer::Yaml(yaml)) => AnswerWhat::Yaml(yaml.clone()),
-        };
-        Self { question: number, name: name.to_owned(), what: Some(what) }
-    }
-
-    fn read(self) -> Option<(Question, Result<Answer, Trouble>)> {
-        let name = self.name;
-        let question = match self.question {
-            1 => Question::Session(name),
-            2 => Question::Quota(name),
-            3 => Question::Objects(name),
-            4 => Question::Usage(name),
-            5 => Question::LiveUsage,
-            6 => Question::Audit,
-            7 => Question::Certificates,
-            8 => Question::Yaml(name),
-            _ => return None,
-        };
-        let answer = match self.what? {
-            AnswerWhat::Trouble(trouble) => Err(trouble.read()),
-            AnswerWhat::Session(reply) => Ok(Answer::Session(Box::new(reply))),
-            AnswerWhat::Quota(quota) => Ok(Answer::Quota(Box::new(quota))),
-            AnswerWhat::Objects(reply) => Ok(Answer::Objects(reply.objects)),
-            AnswerWhat::Usage(usage) => Ok(Answer::Usage(Box::new(usage))),
-            AnswerWhat::LiveUsage(usage) => Ok(Answer::LiveUsage(Box::new(usage))),
-            AnswerWhat::Audit(reply) => Ok(Answer::Audit(reply.entries)),
-            AnswerWhat::Certificates(reply) => Ok(Answer::Certificates(reply.certificates)),
-            AnswerWhat::Yaml(yaml) => Ok(Answer::Yaml(yaml)),
-        };
-        Some((question, answer))
-    }
-}
-
-/// What was asked to be changed, and what came of it.
-#[derive(Clone, PartialEq, Message)]
-struct WorkedRecord {
-    #[prost(uint32, tag = "1")]
-    region: u32,
-    #[prost(string, tag = "2")]
-    name: String,
-    #[prost(string, tag = "3")]
-    id: String,
-    /// Places in [`KINDS`] and [`VERBS`].
-    #[prost(uint32, tag = "4")]
-    kind: u32,
-    #[prost(uint32, tag = "5")]
-    verb: u32,
-    #[prost(bool, tag = "6")]
-    rehearse: bool,
-    #[prost(bytes = "vec", tag = "7")]
-    request_id: Vec<u8>,
-    #[prost(string, tag = "8")]
-    plan: String,
-    #[prost(string, tag = "9")]
-    amount: String,
-    #[prost(string, tag = "10")]
-    lifetime: String,
-    #[prost(string, tag = "11")]
-    reason: String,
-    #[prost(string, repeated, tag = "12")]
-    lines: Vec<String>,
-    #[prost(message, optional, tag = "13")]
-    trouble: Option<TroubleRecord>,
-}
-
-/// New ones are put at the end.
-const KINDS: [Kind; 3] = [Kind::Session, Kind::Tenant, Kind::Certificate];
-const VERBS: [Verb; 12] = [
-    Verb::Hibernate,
-    Verb::Wake,
-    Verb::Terminate,
-    Verb::Cordon,
-    Verb::Uncordon,
-    Verb::Suspend,
-    Verb::Resume,
-    Verb::HibernateAll,
-    Verb::TerminateAll,
-    Verb::SetPlan,
-    Verb::SetQuota,
-    Verb::Revoke,
-];
-
-impl WorkedRecord {
-    fn write(work: &Work, result: &Result<Vec<String>, Trouble>) -> Self {
-        let place = |place: Option<usize>| place.and_then(|it| u32::try_from(it).ok());
-        let subject = &work.subject;
-        Self {
-            region: subject.region.0.into(),
-            name: subject.name.clone(),
-            id: subject.id.clone(),
-            kind: place(KINDS.iter().position(|kind| *kind == subject.kind)).unwrap_or(u32::MAX),
-            verb: place(VERBS.iter().position(|verb| *verb == work.verb)).unwrap_or(u32::MAX),
-            rehearse: work.rehearse,
-            request_id: work.request_id.as_bytes().to_vec(),
-            plan: work.plan.clone(),
-            amount: work.amount.clone(),
-            lifetime: work.lifetime.clone(),
-            reason: work.reason.clone(),
-            lines: result.as_ref().map(Clone::clone).unwrap_or_default(),
-            trouble: result.as_ref().err().map(TroubleRecord::write),
-        }
-    }
-
-    fn read(self) -> Option<News> {
-        let place = |place: u32| usize::try_from(place).ok();
-        let subject = Subject {
-            region: RegionIndex(narrow(self.region)),
-            name: self.name,
-            id: escape(&self.id).into_owned(),
-            kind: *KINDS.get(place(self.kind)?)?,
-        };
-        let work = Work {
-            subject,
-            verb: *VERBS.get(place(self.verb)?)?,
-            rehearse: self.rehearse,
-            request_id: Uuid::from_slice(&self.request_id).ok()?,
-            plan: self.plan,
-            amount: self.amount,
-            lifetime: self.lifetime,
-            reason: self.reason,
-        };
-        let result = match self.trouble {
-            Some(trouble) => Err(trouble.read()),
-            None => Ok(self.lines),
-        };
-        Some(News::Worked(Box::new(work), result))
     }
 }
 

@@ -5,6 +5,7 @@ use streamspace_client::text::escape;
 
 use super::{View, changes, table::region_name};
 use crate::{
+    chart::{Resample, sparkline},
     format::{age, count, many},
     keys::{Action, Mode},
     pen::{Pen, cells},
@@ -24,6 +25,10 @@ const HEALTH: u16 = 14;
 const NUMBER: u16 = 10;
 /// The least that is shown of what changed: a title and three entries.
 const CHANGES: u16 = 4;
+/// From this height on there is room to see where it goes.
+const TALL: u16 = 24;
+/// The widest line of what ran in the last hour.
+const TREND: u16 = 60;
 /// `loading`, `? 12s old`.
 const DATA: u16 = 11;
 /// How many of the sessions run: a gauge, and in percent.
@@ -45,6 +50,9 @@ impl View for Overview {
         let (width, height) = (pen.width(), pen.height());
         let left = if width >= WIDE { width - (width / 3).clamp(44, 70) } else { width };
         let mut y = regions(state, &mut pen.part(0, 0, left, height)) + 1;
+        if height >= TALL {
+            y += trends(state, &mut pen.part(0, y, left, height.saturating_sub(y)));
+        }
         let below = height.saturating_sub(y);
         let is_beside = left < width;
         let changed = if is_beside { 0 } else { CHANGES.min(below) };
@@ -181,6 +189,31 @@ fn regions(state: &State, pen: &mut Pen<'_>) -> u16 {
         pen.text(data, y, &word, tone);
     }
     u16::try_from(state.regions.len()).unwrap_or(u16::MAX).saturating_add(1)
+}
+
+/// How many sessions ran in the last hour, a line a region. Returns how many lines were drawn,
+/// with one of room: none before there is something to compare.
+fn trends(state: &State, pen: &mut Pen<'_>) -> u16 {
+    if state.regions.iter().all(|region| region.trend.running().len() < 2) {
+        return 0;
+    }
+    pen.text(1, 0, "RUNNING in the last hour, as far as this saw it", Tone::Dim);
+    let room = TREND.min(pen.width().saturating_sub(3 + NAME + 2 * NUMBER));
+    for (y, region) in (1..).zip(&state.regions) {
+        let tone = if region.is_live(state.now) { Tone::Plain } else { Tone::Dim };
+        let style = pen.theme.style(tone);
+        pen.clipped(3, y, NAME - 1, region.name(), style);
+        let looks = region.trend.running();
+        let line =
+            sparkline(&looks, looks.len().min(room.into()), Resample::Maximum, pen.theme.glyphs);
+        let x = pen.text(3 + NAME, y, &line, tone);
+        let known = || looks.iter().flatten().filter_map(|it| usize::try_from(*it).ok());
+        if let (Some(least), Some(most)) = (known().min(), known().max()) {
+            let words = format!("{} to {}", count(least), count(most));
+            pen.text(x + 2, y, &words, Tone::Dim);
+        }
+    }
+    u16::try_from(state.regions.len()).unwrap_or(u16::MAX).saturating_add(2)
 }
 
 /// How fresh what is known of a region is.

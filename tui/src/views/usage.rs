@@ -24,6 +24,10 @@ const HOUR: i64 = 3600;
 const CHART: usize = 5;
 /// The widest chart: two columns an hour.
 const WIDEST: usize = 97;
+/// The widest line of what ran in the last hour.
+const TREND: usize = 60;
+/// How many tenants of each of several regions are shown.
+const LARGEST_OF_SEVERAL: usize = 10;
 /// How many users and templates are shown.
 const LARGEST: usize = 8;
 /// How wide the gauge of a share is.
@@ -257,9 +261,12 @@ fn of_region(
     width: usize,
     lines: &mut Vec<Line>,
 ) {
-    text::heading(&format!("{} now", region.name()), lines);
-    let running =
-        sparkline(&region.trend.running(), width.min(60), Resample::Maximum, state.theme.glyphs);
+    if !lines.is_empty() {
+        lines.push(Vec::new());
+    }
+    lines.push(vec![(region.name().to_owned(), Tone::Strong), (" now".into(), Tone::Dim)]);
+    let looks = region.trend.running();
+    let running = sparkline(&looks, looks.len().min(TREND), Resample::Maximum, state.theme.glyphs);
     lines.push(vec![("running, the last hour ".into(), Tone::Dim), (running, Tone::Plain)]);
     let detail = state.details.get(index, &Question::LiveUsage);
     let Some((detail, (_, Answer::LiveUsage(usage)))) =
@@ -272,7 +279,9 @@ fn of_region(
     lines.push(taken("all tenants", 11, &total, &total, state));
     metering(usage, state.now, width, lines);
     text::heading("TENANTS that take most", lines);
-    let names: Vec<_> = usage.live.tenants.iter().map(|it| escape(short(&it.tenant))).collect();
+    let most = if state.several() { LARGEST_OF_SEVERAL } else { usize::MAX };
+    let names = usage.live.tenants.iter().take(most).map(|it| escape(short(&it.tenant)));
+    let names: Vec<_> = names.collect();
     let widest = names.iter().map(|name| text_width(name)).max().unwrap_or(0).clamp(11, 32);
     for (tenant, name) in usage.live.tenants.iter().zip(&names) {
         lines.push(taken(name, widest, tenant, &total, state));

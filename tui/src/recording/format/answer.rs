@@ -1,0 +1,107 @@
+//! A question and what came of it, written down.
+
+use prost::Message;
+use streamspace_proto::v1;
+
+use super::TroubleRecord;
+use crate::{
+    state::{Answer, LiveUsage, Question, TenantUsage},
+    trouble::Trouble,
+};
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct AnswerRecord {
+    /// Which question, and of what.
+    #[prost(uint32, tag = "1")]
+    question: u32,
+    #[prost(string, tag = "2")]
+    name: String,
+    #[prost(oneof = "AnswerWhat", tags = "3, 4, 5, 6, 7, 8, 9, 10, 11")]
+    what: Option<AnswerWhat>,
+}
+
+#[derive(Clone, PartialEq, prost::Oneof)]
+enum AnswerWhat {
+    #[prost(message, tag = "3")]
+    Trouble(TroubleRecord),
+    #[prost(message, tag = "4")]
+    Session(v1::DescribeSessionResponse),
+    #[prost(message, tag = "5")]
+    Quota(v1::Quota),
+    #[prost(message, tag = "6")]
+    Objects(v1::ListTenantObjectsResponse),
+    #[prost(message, tag = "7")]
+    Usage(TenantUsage),
+    #[prost(message, tag = "8")]
+    LiveUsage(LiveUsage),
+    #[prost(message, tag = "9")]
+    Audit(v1::ListAuditEntriesResponse),
+    #[prost(message, tag = "10")]
+    Certificates(v1::ListCertificatesResponse),
+    #[prost(string, tag = "11")]
+    Yaml(String),
+}
+
+impl AnswerRecord {
+    pub(super) fn write(question: &Question, answer: &Result<Answer, Trouble>) -> Self {
+        let (number, name) = match question {
+            Question::Session(name) => (1, name.as_str()),
+            Question::Quota(name) => (2, name.as_str()),
+            Question::Objects(name) => (3, name.as_str()),
+            Question::Usage(name) => (4, name.as_str()),
+            Question::LiveUsage => (5, ""),
+            Question::Audit => (6, ""),
+            Question::Certificates => (7, ""),
+            Question::Yaml(name) => (8, name.as_str()),
+        };
+        let what = match answer {
+            Err(trouble) => AnswerWhat::Trouble(TroubleRecord::write(trouble)),
+            Ok(Answer::Session(reply)) => AnswerWhat::Session(Box::as_ref(reply).clone()),
+            Ok(Answer::Quota(quota)) => AnswerWhat::Quota(Box::as_ref(quota).clone()),
+            Ok(Answer::Objects(objects)) => {
+                AnswerWhat::Objects(v1::ListTenantObjectsResponse { objects: objects.clone() })
+            }
+            Ok(Answer::Usage(usage)) => AnswerWhat::Usage(Box::as_ref(usage).clone()),
+            Ok(Answer::LiveUsage(usage)) => AnswerWhat::LiveUsage(Box::as_ref(usage).clone()),
+            Ok(Answer::Audit(entries)) => AnswerWhat::Audit(v1::ListAuditEntriesResponse {
+                entries: entries.clone(),
+                ..v1::ListAuditEntriesResponse::default()
+            }),
+            Ok(Answer::Certificates(certificates)) => {
+                AnswerWhat::Certificates(v1::ListCertificatesResponse {
+                    certificates: certificates.clone(),
+                    ..v1::ListCertificatesResponse::default()
+                })
+            }
+            Ok(Answer::Yaml(yaml)) => AnswerWhat::Yaml(yaml.clone()),
+        };
+        Self { question: number, name: name.to_owned(), what: Some(what) }
+    }
+
+    pub(super) fn read(self) -> Option<(Question, Result<Answer, Trouble>)> {
+        let name = self.name;
+        let question = match self.question {
+            1 => Question::Session(name),
+            2 => Question::Quota(name),
+            3 => Question::Objects(name),
+            4 => Question::Usage(name),
+            5 => Question::LiveUsage,
+            6 => Question::Audit,
+            7 => Question::Certificates,
+            8 => Question::Yaml(name),
+            _ => return None,
+        };
+        let answer = match self.what? {
+            AnswerWhat::Trouble(trouble) => Err(trouble.read()),
+            AnswerWhat::Session(reply) => Ok(Answer::Session(Box::new(reply))),
+            AnswerWhat::Quota(quota) => Ok(Answer::Quota(Box::new(quota))),
+            AnswerWhat::Objects(reply) => Ok(Answer::Objects(reply.objects)),
+            AnswerWhat::Usage(usage) => Ok(Answer::Usage(Box::new(usage))),
+            AnswerWhat::LiveUsage(usage) => Ok(Answer::LiveUsage(Box::new(usage))),
+            AnswerWhat::Audit(reply) => Ok(Answer::Audit(reply.entries)),
+            AnswerWhat::Certificates(reply) => Ok(Answer::Certificates(reply.certificates)),
+            AnswerWhat::Yaml(yaml) => Ok(Answer::Yaml(yaml)),
+        };
+        Some((question, answer))
+    }
+}
