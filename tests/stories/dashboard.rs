@@ -12,6 +12,7 @@ use crate::sessions::scene::{Scene, TENANT};
 mod certificates;
 mod hostile;
 mod network;
+mod recordings;
 mod regions;
 mod rights;
 mod scale;

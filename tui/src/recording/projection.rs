@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use ratatui::{buffer::Buffer, layout::Size};
 
 use super::film::{Film, RecordingError};
-use crate::{Options, state::State, theme::Theme, update::update, views};
+use crate::{Options, pen::text_width, state::State, theme::Theme, update::update, views};
 
 /// A recording that is gone through without a terminal.
 pub struct Projection {
@@ -42,6 +42,27 @@ impl Projection {
     /// What the screen showed.
     pub fn frame(&self) -> Buffer {
         views::draw(&self.state)
+    }
+
+    /// The same as text, a line a row.
+    pub fn text(&self) -> String {
+        let buffer = self.frame();
+        let mut text = String::new();
+        for y in buffer.area.rows() {
+            let mut covered = 0;
+            let mut line = String::new();
+            for cell in y.columns().filter_map(|at| buffer.cell(at.as_position())) {
+                // What is behind a wide character is not shown.
+                if covered == 0 {
+                    line.push_str(cell.symbol());
+                    covered = text_width(cell.symbol());
+                }
+                covered = covered.saturating_sub(1);
+            }
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+        text
     }
 }
 
