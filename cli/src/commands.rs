@@ -151,9 +151,10 @@ pub(crate) fn run(shell: &Shell, command: Command) -> Outcome {
         Command::Man(args) => man::run(&args),
         Command::Explain(args) => explain::run(shell, &args),
         Command::Context(command) => context::run(shell, command),
-        // The dashboard listens to signals itself, and draws while it waits.
+        // The dashboard listens to signals itself, and draws on a thread of its own. One more
+        // would read ahead of it, and hold what it read.
         Command::Ui(args) => {
-            let runtime = runtime(tokio::runtime::Builder::new_multi_thread().worker_threads(1))?;
+            let runtime = runtime(&mut tokio::runtime::Builder::new_current_thread())?;
             let outcome = runtime.block_on(ui::run(shell, args));
             runtime.shutdown_background();
             outcome

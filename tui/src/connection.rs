@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How many events the loop takes in at once; the table is sorted once for all.
-const BATCH: usize = 512;
+const BATCH: usize = 128;
 /// So often it is made sure that the daemon is there: who looks must not take a region for
 /// well that fell silent two seconds ago.
 const REGION_PERIOD: Duration = Duration::from_millis(500);
