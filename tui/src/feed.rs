@@ -61,7 +61,14 @@ impl Live {
 
     async fn next(&mut self) -> Event {
         // What was answered is over; else the list of it would grow all day.
-        while self.tasks.try_join_next().is_some() {}
+        while let Some(ended) = self.tasks.try_join_next() {
+            // The terminal was given back already: nothing may draw on it any more.
+            if let Err(error) = ended
+                && let Ok(panic) = error.try_into_panic()
+            {
+                std::panic::resume_unwind(panic);
+            }
+        }
         let kind = tokio::select! {
             biased;
             Some(kind) = self.news.recv() => kind,

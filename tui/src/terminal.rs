@@ -17,7 +17,8 @@ use crossterm::{
     cursor::{Hide, Show},
     event::{
         DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
-        Event, EventStream, KeyEventKind, MouseButton, MouseEvent, MouseEventKind,
+        Event, EventStream, KeyCode, KeyEventKind, KeyModifiers, MouseButton, MouseEvent,
+        MouseEventKind,
     },
     execute, queue,
     style::force_color_output,
@@ -38,7 +39,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use crate::{UiError, events::EventKind};
+use crate::{UiError, events::EventKind, keys::Key};
 
 /// A whole frame is written at once.
 const FRAME_BYTES: usize = 64 * 1024;
@@ -235,6 +236,14 @@ pub(crate) async fn read_input(input: mpsc::Sender<io::Result<EventKind>>) {
     while let Some(event) = events.next().await {
         let event = match event {
             Ok(Event::Key(key)) if key.kind != KeyEventKind::Release => {
+                // A terminal sends escape and a letter for a letter with alt, so that the two
+                // pressed quickly, or over a slow line, cannot be told from it.
+                let was_escaped = key.modifiers.contains(KeyModifiers::ALT)
+                    && matches!(key.code, KeyCode::Char(_));
+                let escape = EventKind::Key(Key::plain(KeyCode::Esc));
+                if was_escaped && input.send(Ok(escape)).await.is_err() {
+                    return;
+                }
                 Ok(EventKind::Key(key.into()))
             }
             Ok(Event::Paste(text)) => Ok(EventKind::Paste(text)),
@@ -288,3 +297,6 @@ impl Signals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

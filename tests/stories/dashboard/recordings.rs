@@ -36,7 +36,11 @@ fn what_was_seen_is_seen_again_without_a_daemon() {
         while again.step().is_some() {
             seen.remove(again.text().trim_end());
         }
-        assert!(seen.is_empty(), "not seen again:\n{}", seen.into_iter().next().unwrap_or_default());
+        assert!(
+            seen.is_empty(),
+            "not seen again:\n{}",
+            seen.into_iter().next().unwrap_or_default()
+        );
 
         // Somebody looks at it later, with nothing of that region at hand.
         let stranger = Ssctl::new(folder.path().join("home"));

@@ -97,10 +97,10 @@ fn a_daemon_that_says_nothing_for_two_seconds_is_not_taken_for_live() {
 #[test]
 fn what_comes_late_is_not_taken_for_live() {
     let mut state = live(80, 24, three());
-    let late = ClientError::TimedOut(std::time::Duration::from_secs(1));
+    let late = Trouble::new("no answer within 1 s");
     feed(&mut state, NOW + 1, here(News::Region(Err(late))));
     // What the watch brings now can be as late as the answer that did not come.
-    feed(&mut state, NOW + 1, watched(vec![WatchEvent::Bookmark { revision: 9 }]));
+    feed(&mut state, NOW + 1, watched(vec![Watched::Quiet]));
     assert!(!state.is_live(RegionIndex(0)));
     feed(&mut state, NOW + 2, region(well()));
     assert!(state.is_live(RegionIndex(0)));
@@ -110,7 +110,7 @@ fn what_comes_late_is_not_taken_for_live() {
 fn a_refusal_is_told_once_however_often_it_is_tried_and_the_data_stay() {
     let mut state = live(80, 24, three());
     for second in [1, 6, 11] {
-        let refused = WatchEvent::Failed(ClientError::Broken("no".into()));
+        let refused = Watched::Failed(Trouble::new("no"));
         feed(&mut state, NOW + second, watched(vec![refused]));
         assert!(!state.is_live(RegionIndex(0)));
     }
