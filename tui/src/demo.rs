@@ -14,7 +14,12 @@ const BEGIN: i64 = 1_795_489_927;
 
 /// The story, and who answers in it.
 pub(crate) fn made_up() -> (Film, Box<dyn Troupe>) {
-    let world = world::World::new();
+    larger(1)
+}
+
+/// The same with so many times as many tenants.
+pub(crate) fn larger(times: u64) -> (Film, Box<dyn Troupe>) {
+    let world = world::World::new(times);
     let film = script::film(world.clone());
     (film, Box::new(troupe::Actors::new(world)))
 }

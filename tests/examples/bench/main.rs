@@ -2,7 +2,8 @@
 //! same run on the same machine, as a table of ratios.
 //!
 //! Names of sections as arguments measure those alone: `programs`, `completion`, `calls`,
-//! `lists`, `tenants`, `passes`, `admission`, `metering`, `conformance`, `dashboard`.
+//! `lists`, `tenants`, `passes`, `admission`, `metering`, `conformance`, `frames`,
+//! `dashboard`.
 
 #![allow(
     clippy::unwrap_used,
@@ -23,6 +24,7 @@ mod completion;
 mod conformance;
 mod dashboard;
 mod echo;
+mod frames;
 mod lists;
 mod metering;
 mod passes;
@@ -54,6 +56,9 @@ fn main() {
     }
     if wanted("conformance") {
         table.add(conformance::measure());
+    }
+    if wanted("frames") {
+        frames::measure(&mut table);
     }
     story(async {
         if wanted("calls") {

@@ -65,10 +65,12 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new() -> Self {
+    /// Made larger so many times.
+    pub(super) fn new(times: u64) -> Self {
         let places = (0..).zip(REGIONS).map(|(number, (name, tenants))| {
             let mut random = Random::of([7, number]);
-            let tenants = (0..tenants).map(|index| tenant(number, index, name, &mut random));
+            let tenants = (0..tenants.saturating_mul(times))
+                .map(|index| tenant(number, index, name, &mut random));
             let tenants: Vec<_> = tenants.collect();
             let sessions = tenants.iter().flat_map(|one| sessions(one, &mut random)).collect();
             Place { name, tenants, sessions }

@@ -2,11 +2,21 @@
 
 use std::path::Path;
 
+use crossterm::event::KeyCode;
 use jiff::Timestamp;
 use ratatui::{buffer::Buffer, layout::Size};
 
 use super::film::{Film, RecordingError};
-use crate::{Options, pen::text_width, state::State, theme::Theme, update::update, views};
+use crate::{
+    Options,
+    events::{Event, EventKind},
+    keys::Key,
+    pen::text_width,
+    state::{RegionIndex, State},
+    theme::Theme,
+    update::update,
+    views,
+};
 
 /// A recording that is gone through without a terminal.
 pub struct Projection {
@@ -26,6 +36,11 @@ impl Projection {
         Film::open(path).map(|film| Self::new(film, options))
     }
 
+    /// The demonstration, with so many times as many tenants.
+    pub fn made_up(times: u64, options: &Options) -> Self {
+        Self::new(crate::demo::larger(times).0, options)
+    }
+
     pub(crate) fn new(film: Film, options: &Options) -> Self {
         let state = begin(&film, options, film.header().size());
         Self { film, state }
@@ -37,6 +52,21 @@ impl Projection {
         let at = event.at;
         update(&mut self.state, event);
         Some(at)
+    }
+
+    /// Presses a key in place of who was there.
+    pub fn press(&mut self, key: char) {
+        let kind = EventKind::Key(Key::plain(KeyCode::Char(key)));
+        let at = self.state.now;
+        update(&mut self.state, Event { at, kind });
+    }
+
+    /// How many tenants and sessions there are.
+    pub fn rows(&self) -> usize {
+        let regions = || (0..).map(RegionIndex).zip(&self.state.regions);
+        let tenants = regions().filter_map(|(at, _)| self.state.tenants.tally_of(at));
+        let sessions = regions().filter_map(|(at, _)| self.state.sessions.tally_of(at));
+        tenants.chain(sessions).map(|tally| tally.total).sum()
     }
 
     /// What the screen showed.
