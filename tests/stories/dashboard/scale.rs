@@ -157,7 +157,7 @@ fn a_large_region_is_shown_as_it_is_while_it_changes() {
             screen.press("a");
             screen.shows(PATIENCE, asked).await;
             screen.press(key);
-            screen.shows(PATIENCE, "it would be: 1 session: 1 changed").await;
+            screen.shows(PATIENCE, "would change: 1 session").await;
             screen.press("a story");
             screen.press(ENTER);
             screen.shows(PATIENCE, "accepted, 1 session").await;
