@@ -123,9 +123,9 @@ impl Crowd {
             let shown = after.or(before).unwrap_or(SessionPhase::Running);
             told.push((number, word, self.session(number, shown)));
             if after.is_some() {
-                live.push(number)
+                live.push(number);
             } else {
-                gone.push(self.uid(number))
+                gone.push(self.uid(number));
             }
             if let Some(session) = self.sessions.get_mut(number) {
                 *session = after;
