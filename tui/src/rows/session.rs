@@ -253,3 +253,25 @@ impl Row for Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_part_is_read_as_it_came() {
+        let session = v1::Session {
+            name: "tenants/acme/sessions/desk-1".into(),
+            user: "ada\u{1b}".into(),
+            node: "node-7".into(),
+            phase: SessionPhase::Running.into(),
+            ..v1::Session::default()
+        };
+        let session = Session::new(RegionIndex(0), &session);
+        assert_eq!((session.tenant(), session.id()), ("acme", "desk-1"));
+        assert_eq!(session.path(), "acme/desk-1");
+        assert_eq!((session.user(), session.part(Part::Template)), ("ada\\u{1b}", ""));
+        assert_eq!(session.part(Part::Node), "node-7");
+        assert!(session.texts().any(|text| text.contains("\nrunning\n")));
+    }
+}
