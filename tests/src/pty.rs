@@ -13,8 +13,9 @@ use std::{
 };
 
 use rustix::{
+    process::{Pid, Signal, kill_process},
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-    termios::{Winsize, tcsetwinsize},
+    termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize},
 };
 
 use crate::{
@@ -55,6 +56,12 @@ impl Pty {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&self.master, size).expect("the terminal has a size");
     }
+
+    /// Whether keys go to the program as they are pressed, and are not shown by themselves.
+    pub fn is_raw(&self) -> bool {
+        let modes = tcgetattr(&self.master).expect("a terminal has modes").local_modes;
+        !modes.intersects(LocalModes::ICANON | LocalModes::ECHO)
+    }
 }
 
 /// A program that draws on a terminal of its own.
@@ -62,7 +69,7 @@ pub struct Drawing {
     child: Child,
     keys: File,
     screen: Arc<Screen>,
-    _terminal: Pty,
+    terminal: Pty,
 }
 
 /// What a terminal shows.
@@ -73,8 +80,8 @@ struct Screen {
 
 struct Shown {
     terminal: vt100::Parser,
-    /// How many bytes the program wrote.
-    written: usize,
+    /// All that the program wrote.
+    written: Vec<u8>,
 }
 
 impl Screen {
@@ -85,7 +92,7 @@ impl Screen {
     fn take(&self, bytes: &[u8]) {
         let mut shown = self.lock();
         shown.terminal.process(bytes);
-        shown.written += bytes.len();
+        shown.written.extend_from_slice(bytes);
         self.changed.notify_all();
     }
 }
@@ -111,7 +118,10 @@ impl Drawing {
             .spawn()
             .expect("the program starts");
         let screen = Arc::new(Screen {
-            shown: Mutex::new(Shown { terminal: vt100::Parser::new(rows, columns, 0), written: 0 }),
+            shown: Mutex::new(Shown {
+                terminal: vt100::Parser::new(rows, columns, 0),
+                written: Vec::new(),
+            }),
             changed: Condvar::new(),
         });
         let (mut reader, drawn) = (terminal.ours(), Arc::clone(&screen));
@@ -122,7 +132,7 @@ impl Drawing {
                 drawn.take(buffer.get(..count).unwrap_or_default());
             }
         });
-        Self { child, keys: terminal.ours(), screen, _terminal: terminal }
+        Self { child, keys: terminal.ours(), screen, terminal }
     }
 
     /// The process's number.
@@ -140,9 +150,30 @@ impl Drawing {
         self.screen.lock().terminal.screen().contents()
     }
 
+    /// The screen with how each cell looks.
+    pub fn screen(&self) -> vt100::Screen {
+        self.screen.lock().terminal.screen().clone()
+    }
+
+    /// Whether the program has taken the terminal over, and is read from as it likes.
+    pub fn is_raw(&self) -> bool {
+        self.terminal.is_raw()
+    }
+
+    /// All that it wrote so far.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.screen.lock().written.clone()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        kill_process(id.expect("a process number"), signal).expect("it is our child");
+    }
+
     /// How many bytes it wrote so far.
     pub fn written(&self) -> usize {
-        self.screen.lock().written
+        self.screen.lock().written.len()
     }
 
     /// Blocks until something is so of the screen, and looks at each thing that comes: for
