@@ -15,14 +15,12 @@ mod certificate;
 mod operation;
 mod session;
 mod tenant;
-mod texts;
 
 pub(crate) use audit::Audit;
 pub(crate) use certificate::Certificate;
 pub(crate) use operation::Operation;
 pub(crate) use session::Session;
 pub(crate) use tenant::{Tenant, condition_word, shell_word, short, state_word};
-pub(crate) use texts::Texts;
 
 /// The identity of a row: where it is, and its uid, which is never used again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -106,8 +104,6 @@ pub(crate) trait Row: Sized + 'static {
     fn wellness(&self) -> Wellness;
     /// Which of [`Self::STATES`] it is in.
     fn state(&self) -> usize;
-    /// Lets go of its own copies of texts that other rows have as well.
-    fn share(&mut self, _texts: &mut Texts) {}
     /// Whether it belongs to a tenant.
     fn is_in(&self, _scope: &Scope) -> bool {
         true

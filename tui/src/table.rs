@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::{
     pen::cells,
     query::Query,
-    rows::{Align, Key, Row, Scope, Texts, Wellness},
+    rows::{Align, Key, Row, Scope, Wellness},
     state::RegionIndex,
 };
 
@@ -80,8 +80,6 @@ pub(crate) struct Table<R> {
     slots: Vec<Option<Slot<R>>>,
     free: Vec<usize>,
     places: HashMap<Key, usize>,
-    /// What rows have in common.
-    texts: Texts,
     /// All places, in the order of what their rows were called when that was last looked at.
     names: Vec<usize>,
     /// Whether something is called otherwise since then.
@@ -117,7 +115,6 @@ impl<R: Row> Table<R> {
             slots: Vec::new(),
             free: Vec::new(),
             places: HashMap::new(),
-            texts: Texts::default(),
             names: Vec::new(),
             unnamed: false,
             order: Vec::new(),
@@ -211,8 +208,7 @@ impl<R: Row> Table<R> {
     }
 
     /// Puts a row in or replaces it. Call [`Self::settle`] after the last of several.
-    pub(crate) fn put(&mut self, mut row: R) {
-        row.share(&mut self.texts);
+    pub(crate) fn put(&mut self, row: R) {
         let place = self.places.get(row.key()).copied();
         let old = place.and_then(|place| self.take(place));
         self.unnamed |= old.as_ref().is_none_or(|old| by_name(&old.row) != by_name(&row));
@@ -233,12 +229,11 @@ impl<R: Row> Table<R> {
         }
         let state = if is_wanted { Place::Arriving } else { Place::Hidden };
         let slot = Some(Slot { row, place: state, snapshot: number });
-        match self.slots.get_mut(place) {
-            Some(free) => *free = slot,
-            None => {
-                self.make_room();
-                self.slots.push(slot);
-            }
+        if let Some(free) = self.slots.get_mut(place) {
+            *free = slot;
+        } else {
+            self.make_room();
+            self.slots.push(slot);
         }
     }
 

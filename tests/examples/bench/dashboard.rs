@@ -100,7 +100,7 @@ pub(crate) async fn measure(table: &mut Table) {
     table.add(Line {
         what: "Sent to the terminal where the selection moves by a row".into(),
         ours: format!("{drawn} B"),
-        against: "a cell for each of two rows' columns".into(),
+        against: "a byte for each cell of two rows".into(),
         bare: format!("{} B", 2 * usize::from(COLUMNS)),
         ratio: format!("{:.1}", bytes(drawn) / (2.0 * f64::from(COLUMNS))),
         remark: verdict(drawn < BYTES, "< 1 KiB"),

@@ -12,7 +12,7 @@ use streamspace_core::{
 use streamspace_proto::v1::{self, SessionPhase, SessionState};
 
 use super::{
-    Column, Key, Look, Row, Scope, SortKey, Texts, Wellness, age_of, by_number, by_time, seconds,
+    Column, Key, Look, Row, Scope, SortKey, Wellness, age_of, by_number, by_time, seconds,
 };
 use crate::{
     format::{cores, gibibytes, instant},
@@ -23,13 +23,13 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Session {
     key: Key,
-    /// `tenant/session`, as the daemon has it: the name without what is the same in all.
-    path: Box<str>,
+    /// All [`Part`]s and the word for its phase, each in a line: one piece of memory, and one
+    /// to look for a text in.
+    text: Box<str>,
+    /// Where each of them ends.
+    ends: [u16; 5],
     /// Where the tenant ends in the path.
     split: u16,
-    user: Arc<str>,
-    template: Arc<str>,
-    node: Arc<str>,
     /// Why it is as it is.
     pub(crate) message: Box<str>,
     state: SessionState,
@@ -42,20 +42,30 @@ pub(crate) struct Session {
     active: Option<Timestamp>,
 }
 
+/// What there is to read of a session, in the order of its text.
+#[derive(Clone, Copy)]
+enum Part {
+    /// `tenant/session`, as the daemon has it: the name without what is the same in all.
+    Path,
+    User,
+    Template,
+    Node,
+}
+
 impl Session {
     /// Which of [`Row::STATES`] is that of those that run.
     pub(crate) const RUNNING: usize = 2;
 
     pub(crate) fn new(region: RegionIndex, session: &v1::Session) -> Self {
         let (tenant, id) = parts(&session.name);
-        let safe = |text: &str| Arc::from(escape(text));
+        let (user, template) = (escape(&session.user), escape(&session.template));
+        let (node, phase) = (escape(&session.node), phase_word(session.phase(), session.deleting));
+        let (text, ends) = lines([&format!("{tenant}/{id}"), &user, &template, &node, phase]);
         Self {
             key: Self::key_of(region, session),
-            path: format!("{tenant}/{id}").into_boxed_str(),
+            text,
+            ends,
             split: u16::try_from(tenant.len()).unwrap_or(0),
-            user: safe(&session.user),
-            template: safe(&session.template),
-            node: safe(&session.node),
             message: escape(&session.message).into(),
             state: session.state(),
             phase: session.phase(),
@@ -73,12 +83,12 @@ impl Session {
 
     /// The tenant's id, as the daemon has it.
     pub(crate) fn tenant(&self) -> &str {
-        self.path.get(..usize::from(self.split)).unwrap_or_default()
+        self.path().get(..usize::from(self.split)).unwrap_or_default()
     }
 
     /// The last part of the name, as the daemon has it.
     pub(crate) fn id(&self) -> &str {
-        self.path.get(usize::from(self.split) + 1..).unwrap_or_default()
+        self.path().get(usize::from(self.split) + 1..).unwrap_or_default()
     }
 
     /// The whole name, as the contract has it.
@@ -88,11 +98,11 @@ impl Session {
 
     /// `tenant/session`, which no other has.
     pub(crate) fn path(&self) -> &str {
-        &self.path
+        self.part(Part::Path)
     }
 
     pub(crate) fn user(&self) -> &str {
-        &self.user
+        self.part(Part::User)
     }
 
     pub(crate) fn scope(&self) -> Scope {
@@ -100,11 +110,39 @@ impl Session {
     }
 
     pub(crate) fn phase_word(&self) -> &'static str {
-        if self.deleting {
-            return "deleting";
-        }
-        Self::STATES.get(self.state()).copied().unwrap_or("unknown")
+        phase_word(self.phase, self.deleting)
     }
+
+    fn part(&self, part: Part) -> &str {
+        let part = part as usize;
+        let end = |part: usize| self.ends.get(part).copied().map_or(0, usize::from);
+        let begin = part.checked_sub(1).map_or(0, |before| end(before) + 1);
+        self.text.get(begin..end(part)).unwrap_or_default()
+    }
+}
+
+/// The parts, each in a line, and where each ends.
+fn lines<const N: usize>(parts: [&str; N]) -> (Box<str>, [u16; N]) {
+    let mut text = String::with_capacity(parts.iter().map(|part| part.len() + 1).sum());
+    let ends = parts.map(|part| {
+        text.push_str(part);
+        let end = text.len();
+        text.push('\n');
+        u16::try_from(end).unwrap_or(u16::MAX)
+    });
+    (text.into(), ends)
+}
+
+fn phase_word(phase: SessionPhase, deleting: bool) -> &'static str {
+    if deleting {
+        return "deleting";
+    }
+    Session::STATES.get(place(phase)).copied().unwrap_or("unknown")
+}
+
+/// Where a phase is among the states.
+fn place(phase: SessionPhase) -> usize {
+    usize::try_from(i32::from(phase)).unwrap_or(0)
 }
 
 /// `acme` and `desk-1` of `tenants/acme/sessions/desk-1`.
@@ -126,11 +164,11 @@ impl Row for Session {
             .showing(|session, _| escape(session.tenant()))
             .ordered(|session| SortKey::Text(session.tenant())),
         Column::<Self>::left("USER", 6, 28, 4)
-            .showing(|session, _| Cow::Borrowed(&session.user))
-            .ordered(|session| SortKey::Text(&session.user)),
+            .showing(|session, _| Cow::Borrowed(session.user()))
+            .ordered(|session| SortKey::Text(session.user())),
         Column::<Self>::left("TEMPLATE", 9, 24, 6)
-            .showing(|session, _| Cow::Borrowed(&session.template))
-            .ordered(|session| SortKey::Text(&session.template)),
+            .showing(|session, _| Cow::Borrowed(session.part(Part::Template)))
+            .ordered(|session| SortKey::Text(session.part(Part::Template))),
         Column::<Self>::left("PHASE", 10, 10, 1)
             .showing(|session, _| Cow::Borrowed(session.phase_word()))
             .ordered(|session| by_number(i32::from(session.phase)))
@@ -151,8 +189,8 @@ impl Row for Session {
             .showing(|session, _| Cow::Owned(session.bytes.map_or_else(String::new, gibibytes)))
             .ordered(|session| SortKey::Number(session.bytes)),
         Column::<Self>::left("NODE", 6, 24, 10)
-            .showing(|session, _| Cow::Borrowed(&session.node))
-            .ordered(|session| SortKey::Text(&session.node))
+            .showing(|session, _| Cow::Borrowed(session.part(Part::Node)))
+            .ordered(|session| SortKey::Text(session.part(Part::Node)))
             .looking(Look::Aside),
         Column::<Self>::left("MESSAGE", 18, u16::MAX, 5)
             .showing(|session, _| Cow::Borrowed(&session.message))
@@ -177,13 +215,7 @@ impl Row for Session {
     }
 
     fn state(&self) -> usize {
-        usize::try_from(i32::from(self.phase)).unwrap_or(0)
-    }
-
-    fn share(&mut self, texts: &mut Texts) {
-        texts.share(&mut self.user);
-        texts.share(&mut self.template);
-        texts.share(&mut self.node);
+        place(self.phase)
     }
 
     fn is_in(&self, scope: &Scope) -> bool {
@@ -191,8 +223,7 @@ impl Row for Session {
     }
 
     fn texts(&self) -> impl Iterator<Item = &str> {
-        [&*self.path, &self.user, &self.template, self.phase_word(), &self.node, &self.message]
-            .into_iter()
+        [&*self.text, &self.message].into_iter()
     }
 
     fn field(&self, name: &str, now: Timestamp) -> Option<FieldValue> {
@@ -200,8 +231,8 @@ impl Row for Session {
         match name {
             "name" => text(&self.name()),
             "tenant" => text(self.tenant()),
-            "user" => text(&self.user),
-            "template" => text(&self.template),
+            "user" => text(self.user()),
+            "template" => text(self.part(Part::Template)),
             "state" => text(match self.state {
                 SessionState::Hibernated => "hibernated",
                 SessionState::Terminated => "terminated",
@@ -215,11 +246,35 @@ impl Row for Session {
                 SessionPhase::Failed => "Failed",
                 SessionPhase::Terminated => "Terminated",
             }),
-            "node" => text(&self.node).filter(|_| !self.node.is_empty()),
+            "node" => {
+                Some(self.part(Part::Node)).filter(|node| !node.is_empty()).map(FieldValue::from)
+            }
             "deleting" => Some(FieldValue::Bool(self.deleting)),
             "age" => seconds(self.created, now),
             "idle" => seconds(self.active, now),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_part_is_read_as_it_came() {
+        let session = v1::Session {
+            name: "tenants/acme/sessions/desk-1".into(),
+            user: "ada\u{1b}".into(),
+            node: "node-7".into(),
+            phase: SessionPhase::Running.into(),
+            ..v1::Session::default()
+        };
+        let session = Session::new(RegionIndex(0), &session);
+        assert_eq!((session.tenant(), session.id()), ("acme", "desk-1"));
+        assert_eq!(session.path(), "acme/desk-1");
+        assert_eq!((session.user(), session.part(Part::Template)), ("ada\\u{1b}", ""));
+        assert_eq!(session.part(Part::Node), "node-7");
+        assert!(session.texts().any(|text| text.contains("\nrunning\n")));
     }
 }

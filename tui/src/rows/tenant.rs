@@ -34,7 +34,7 @@ pub(crate) struct Tenant {
     /// What is wrong, or what it waits for; empty where it is well.
     pub(crate) words: String,
     pub(crate) created: Option<Timestamp>,
-    /// All of it, encoded, which is a fifth of it decoded. Most of it nobody looks at.
+    /// All of it, encoded: decoded it is a hundred small pieces of memory that nobody looks at.
     encoded: Box<[u8]>,
 }
 
