@@ -10,6 +10,7 @@ use streamspace_tests::{pty::Drawing, region::shared_cluster, runtime::story};
 use crate::sessions::scene::{Scene, TENANT};
 
 mod certificates;
+mod changes;
 mod hostile;
 mod network;
 mod recordings;

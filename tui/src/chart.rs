@@ -67,7 +67,12 @@ impl Bars<'_> {
         };
         let mut lines = vec![vec![(top, Tone::Dim)]];
         for row in (0..self.height).rev() {
-            let place = |value: &Option<u64>| self.place(*value, most, row, glyphs).repeat(columns);
+            // Where there is room a bar stands apart from the next one.
+            let gap = usize::from(columns > 1);
+            let place = |value: &Option<u64>| {
+                let bar = self.place(*value, most, row, glyphs).repeat(columns - gap);
+                format!("{bar}{}", " ".repeat(gap))
+            };
             let bars = values.iter().map(place).collect();
             lines.push(vec![(glyphs.bar.to_owned(), Tone::Dim), (bars, self.tone)]);
         }
@@ -218,13 +223,13 @@ mod tests {
         let values = [Some(0), Some(600), Some(1200), None, Some(1), Some(900)];
         let lines = chart(&values, 20, 2, false);
         assert_eq!(lines[0], "1,200 sessions");
-        assert_eq!(lines[1], "│      ███      ▄▄▄");
-        assert_eq!(lines[2], "│   ██████╌╌╌▁▁▁███");
+        assert_eq!(lines[1], "│      ██       ▄▄ ");
+        assert_eq!(lines[2], "│   ██ ██ ╌╌ ▁▁ ██ ");
         assert_eq!(lines[3], "╰──────────────────");
         assert_eq!(lines[4], "03:00  04:00  05:00");
         let lines = chart(&values, 20, 2, true);
-        assert_eq!(lines[1], "|      ###      ---");
-        assert_eq!(lines[2], "|   ######???___###");
+        assert_eq!(lines[1], "|      ##       -- ");
+        assert_eq!(lines[2], "|   ## ## ?? __ ## ");
         assert!(lines.concat().is_ascii());
     }
 

@@ -93,7 +93,8 @@ async fn ask(connection: &Connection, work: &Work) -> Result<Vec<String>, Status
             };
             let reply = connection.access().revoke_certificate(request(work, message)).await?;
             let revoked = reply.into_inner();
-            let mut lines = vec![format!("{} of {}", short(&revoked.name), revoked.operator)];
+            let words = format!("{} of {}, revoked", short(&revoked.name), revoked.operator);
+            let mut lines = vec![becomes(words, work.rehearse)];
             lines.extend(told(&revoked.consequences));
             Ok(lines)
         }

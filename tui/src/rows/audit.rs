@@ -7,7 +7,7 @@ use streamspace_client::text::escape;
 use streamspace_core::filter::{FieldValue, vocabulary};
 use streamspace_proto::v1::{AuditDecision, AuditEntry, AuditPhase};
 
-use super::{Column, Key, Look, Row, SortKey, Wellness, by_place};
+use super::{Column, Key, Look, Row, SortKey, Wellness, by_place, short};
 use crate::{
     format::{date_and_time, instant},
     state::RegionIndex,
@@ -20,7 +20,7 @@ pub(crate) struct Audit {
     at: Option<Timestamp>,
     time: Box<str>,
     actor: Box<str>,
-    /// `TenantService.CreateTenant`
+    /// Without its service: no two methods are called the same.
     method: Box<str>,
     resource: Box<str>,
     decision: AuditDecision,
@@ -48,7 +48,7 @@ impl Audit {
             at,
             time: at.map(date_and_time).unwrap_or_default().into(),
             actor: if entry.actor.is_empty() { "(unverified)".into() } else { safe(&entry.actor) },
-            method: safe(&method(&entry.method)),
+            method: safe(short(&entry.method)),
             resource: safe(&entry.resource),
             decision: entry.decision(),
             phase: entry.phase(),
@@ -61,14 +61,6 @@ impl Audit {
     fn state_word(&self) -> &'static str {
         Self::STATES.get(self.state()).copied().unwrap_or("unknown")
     }
-}
-
-/// `streamspace.admin.v1.TenantService/CreateTenant` is `TenantService.CreateTenant` to
-/// people.
-fn method(full: &str) -> String {
-    let (service, method) = full.rsplit_once('/').unwrap_or(("", full));
-    let service = service.rsplit('.').next().unwrap_or(service);
-    if service.is_empty() { method.to_owned() } else { format!("{service}.{method}") }
 }
 
 impl Row for Audit {
@@ -85,10 +77,10 @@ impl Row for Audit {
         Column::<Self>::left("ACTOR", 6, 20, 1)
             .showing(|entry, _| Cow::Borrowed(&entry.actor))
             .ordered(|entry| SortKey::Text(&entry.actor)),
-        Column::<Self>::left("METHOD", 12, 44, 2)
+        Column::<Self>::left("METHOD", 12, 28, 2)
             .showing(|entry, _| Cow::Borrowed(&entry.method))
             .ordered(|entry| SortKey::Text(&entry.method)),
-        Column::<Self>::left("RESOURCE", 9, 44, 4)
+        Column::<Self>::left("RESOURCE", 16, 44, 4)
             .showing(|entry, _| Cow::Borrowed(&entry.resource))
             .ordered(|entry| SortKey::Text(&entry.resource)),
         Column::<Self>::left("DECISION", 9, 9, 3)
@@ -98,7 +90,7 @@ impl Row for Audit {
             })
             .ordered(|entry| by_place(entry.state()))
             .looking(Look::Verdict),
-        Column::<Self>::left("REASON", 8, 40, 5).showing(|entry, _| Cow::Borrowed(&entry.reason)),
+        Column::<Self>::left("REASON", 14, 40, 5).showing(|entry, _| Cow::Borrowed(&entry.reason)),
         Column::<Self>::left("WHAT", 18, u16::MAX, 6)
             .showing(|entry, _| Cow::Borrowed(&entry.words))
             .looking(Look::Verdict),

@@ -35,8 +35,16 @@ impl Trend {
         self.last = Some(look);
     }
 
-    pub(crate) fn running(&self) -> Vec<Option<u64>> {
-        self.looks.iter().copied().collect()
+    /// How many ran, above the least that there were: where it goes, and not how many that is.
+    pub(crate) fn shape(&self) -> Vec<Option<u64>> {
+        let least = self.range().map_or(0, |(least, _)| least);
+        self.looks.iter().map(|look| look.map(|running| running - least)).collect()
+    }
+
+    /// The least and the most that ran.
+    pub(crate) fn range(&self) -> Option<(u64, u64)> {
+        let known = || self.looks.iter().flatten().copied();
+        Some((known().min()?, known().max()?))
     }
 }
 
@@ -52,9 +60,10 @@ mod tests {
             trend.note(at(second), Some(u64::try_from(second).unwrap()));
         }
         trend.note(at(75), None);
-        assert_eq!(trend.running(), [Some(0), Some(15), None, None, Some(60), None]);
-        trend.note(at(1_000_000), Some(1));
-        assert_eq!(trend.running().len(), KEPT);
-        assert_eq!(trend.running().last(), Some(&Some(1)));
+        assert_eq!(trend.shape(), [Some(0), Some(15), None, None, Some(60), None]);
+        trend.note(at(90), Some(70));
+        trend.note(at(1_000_000), Some(71));
+        assert_eq!(trend.shape().len(), KEPT);
+        assert_eq!((trend.shape().last(), trend.range()), (Some(&Some(0)), Some((71, 71))));
     }
 }

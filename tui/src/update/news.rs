@@ -212,7 +212,7 @@ fn session_change(
     let of = format!("session of {}", escape(&after.user));
     Some(match (type_, before.map(Session::phase_word)) {
         (ChangeType::Deleted, _) => format!("{of} deleted"),
-        (ChangeType::Created, _) => format!("{of} created"),
+        (ChangeType::Created, _) if !fails => format!("{of} created"),
         (_, Some(before)) if before != word => format!("{of} {before} to {word}"),
         _ => format!("{of} {word}"),
     })

@@ -127,7 +127,7 @@ fn banner(state: &State, view: &dyn View, pen: &mut Pen<'_>) {
     let clock_at = width.saturating_sub(cells(&clock) + 1);
     let who = who(state).filter(|_| width >= 60).unwrap_or_default();
     let who_at = clock_at.saturating_sub(cells(&who) + 3).max(x);
-    x = pen.pieces(x, 0, who_at.saturating_sub(1), &place);
+    x = pen.pieces(x, 0, who_at.saturating_sub(2), &place);
     let style = pen.theme.style(Tone::Plain);
     pen.clipped(who_at.max(x + 1), 0, clock_at.saturating_sub(who_at + 1), &who, style);
     pen.text(clock_at, 0, &clock, Tone::Plain);

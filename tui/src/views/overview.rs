@@ -194,7 +194,7 @@ fn regions(state: &State, pen: &mut Pen<'_>) -> u16 {
 /// How many sessions ran in the last hour, a line a region. Returns how many lines were drawn,
 /// with one of room: none before there is something to compare.
 fn trends(state: &State, pen: &mut Pen<'_>) -> u16 {
-    if state.regions.iter().all(|region| region.trend.running().len() < 2) {
+    if state.regions.iter().all(|region| region.trend.shape().len() < 2) {
         return 0;
     }
     pen.text(1, 0, "RUNNING in the last hour, as far as this saw it", Tone::Dim);
@@ -203,13 +203,13 @@ fn trends(state: &State, pen: &mut Pen<'_>) -> u16 {
         let tone = if region.is_live(state.now) { Tone::Plain } else { Tone::Dim };
         let style = pen.theme.style(tone);
         pen.clipped(3, y, NAME - 1, region.name(), style);
-        let looks = region.trend.running();
+        let looks = region.trend.shape();
         let line =
             sparkline(&looks, looks.len().min(room.into()), Resample::Maximum, pen.theme.glyphs);
         let x = pen.text(3 + NAME, y, &line, tone);
-        let known = || looks.iter().flatten().filter_map(|it| usize::try_from(*it).ok());
-        if let (Some(least), Some(most)) = (known().min(), known().max()) {
-            let words = format!("{} to {}", count(least), count(most));
+        if let Some((least, most)) = region.trend.range() {
+            let number = |number: u64| count(usize::try_from(number).unwrap_or(usize::MAX));
+            let words = format!("{} to {}", number(least), number(most));
             pen.text(x + 2, y, &words, Tone::Dim);
         }
     }

@@ -265,7 +265,7 @@ fn of_region(
         lines.push(Vec::new());
     }
     lines.push(vec![(region.name().to_owned(), Tone::Strong), (" now".into(), Tone::Dim)]);
-    let looks = region.trend.running();
+    let looks = region.trend.shape();
     let running = sparkline(&looks, looks.len().min(TREND), Resample::Maximum, state.theme.glyphs);
     lines.push(vec![("running, the last hour ".into(), Tone::Dim), (running, Tone::Plain)]);
     let detail = state.details.get(index, &Question::LiveUsage);

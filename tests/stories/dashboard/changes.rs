@@ -1,0 +1,114 @@
+//! What can be done from the dashboard is done, with what was asked for and written down.
+
+use serde_json::Value;
+use streamspace_proto::v1::SessionPhase;
+use streamspace_tests::{
+    pty::Drawing,
+    region::shared_cluster,
+    runtime::story,
+    wait::{holds, within},
+};
+
+use super::{ENTER, PATIENCE, started};
+use crate::sessions::scene::{Scene, TENANT};
+
+/// Picks what a key of the menu stands for, fills the fields in, and waits until it was
+/// accepted. What it would do is told before it is sent.
+async fn does(screen: &mut Drawing, key: &str, word: &str, fields: &[&str]) {
+    screen.press("a");
+    screen.shows(PATIENCE, " can be ").await;
+    screen.press(key);
+    screen.until(PATIENCE, word, |text| text.contains(&format!(" {word} "))).await;
+    let (last, before) = fields.split_last().expect("a reason at least");
+    for field in before {
+        screen.press(field);
+        screen.press(ENTER);
+    }
+    screen.press(last);
+    let is_told = |text: &str| text.contains("would change") || text.contains("would be:");
+    screen.until(PATIENCE, "it is told what it would do", is_told).await;
+    screen.press(ENTER);
+    screen.shows(PATIENCE, "accepted").await;
+}
+
+/// Waits until a field of the tenant, by its JSON name, is so.
+async fn becomes(scene: &Scene, pointer: &str, is_so: impl Fn(&Value) -> bool) {
+    within(PATIENCE, pointer, async || {
+        let tenant = scene.region.admin().json(&["tenant", "show", TENANT]).await;
+        let value = tenant.pointer(pointer).cloned().unwrap_or_default();
+        holds(is_so(&value), || format!("{tenant:#}"))
+    })
+    .await;
+}
+
+#[test]
+fn a_tenants_whole_life_is_in_the_menu() {
+    story(async {
+        let scene = Scene::on(shared_cluster().await).await;
+        started(&scene, &["desk-1"]).await;
+        let mut screen = Drawing::start(scene.region.admin(), &["ui"], 140, 40);
+        screen.shows(PATIENCE, "● live").await;
+        screen.press("t");
+        screen.shows(PATIENCE, &format!("ssctl tenant show {TENANT}")).await;
+
+        does(&mut screen, "c", "cordon", &["2h", "INC-7 their SSO is down"]).await;
+        becomes(&scene, "/state", |state| state == "TENANT_STATE_CORDONED").await;
+        becomes(&scene, "/cordonExpireTime", Value::is_string).await;
+        screen.shows(PATIENCE, "cordoned").await;
+        does(&mut screen, "u", "uncordon", &["it is up again"]).await;
+        becomes(&scene, "/state", |state| state == "TENANT_STATE_ACTIVE").await;
+
+        does(&mut screen, "p", "plan", &["enterprise", "they bought more"]).await;
+        becomes(&scene, "/plan", |plan| plan == "plans/enterprise").await;
+        does(&mut screen, "q", "quota", &["cpu=+4", "1h", "month end"]).await;
+        let quota = scene.region.admin().json(&["quota", "show", TENANT]).await;
+        let overrides = quota["overrides"].as_array().expect("a change for a time").len();
+        assert_eq!(overrides, 1, "{quota:#}");
+
+        does(&mut screen, "d", "drain", &["a new node pool", TENANT]).await;
+        scene.until("desk-1", SessionPhase::Hibernated).await;
+        does(&mut screen, "s", "suspend", &["they do not pay", TENANT]).await;
+        becomes(&scene, "/state", |state| state == "TENANT_STATE_SUSPENDED").await;
+        does(&mut screen, "r", "resume", &["they paid"]).await;
+        becomes(&scene, "/state", |state| state == "TENANT_STATE_ACTIVE").await;
+
+        // Each with its reason, and one with its incident.
+        let audit = scene.ok(&["audit", "list", "--limit", "200", "-o", "json"]).await;
+        for reason in ["their SSO is down", "it is up again", "they bought more", "month end"] {
+            audit.prints(reason);
+        }
+        audit.prints("\"incident\": \"INC-7\"");
+        screen.press("q");
+        assert!(screen.ends(PATIENCE).await.success());
+    });
+}
+
+#[test]
+fn a_stolen_certificate_is_revoked() {
+    story(async {
+        let scene = Scene::on(shared_cluster().await).await;
+        let vera = scene.region.person("vera", "viewer").await;
+        vera.ok(&["tenant", "list"]).await;
+        let admin = scene.region.admin();
+        let filter = ["cert", "list", "--filter", "operator = \"vera\" AND kind = \"client\""];
+        let listed = admin.json(&filter).await;
+        let serial = listed[0]["name"].as_str().expect("its name");
+        let serial = serial.trim_start_matches("certificates/").to_owned();
+
+        let mut screen = Drawing::start(admin, &["ui"], 160, 40);
+        screen.shows(PATIENCE, "● live").await;
+        screen.press("x");
+        screen.shows(PATIENCE, "CERTIFICATES").await;
+        screen.press(&format!("/{serial}"));
+        screen.press(ENTER);
+        screen.shows(PATIENCE, &format!("1 with \"{serial}\"")).await;
+        does(&mut screen, "r", "revoke", &["the laptop was stolen", &serial]).await;
+        within(PATIENCE, "it opens nothing any more", async || {
+            let ran = vera.run(&["tenant", "list"]).await;
+            holds(ran.code == 4 || ran.code == 5, || format!("{} {}", ran.code, ran.stderr))
+        })
+        .await;
+        let listed = admin.json(&filter).await;
+        assert_eq!(listed[0]["revokeReason"], "the laptop was stolen");
+    });
+}
