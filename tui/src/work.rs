@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use streamspace_client::{ClientError, Connection, INCIDENT_HEADER, Incident, parse_duration};
 use streamspace_proto::v1::{
-    ChangeSessionsRequest, ChangeSessionsResponse, Consequence, CordonTenantRequest, QuotaChange,
-    ResumeTenantRequest, RevokeCertificateRequest, SessionState, SetQuotaRequest,
-    SuspendTenantRequest, Tenant, UncordonTenantRequest, UpdateTenantRequest,
+    ChangeSessionsRequest, ChangeSessionsResponse, Consequence, CordonTenantRequest, Quota,
+    QuotaChange, QuotaLine, ResumeTenantRequest, RevokeCertificateRequest, SessionState,
+    SetQuotaRequest, SuspendTenantRequest, Tenant, UncordonTenantRequest, UpdateTenantRequest,
 };
 use tokio::time::timeout;
 use tonic::{Request, Response, Status};
@@ -111,16 +111,25 @@ async fn ask(connection: &Connection, work: &Work) -> Result<Vec<String>, Status
                 ..SetQuotaRequest::default()
             };
             let reply = connection.quotas().set_quota(request(work, message)).await?.into_inner();
-            let line = reply.lines.iter().find(|line| line.resource == resource);
-            let mut lines: Vec<_> = line
-                .map(|line| format!("{} used of {} {}", line.used, line.hard, line.resource))
-                .map(|words| becomes(words, validate_only))
-                .into_iter()
-                .collect();
+            let mut lines = vec![becomes(limits(&reply, resource), validate_only)];
             lines.extend(told(&reply.consequences));
             Ok(lines)
         }
     }
+}
+
+/// The limits of a resource, as the cluster names them: `requests.cpu` is one of `cpu`.
+fn limits(quota: &Quota, resource: &str) -> String {
+    let of_it = |line: &&QuotaLine| {
+        let name = line.resource.rsplit('.').next().unwrap_or_default();
+        line.resource == resource || name == resource
+    };
+    let words = |line: &QuotaLine| match line.used.as_str() {
+        "" => format!("{} {}", line.resource, line.hard),
+        used => format!("{} {}, of which {used} are used", line.resource, line.hard),
+    };
+    let limits: Vec<_> = quota.lines.iter().filter(of_it).map(words).collect();
+    if limits.is_empty() { format!("no limit of {resource}") } else { limits.join("; ") }
 }
 
 fn ttl(lifetime: &str) -> Option<prost_types::Duration> {

@@ -26,9 +26,21 @@ async fn does(screen: &mut Drawing, key: &str, word: &str, fields: &[&str]) {
     }
     screen.press(last);
     let is_told = |text: &str| text.contains("would change") || text.contains("would be:");
-    screen.until(PATIENCE, "it is told what it would do", is_told).await;
-    screen.press(ENTER);
-    screen.shows(PATIENCE, "accepted").await;
+    let early = |text: &str| text.contains("again once it is");
+    // Not that of the change before.
+    let accepted = |text: &str| {
+        let mut lines = text.lines().map(str::trim_start);
+        lines.any(|line| line.starts_with(word) && line.contains(": accepted"))
+    };
+    loop {
+        screen.until(PATIENCE, "it is told what it would do", |it| is_told(it) && !early(it)).await;
+        screen.press(ENTER);
+        let answered = |text: &str| accepted(text) || early(text);
+        screen.until(PATIENCE, "it is accepted, or was too early", answered).await;
+        if accepted(&screen.text()) {
+            return;
+        }
+    }
 }
 
 /// Waits until a field of the tenant, by its JSON name, is so.
@@ -73,9 +85,9 @@ fn a_tenants_whole_life_is_in_the_menu() {
         becomes(&scene, "/state", |state| state == "TENANT_STATE_ACTIVE").await;
 
         // Each with its reason, and one with its incident.
-        let audit = scene.ok(&["audit", "list", "--limit", "200", "-o", "json"]).await;
+        let mut audit = scene.ok(&["audit", "list", "--limit", "200", "-o", "json"]).await;
         for reason in ["their SSO is down", "it is up again", "they bought more", "month end"] {
-            audit.prints(reason);
+            audit = audit.prints(reason);
         }
         audit.prints("\"incident\": \"INC-7\"");
         screen.press("q");

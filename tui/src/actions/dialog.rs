@@ -8,6 +8,9 @@ use crate::state::Region;
 /// The longest text of a field.
 const LONGEST: usize = 500;
 
+/// What is told to whoever sends before there is an answer.
+const NOT_YET: &str = "it is not known yet what it would do: again once it is";
+
 /// What a daemon is asked to do, or to rehearse.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Work {
@@ -139,6 +142,9 @@ impl Dialog {
     pub(crate) fn told(&mut self, work: &Work, told: Rehearsal) {
         if self.rehearsed.as_ref() == Some(work) {
             self.rehearsal = told;
+            if self.stage == Stage::Editing(Some(NOT_YET.into())) {
+                self.stage = Stage::Editing(None);
+            }
         }
     }
 
@@ -194,8 +200,7 @@ impl Dialog {
                 Some(self.work(false))
             }
             Rehearsal::Asking if is_of_this => {
-                let words = "it is not known yet what it would do: again once it is";
-                self.stage = Stage::Editing(Some(words.into()));
+                self.stage = Stage::Editing(Some(NOT_YET.into()));
                 None
             }
             _ => {

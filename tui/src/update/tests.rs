@@ -517,10 +517,13 @@ fn nothing_is_sent_before_it_was_told_what_just_that_would_do() {
     feed(&mut state, NOW, key(KeyCode::Enter));
     press_all(&mut state, "ada-1");
     assert!(feed(&mut state, NOW, key(KeyCode::Enter)).is_empty(), "it was only asked");
+    assert!(format!("{:?}", dialog(&state).stage).contains("again once it is"));
 
     // Refused, it is asked again and not sent.
     let refused = Err(Trouble::new("no"));
     feed(&mut state, NOW, here(News::Worked(rehearsal.clone(), refused)));
+    let untold = crate::actions::Stage::Editing(None);
+    assert_eq!(dialog(&state).stage, untold, "that it is not known is over");
     let effects = feed(&mut state, NOW, key(KeyCode::Enter));
     assert!(matches!(effects.as_slice(), [Effect::Work(work)] if work.rehearse), "{effects:?}");
     feed(&mut state, NOW, here(News::Worked(rehearsal.clone(), Ok(vec!["1 session".into()]))));
