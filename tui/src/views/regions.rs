@@ -4,7 +4,7 @@ use streamspace_proto::v1::Health;
 
 use super::{
     View, frame,
-    text::{self, Line},
+    text::{self, Line, VALUES},
 };
 use crate::{
     format::{age, many, seconds_since},
@@ -13,8 +13,6 @@ use crate::{
     theme::Tone,
 };
 
-/// How wide the name of a component is.
-const COMPONENT: usize = 14;
 const HEALTH: usize = 12;
 
 pub(super) struct Regions;
@@ -84,7 +82,7 @@ fn told(report: &Report, region: &Region, state: &State, width: usize, lines: &m
         let since = since.map_or(String::new(), |since| format!("for {since}"));
         let name = &component.name;
         lines.push(vec![
-            (format!("{name:COMPONENT$}"), Tone::Dim),
+            (format!("{name:VALUES$}"), Tone::Dim),
             (format!("{:HEALTH$}", format!("{sign} {word}").trim_start()), tone),
             (format!(" {since}"), Tone::Dim),
         ]);

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Where the values begin.
-const VALUES: usize = 17;
+pub(super) const VALUES: usize = 17;
 
 /// Draws lines from the first one that is in view. What is not live is dim.
 pub(super) fn draw(lines: &[Line], scroll: usize, live: bool, pen: &mut Pen<'_>) {
