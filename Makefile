@@ -9,7 +9,7 @@ DEV := packaging/dev
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test lint soak bench format man docs reference needs needs-tests needs-cluster needs-lint
+.PHONY: help run cluster test lint soak bench format man docs reference screens needs needs-tests needs-cluster needs-lint
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ reference: ## Write the reference in docs/reference anew
 docs: needs-tests ## Write into the pages what their commands show
 	$(CARGO) build --workspace --bins
 	UPDATE_DOCS=1 $(CARGO) test -p streamspace-tests --test documentation -- --nocapture pages::
+
+screens: ## Write the screens of the dashboard in docs/screens anew
+	$(CARGO) build --workspace --bins
+	UPDATE_DOCS=1 $(CARGO) test -q -p streamspace-tests --test documentation -- screens::
 
 man: ## Write the manual pages anew
 	$(CARGO) run -q -p ssctl -- man man

@@ -28,4 +28,5 @@ pub mod rpc;
 pub mod runtime;
 pub mod sessions;
 pub mod ssctl;
+pub mod svg;
 pub mod wait;

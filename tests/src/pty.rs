@@ -21,7 +21,7 @@ use rustix::{
 use crate::{
     daemon::program,
     ssctl::Ssctl,
-    wait::{holds, within},
+    wait::{PATIENCE, holds, within},
 };
 
 /// A pseudo-terminal: the end that plays the person.
@@ -213,6 +213,18 @@ impl Drawing {
     pub async fn shows(&self, patience: Duration, words: &str) -> Duration {
         self.until(patience, &format!("the screen shows {words:?}"), |text| text.contains(words))
             .await
+    }
+
+    /// Waits until the screen is as it should be, or nothing is written for so long.
+    pub async fn is_quiet(&self, long: Duration, is_so: impl Fn(&vt100::Screen) -> bool) {
+        let (mut since, mut written) = (Instant::now(), self.written());
+        within(PATIENCE, "the screen is quiet", async || {
+            if self.written() != written {
+                (since, written) = (Instant::now(), self.written());
+            }
+            holds(is_so(&self.screen()) || since.elapsed() >= long, || self.text())
+        })
+        .await;
     }
 
     /// How it ended, where it has.

@@ -20,5 +20,6 @@ mod links;
 mod page;
 mod pages;
 mod reference;
+mod screens;
 mod terminal;
 mod world;

@@ -29,20 +29,20 @@ fn is_update() -> bool {
 
 #[test]
 fn the_commands_are_as_the_programs_say() {
-    hold("docs/reference/commands/", &commands::pages());
+    hold("docs/reference/commands/", &commands::pages(), "make reference");
 }
 
 #[test]
 fn the_api_is_as_the_contract_says() {
-    hold("docs/reference/api/", &api::pages());
+    hold("docs/reference/api/", &api::pages(), "make reference");
 }
 
-/// Holds a folder to what is made, or makes it so.
-fn hold(folder: &str, made: &BTreeMap<String, String>) {
+/// Holds a folder to what is made, or makes it so; `how` does that.
+pub(crate) fn hold(folder: &str, made: &BTreeMap<String, String>, how: &str) {
     let stale: Vec<&String> =
         made.iter().filter(|(name, text)| !is_so(name, text)).map(|(name, _)| name).collect();
-    let mut superfluous = files::all();
-    superfluous.retain(|name| name.starts_with(folder) && !made.contains_key(name));
+    let mut superfluous = files::below(folder.trim_end_matches('/'), "");
+    superfluous.retain(|name| !made.contains_key(name));
     if is_update() {
         for name in superfluous {
             fs::remove_file(root().join(name)).unwrap();
@@ -51,7 +51,7 @@ fn hold(folder: &str, made: &BTreeMap<String, String>) {
     }
     assert!(
         stale.is_empty() && superfluous.is_empty(),
-        "run `make reference`: {stale:?} are not as the code is, {superfluous:?} are of nothing"
+        "run `{how}`: {stale:?} are not as the code is, {superfluous:?} are of nothing"
     );
 }
 

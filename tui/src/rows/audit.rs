@@ -77,13 +77,13 @@ impl Row for Audit {
         Column::<Self>::left("ACTOR", 6, 20, 1)
             .showing(|entry, _| Cow::Borrowed(&entry.actor))
             .ordered(|entry| SortKey::Text(&entry.actor)),
-        Column::<Self>::left("METHOD", 12, 28, 2)
+        Column::<Self>::left("METHOD", 16, 28, 2)
             .showing(|entry, _| Cow::Borrowed(&entry.method))
             .ordered(|entry| SortKey::Text(&entry.method)),
-        Column::<Self>::left("RESOURCE", 16, 44, 4)
+        Column::<Self>::left("RESOURCE", 16, 44, 3)
             .showing(|entry, _| Cow::Borrowed(&entry.resource))
             .ordered(|entry| SortKey::Text(&entry.resource)),
-        Column::<Self>::left("DECISION", 9, 9, 3)
+        Column::<Self>::left("DECISION", 9, 9, 4)
             .showing(|entry, _| match entry.whole.count {
                 count @ 2.. => Cow::Owned(format!("{} x{count}", entry.state_word())),
                 _ => Cow::Borrowed(entry.state_word()),
@@ -91,7 +91,7 @@ impl Row for Audit {
             .ordered(|entry| by_place(entry.state()))
             .looking(Look::Verdict),
         Column::<Self>::left("REASON", 14, 40, 5).showing(|entry, _| Cow::Borrowed(&entry.reason)),
-        Column::<Self>::left("WHAT", 18, u16::MAX, 6)
+        Column::<Self>::left("WHAT", 28, u16::MAX, 6)
             .showing(|entry, _| Cow::Borrowed(&entry.words))
             .looking(Look::Verdict),
     ];

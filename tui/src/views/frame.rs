@@ -74,10 +74,9 @@ pub(super) fn draw(state: &State, view: &dyn View, pen: &mut Pen<'_>) {
     super::overlay::draw(state, &mut pen.part(0, body.y, width, body.height));
     let command_row = body.y.saturating_add(body.height);
     if body.height > 0 {
-        command(state, command_row, pen);
-        if let Some(at) = &state.place {
-            place(at, command_row, pen);
-        }
+        let begins = state.place.as_ref().map(|at| place(at, command_row, pen));
+        let end = begins.map_or(width, |x| x.saturating_sub(1));
+        command(state, &mut pen.part(0, command_row, end, 1));
     }
     help(state, height.saturating_sub(1), pen);
 }
@@ -102,9 +101,6 @@ fn goes_on(state: &State, view: &dyn View, pen: &mut Pen<'_>) {
 
 fn banner(state: &State, view: &dyn View, pen: &mut Pen<'_>) {
     let width = pen.width();
-    let names = contexts(state, width / 2);
-    let mut x = names.iter().fold(0, |x, (name, tone)| pen.text(x, 0, name, *tone));
-
     let crumb = format!(" {} ", pen.theme.glyphs.crumb);
     let mut place = Vec::new();
     if let [Region { target, .. }] = state.regions.as_slice()
@@ -126,7 +122,12 @@ fn banner(state: &State, view: &dyn View, pen: &mut Pen<'_>) {
     };
     let clock_at = width.saturating_sub(cells(&clock) + 1);
     let who = who(state).filter(|_| width >= 60).unwrap_or_default();
-    let who_at = clock_at.saturating_sub(cells(&who) + 3).max(x);
+    let who_at = clock_at.saturating_sub(cells(&who) + 3);
+    // Where one is comes before the names of the contexts.
+    let crumbs = place.iter().map(|(text, _)| cells(text)).fold(1, u16::saturating_add);
+    let names = contexts(state, who_at.saturating_sub(crumbs).min(width / 2));
+    let mut x = names.iter().fold(0, |x, (name, tone)| pen.text(x, 0, name, *tone));
+    let who_at = who_at.max(x);
     x = pen.pieces(x, 0, who_at.saturating_sub(2), &place);
     let style = pen.theme.style(Tone::Plain);
     pen.clipped(who_at.max(x + 1), 0, clock_at.saturating_sub(who_at + 1), &who, style);
@@ -367,37 +368,38 @@ fn draw_alert(alert: &Alert, y: u16, pen: &mut Pen<'_>) {
 }
 
 /// Where in a recording this is, so that nobody takes it for now.
-fn place(place: &Place, y: u16, pen: &mut Pen<'_>) {
+/// Returns where that begins.
+fn place(place: &Place, y: u16, pen: &mut Pen<'_>) -> u16 {
     let time = |seconds: i64| format!("{:02}:{:02}", seconds / 60, seconds % 60);
     let stands = if place.playing { "" } else { ", stopped" };
     let speed = if place.speed > 1 { format!(", {} x", place.speed) } else { String::new() };
     let cut = if place.cut { ", its end is missing" } else { "" };
     let (at, of) = (time(place.seconds), time(place.of));
     let text = format!(" {} {at} of {of}{speed}{stands}{cut} ", place.title);
-    pen.right(pen.width(), y, &text, pen.theme.style(Tone::Protected));
+    pen.right(pen.width(), y, &text, pen.theme.style(Tone::Protected))
 }
 
-fn command(state: &State, y: u16, pen: &mut Pen<'_>) {
+fn command(state: &State, pen: &mut Pen<'_>) {
     if let Some(prompt) = &state.prompt
-        && choices(prompt, y, pen)
+        && choices(prompt, pen)
     {
         return;
     }
     if let Some(notice) = state.notice() {
-        pen.text(1, y, notice, Tone::Strong);
+        pen.text(1, 0, notice, Tone::Strong);
         return;
     }
     if let Some(command) = super::command(state) {
-        let x = pen.text(0, y, " $ ", Tone::Dim);
-        pen.text(x, y, &command, Tone::Plain);
+        let x = pen.text(0, 0, " $ ", Tone::Dim);
+        pen.text(x, 0, &command, Tone::Plain);
     }
 }
 
 /// What is wrong with the line that is being typed, or how it could go on.
-fn choices(prompt: &Prompt, y: u16, pen: &mut Pen<'_>) -> bool {
+fn choices(prompt: &Prompt, pen: &mut Pen<'_>) -> bool {
     if let Some(error) = &prompt.error {
         let sign = pen.theme.glyphs.alarm;
-        pen.text(0, y, &format!(" {sign} {error}"), Tone::Warn);
+        pen.text(0, 0, &format!(" {sign} {error}"), Tone::Warn);
         return true;
     }
     let mut x = 1;
@@ -407,7 +409,7 @@ fn choices(prompt: &Prompt, y: u16, pen: &mut Pen<'_>) -> bool {
         if x + cells(&choice) > pen.width() {
             break;
         }
-        x = pen.text(x, y, &choice, tone) + 2;
+        x = pen.text(x, 0, &choice, tone) + 2;
     }
     !prompt.choices.is_empty()
 }

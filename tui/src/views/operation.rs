@@ -57,7 +57,9 @@ fn head(operation: &Operation, state: &State, width: usize, lines: &mut Vec<Line
         (operation.state_word().into(), tone(operation.wellness())),
         (format!("  {}", escape(&whole.target)), Tone::Plain),
     ]);
-    let words = whole.error.as_ref().map_or(&whole.progress, |error| &error.message);
+    // Counts tell more of how far it is than its own words.
+    let progress = if whole.counts.is_none() { whole.progress.as_str() } else { "" };
+    let words = whole.error.as_ref().map_or(progress, |error| &error.message);
     text::words(&escape(words), tone(operation.wellness()), width, lines);
     if let Some(counts) = &whole.counts {
         items(operation, counts, state, lines);

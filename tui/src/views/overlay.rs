@@ -101,7 +101,8 @@ fn of_dialog(dialog: &Dialog, state: &State, width: usize) -> Vec<Line> {
         }
         if entry.text.is_empty() {
             let optional = if dialog.verb.requires(entry.field) { "" } else { " (may be empty)" };
-            line.push((format!(" {}{optional}", entry.field.hint()), Tone::Dim));
+            let behind = if here { " " } else { "" };
+            line.push((format!("{behind}{}{optional}", entry.field.hint()), Tone::Dim));
         }
         lines.push(line);
     }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     format::{age, date_and_time, instant, seconds_since},
-    pen::Pen,
+    pen::{Pen, text_width},
     rows::{Key, Row as _, Session, shell_word, tone},
     state::{Answer, Question, State},
     theme::Tone,
@@ -84,9 +84,12 @@ fn described(
         text::fields(fields(session, now), width, lines);
     }
     text::heading("OBJECTS in the cluster", lines);
-    for object in &answer.objects {
+    let kinds = || answer.objects.iter().map(|object| escape(&object.kind));
+    let widest = kinds().map(|kind| text_width(&kind)).max().unwrap_or(0);
+    for (object, kind) in answer.objects.iter().zip(kinds()) {
+        let room = widest.saturating_sub(text_width(&kind)) + 1;
         lines.push(vec![
-            (format!("{} ", escape(&object.kind)), Tone::Dim),
+            (format!("{kind}{}", " ".repeat(room)), Tone::Dim),
             (escape(&object.name).into_owned(), Tone::Plain),
             (format!("  {}", escape(&object.status)), Tone::Dim),
         ]);

@@ -276,13 +276,13 @@ fn of_region(
     };
     text::grown_old(detail, state, width, lines);
     let total = usage.live.total.clone().unwrap_or_default();
-    lines.push(taken("all tenants", 11, &total, &total, state));
-    metering(usage, state.now, width, lines);
-    text::heading("TENANTS that take most", lines);
     let most = if state.several() { LARGEST_OF_SEVERAL } else { usize::MAX };
     let names = usage.live.tenants.iter().take(most).map(|it| escape(short(&it.tenant)));
     let names: Vec<_> = names.collect();
     let widest = names.iter().map(|name| text_width(name)).max().unwrap_or(0).clamp(11, 32);
+    lines.push(taken("all tenants", widest, &total, &total, state));
+    metering(usage, state.now, width, lines);
+    text::heading("TENANTS that take most", lines);
     for (tenant, name) in usage.live.tenants.iter().zip(&names) {
         lines.push(taken(name, widest, tenant, &total, state));
     }
