@@ -141,5 +141,6 @@ async fn shown(
 /// What is on a screen, without blanks at the ends of its lines.
 fn text(screen: &vt100::Screen) -> String {
     let (_, columns) = screen.size();
-    screen.rows(0, columns).map(|row| format!("{}\n", row.trim_end())).collect()
+    let rows: Vec<String> = screen.rows(0, columns).map(|row| row.trim_end().to_owned()).collect();
+    rows.join("\n") + "\n"
 }

@@ -52,20 +52,20 @@ fn head(region: &Region, state: &State, lines: &mut Vec<Line>) {
     let live = region.is_live(state.now);
     let (sign, word, tone) = frame::verdict(region.fresh_report(state.now), &state.theme);
     let name = if live { Tone::Strong } else { Tone::Dim };
-    let mut line = vec![(format!("{}  ", region.name()), name)];
-    line.push((format!("{sign} {word}").trim_start().to_owned(), tone));
+    let mut pieces = vec![(format!("{}  ", region.name()), name)];
+    pieces.push((format!("{sign} {word}").trim_start().to_owned(), tone));
     let data = match (live, region.data_age(state.now)) {
         (true, _) => "  live".to_owned(),
         (false, Some(old)) => format!("  {} old", age(old)),
         (false, None) => "  no data yet".to_owned(),
     };
-    line.push((data, if live { Tone::Plain } else { Tone::Warn }));
-    line.push((format!("  {} at {}", region.target.context, region.target.endpoint), Tone::Dim));
+    pieces.push((data, if live { Tone::Plain } else { Tone::Warn }));
+    pieces.push((format!("  {} at {}", region.target.context, region.target.endpoint), Tone::Dim));
     if region.target.protected {
-        line.push(("  ".into(), Tone::Plain));
-        line.push((" protected ".into(), Tone::Protected));
+        pieces.push(("  ".into(), Tone::Plain));
+        pieces.push((" protected ".into(), Tone::Protected));
     }
-    lines.push(line);
+    lines.push(pieces);
 }
 
 /// What it said about itself.
