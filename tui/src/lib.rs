@@ -145,9 +145,9 @@ pub async fn run(
     let theme = Theme::new(&options);
     let mut state = State::new(targets, keys, theme, size, now).with_ids_from(ids);
     state.locked = locked.map(str::to_owned);
-    let mut stage = Stage::new(state, Feed::Live(Live::new(connections)));
-    stage.recorder = recorder;
-    show(stage, &options).await
+    let mut shown = Stage::new(state, Feed::Live(Live::new(connections)));
+    shown.recorder = recorder;
+    show(shown, &options).await
 }
 
 /// Shows a recording again, until its user leaves it: what was seen then, and once a key is
@@ -162,10 +162,10 @@ pub async fn replay(
     let film = Film::open(path)?;
     let state = recording::begin(&film, &options, terminal::size()?);
     let feed = Feed::Played(Box::new(Player::new(film, "recording", None)));
-    let mut stage = Stage::new(state, feed);
-    stage.follow(keys);
-    stage.begin(begin);
-    show(stage, &options).await
+    let mut shown = Stage::new(state, feed);
+    shown.follow(keys);
+    shown.begin(begin);
+    show(shown, &options).await
 }
 
 /// Shows three regions that are made up, with nothing behind them.
@@ -175,9 +175,9 @@ pub async fn demonstrate(begin: Begin, options: Options, keys: KeyMap) -> Result
     let mut state = recording::begin(&film, &options, terminal::size()?);
     state.keys = keys;
     let feed = Feed::Played(Box::new(Player::new(film, "made up", Some(troupe))));
-    let mut stage = Stage::new(state, feed);
-    stage.begin(begin);
-    show(stage, &options).await
+    let mut shown = Stage::new(state, feed);
+    shown.begin(begin);
+    show(shown, &options).await
 }
 
 /// Runs on the terminal, and gives it back.

@@ -8,7 +8,10 @@ use jiff::Timestamp;
 use streamspace_core::filter::FieldValue;
 use uuid::Uuid;
 
-use crate::{state::RegionIndex, theme::Tone};
+use crate::{
+    state::{Question, RegionIndex},
+    theme::Tone,
+};
 
 mod audit;
 mod certificate;
@@ -97,6 +100,9 @@ pub(crate) trait Row: Sized + 'static {
     const FIELDS: &'static [&'static str];
     /// What is said of those that somebody should look at.
     const ATTENTION: &'static str = "not well";
+    /// What brings the rows, where it is no watch: until it is answered it is not known how
+    /// many there are.
+    const ASKED: Option<Question> = None;
     /// The states that are counted above the table, in their order.
     const STATES: &'static [&'static str];
 

@@ -313,12 +313,16 @@ impl State {
                 selected.or_else(|| scope.as_ref().map(|scope| scope.region))
             }
             Page::Operations => self.operations.selected().map(|row| of(row.key())),
-            Page::Audit => self.audit.selected().map(|row| of(row.key())),
             Page::Certificates => self.certificates.selected().map(|row| of(row.key())),
             Page::Tenant(key) | Page::Session(key) | Page::Operation(key) => Some(of(key)),
             Page::Usage(Some(scope)) => Some(scope.region),
             Page::Yaml(region, _) => Some(*region),
-            Page::Overview | Page::Regions | Page::Usage(None) | Page::Changes | Page::Help => None,
+            Page::Overview
+            | Page::Regions
+            | Page::Usage(None)
+            | Page::Audit
+            | Page::Changes
+            | Page::Help => None,
         }
     }
 

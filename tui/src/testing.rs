@@ -209,22 +209,22 @@ fn target(context: &str, region: &str) -> Target {
     }
 }
 
-fn of(targets: Vec<Target>, options: Options, width: u16, height: u16) -> State {
+fn of(targets: Vec<Target>, options: &Options, width: u16, height: u16) -> State {
     let now = Timestamp::from_second(NOW).unwrap();
     let size = Size { width, height };
-    State::new(targets, KeyMap::standard(), Theme::new(&options), size, now)
+    State::new(targets, KeyMap::standard(), Theme::new(options), size, now)
 }
 
 /// A dashboard that nothing has happened to.
 pub(crate) fn fresh(width: u16, height: u16) -> State {
-    of(vec![target("prod", "us-east-1")], Options::default(), width, height)
+    of(vec![target("prod", "us-east-1")], &Options::default(), width, height)
 }
 
 /// One over three regions that nothing has happened to.
 pub(crate) fn three_regions(width: u16, height: u16) -> State {
     let targets = ["us-east-1", "us-west-2", "eu-west-1"];
     let targets = targets.map(|region| target(&format!("prod-{region}"), region));
-    of(targets.into(), Options::default(), width, height)
+    of(targets.into(), &Options::default(), width, height)
 }
 
 pub(crate) fn feed(state: &mut State, second: i64, kind: EventKind) -> Vec<Effect> {

@@ -97,10 +97,10 @@ pub(crate) async fn run(shell: &Shell, args: Args) -> Outcome {
             streamspace_tui::run(&connections, options, keys).await
         }
     };
-    shown.map_err(failure)
+    shown.map_err(|error| failure(&error))
 }
 
-fn failure(error: UiError) -> Failure {
+fn failure(error: &UiError) -> Failure {
     let message = error.to_string();
     let by_line = "`ssctl tenant watch` prints the same changes line by line";
     match error {

@@ -163,6 +163,7 @@ pub(super) struct Entry {
     what: Option<What>,
 }
 
+#[allow(clippy::large_enum_variant, reason = "one is there at a time, and it is written at once")]
 #[derive(Clone, PartialEq, prost::Oneof)]
 enum What {
     #[prost(message, tag = "2")]
@@ -189,6 +190,7 @@ struct NewsRecord {
     what: Option<NewsWhat>,
 }
 
+#[allow(clippy::large_enum_variant, reason = "one is there at a time, and it is written at once")]
 #[derive(Clone, PartialEq, prost::Oneof)]
 enum NewsWhat {
     #[prost(message, tag = "2")]

@@ -89,8 +89,8 @@ fn an_hour() -> Vec<Event> {
 #[test]
 fn a_recorded_hour_gives_the_same_frames() {
     let file = Scratch::new("hour");
-    let (film, _) = crate::demo::made_up();
-    let mut state = begin(&film, &Options::default(), Size { width: 120, height: 40 });
+    let story = crate::demo::made_up().0;
+    let mut state = begin(&story, &Options::default(), Size { width: 120, height: 40 });
     let mut recorder = Recorder::create(&file.0, &header(&state)).unwrap();
     let events = an_hour();
     let (first, last) = (events[0].at, events.last().unwrap().at);

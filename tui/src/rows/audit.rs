@@ -10,7 +10,7 @@ use streamspace_proto::v1::{AuditDecision, AuditEntry, AuditPhase};
 use super::{Column, Key, Look, Row, SortKey, Wellness, by_place, short};
 use crate::{
     format::{date_and_time, instant},
-    state::RegionIndex,
+    state::{Question, RegionIndex},
 };
 
 /// One entry.
@@ -65,6 +65,7 @@ impl Audit {
 
 impl Row for Audit {
     const NOUN: &'static str = "entry";
+    const ASKED: Option<Question> = Some(Question::Audit);
     const FIELDS: &'static [&'static str] = &vocabulary::AUDIT;
     const ATTENTION: &'static str = "refused or failed";
     const STATES: &'static [&'static str] =

@@ -10,7 +10,7 @@ use streamspace_proto::v1::{self, CertificateKind, CertificateState};
 use super::{Column, Key, Look, Row, SortKey, Wellness, by_place, short};
 use crate::{
     format::{age, instant, many},
-    state::RegionIndex,
+    state::{Question, RegionIndex},
 };
 
 /// One certificate.
@@ -75,6 +75,7 @@ impl Certificate {
 
 impl Row for Certificate {
     const NOUN: &'static str = "certificate";
+    const ASKED: Option<Question> = Some(Question::Certificates);
     const FIELDS: &'static [&'static str] = &vocabulary::CERTIFICATE;
     const STATES: &'static [&'static str] =
         &["unknown", "valid", "superseded", "expired", "revoked"];
@@ -93,7 +94,7 @@ impl Row for Certificate {
             .ordered(|one| by_place(one.state()))
             .looking(Look::Verdict),
         Column::<Self>::right("LEFT", 6, 4)
-            .showing(|one, now| one.left(now))
+            .showing(Self::left)
             // The soonest end first.
             .ordered(|one| SortKey::Number(one.ends.map(|ends| -ends.as_microsecond()))),
         Column::<Self>::left("DEVICE", 7, 28, 6)

@@ -90,7 +90,13 @@ fn counts<R: Row>(state: &State, table: &Table<R>, title: &str, pen: &mut Pen<'_
     let old = |tone| if live { tone } else { Tone::Dim };
     let dot = format!(" {} ", pen.theme.glyphs.dot);
     // Before anything was heard there are not none, it is not known how many.
-    let total = if state.heard() { count(table.total()) } else { pen.theme.glyphs.unknown.into() };
+    let is_answered = |question: Question| {
+        let regions = (0..).map(RegionIndex).zip(&state.regions);
+        let mut details = regions.filter_map(|(region, _)| state.details.get(region, &question));
+        details.any(|detail| detail.answer.is_some())
+    };
+    let known = state.heard() && (table.total() > 0 || R::ASKED.is_none_or(is_answered));
+    let total = if known { count(table.total()) } else { pen.theme.glyphs.unknown.into() };
     let mut pieces = vec![
         (format!(" {title} "), Tone::Dim),
         (total, old(Tone::Strong)),

@@ -20,6 +20,7 @@ pub(super) struct AnswerRecord {
     what: Option<AnswerWhat>,
 }
 
+#[allow(clippy::large_enum_variant, reason = "one is there at a time, and it is written at once")]
 #[derive(Clone, PartialEq, prost::Oneof)]
 enum AnswerWhat {
     #[prost(message, tag = "3")]

@@ -77,7 +77,7 @@ impl WorkedRecord {
             amount: work.amount.clone(),
             lifetime: work.lifetime.clone(),
             reason: work.reason.clone(),
-            lines: result.as_ref().map(Clone::clone).unwrap_or_default(),
+            lines: result.clone().unwrap_or_default(),
             trouble: result.as_ref().err().map(TroubleRecord::write),
         }
     }
