@@ -3,7 +3,7 @@
 //!
 //! Names of sections as arguments measure those alone: `programs`, `completion`, `calls`,
 //! `lists`, `tenants`, `passes`, `admission`, `metering`, `conformance`, `frames`,
-//! `dashboard`.
+//! `dashboard`, `outages`.
 
 #![allow(
     clippy::unwrap_used,
@@ -27,6 +27,7 @@ mod echo;
 mod frames;
 mod lists;
 mod metering;
+mod outages;
 mod passes;
 mod process;
 mod programs;
@@ -88,6 +89,9 @@ fn main() {
         }
         if wanted("dashboard") {
             dashboard::measure(&mut table).await;
+        }
+        if wanted("outages") {
+            outages::measure(&region().await, &mut table).await;
         }
     });
     table.print();

@@ -84,6 +84,13 @@ fn a_tenants_whole_life_is_in_the_menu() {
         does(&mut screen, "r", "resume", &["they paid"]).await;
         becomes(&scene, "/state", |state| state == "TENANT_STATE_ACTIVE").await;
 
+        screen.press("s");
+        screen.shows(PATIENCE, "hibernated 1").await;
+        does(&mut screen, "w", "wake", &["they are back"]).await;
+        scene.until("desk-1", SessionPhase::Running).await;
+        does(&mut screen, "x", "terminate", &["it is stuck", "desk-1"]).await;
+        scene.until("desk-1", SessionPhase::Terminated).await;
+
         // Each with its reason, and one with its incident.
         let mut audit = scene.ok(&["audit", "list", "--limit", "200", "-o", "json"]).await;
         for reason in ["their SSO is down", "it is up again", "they bought more", "month end"] {
