@@ -59,6 +59,9 @@ mod work;
 
 pub use recording::{Projection, RecordingError};
 
+/// Why nothing may be changed.
+const READ_ONLY: &str = "opened with --read-only";
+
 /// How the dashboard looks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -134,7 +137,7 @@ pub async fn run(
     let targets: Vec<_> =
         connections.iter().map(|connection| Target::new(connection.context())).collect();
     let (size, now, ids) = (terminal::size()?, Timestamp::now(), Uuid::new_v4());
-    let locked = options.read_only.then_some("opened with --read-only");
+    let locked = options.read_only.then_some(READ_ONLY);
     let recorder = match &options.record {
         Some(path) => {
             let header = Header::new(&targets, now, size, locked, ids, &keys);
@@ -174,6 +177,7 @@ pub async fn demonstrate(begin: Begin, options: Options, keys: KeyMap) -> Result
     let (film, troupe) = demo::made_up();
     let mut state = recording::begin(&film, &options, terminal::size()?);
     state.keys = keys;
+    state.locked = options.read_only.then(|| READ_ONLY.to_owned());
     let feed = Feed::Played(Box::new(Player::new(film, "made up", Some(troupe))));
     let mut shown = Stage::new(state, feed);
     shown.begin(begin);

@@ -1,6 +1,7 @@
 //! What can be typed after `:`. One list tells what there is, what it is also called,
 //! and what may follow.
 
+use streamspace_client::text::escape;
 use streamspace_core::suggest;
 
 use crate::{
@@ -187,7 +188,9 @@ pub(crate) fn choices(text: &str, state: &State) -> Vec<String> {
         }
         Some(Takes::Session) => {
             let paths = state.sessions.iter().map(crate::rows::Session::path);
-            offered(paths.filter(|path| path.starts_with(argument)).map(str::to_owned))
+            offered(
+                paths.filter(|path| path.starts_with(argument)).map(|it| escape(it).into_owned()),
+            )
         }
         Some(Takes::Column) => {
             let orders = state.table().map(crate::table::AnyTable::orders).unwrap_or_default();

@@ -5,10 +5,10 @@ use streamspace_client::{ClientError, Connection};
 use streamspace_proto::{
     json::to_value,
     v1::{
-        DescribeSessionRequest, GetOperationRequest, GetQuotaRequest, GetRegionRequest,
-        GetSessionRequest, GetTenantRequest, GetUsageStatusRequest, ListAuditEntriesRequest,
-        ListCertificatesRequest, ListLiveUsageRequest, ListTenantObjectsRequest, QueryUsageRequest,
-        QueryUsageResponse, UsageGroup, UsageStatus,
+        Certificate, DescribeSessionRequest, GetOperationRequest, GetQuotaRequest,
+        GetRegionRequest, GetSessionRequest, GetTenantRequest, GetUsageStatusRequest,
+        ListAuditEntriesRequest, ListCertificatesRequest, ListLiveUsageRequest,
+        ListTenantObjectsRequest, QueryUsageRequest, QueryUsageResponse, UsageGroup, UsageStatus,
     },
 };
 
@@ -16,12 +16,14 @@ use crate::{
     connection::{Outlet, PATIENCE, within},
     events::News,
     state::{Answer, LiveUsage, Question, TenantUsage},
+    trouble::Trouble,
 };
 
 /// How much of the audit log is shown.
 const AUDIT_ENTRIES: i32 = 500;
-/// How many certificates are.
+/// How many certificates one answer has, and how many answers are read.
 const CERTIFICATES: i32 = 1000;
+const PAGES: usize = 10;
 /// How many tenants that take the most are.
 const LARGEST: i32 = 50;
 /// How many hours a chart goes back.
@@ -29,12 +31,12 @@ const HOURS: i64 = 48;
 
 /// Asks a daemon something. Whatever comes of it is an answer.
 pub(crate) async fn answer(connection: Connection, outlet: Outlet, question: Question) {
-    let answer = ask(&connection, &question).await.map_err(Into::into);
+    let answer = ask(&connection, &question).await;
     // Where nobody reads, nobody waits for it.
     let _ = outlet.send(News::Answer(question, answer)).await;
 }
 
-async fn ask(connection: &Connection, question: &Question) -> Result<Answer, ClientError> {
+async fn ask(connection: &Connection, question: &Question) -> Result<Answer, Trouble> {
     Ok(match question {
         Question::Session(name) => {
             let request = DescribeSessionRequest { name: name.clone() };
@@ -72,16 +74,30 @@ async fn ask(connection: &Connection, question: &Question) -> Result<Answer, Cli
             let reply = within(PATIENCE, connection.audit().list_audit_entries(request)).await?;
             Answer::Audit(reply.entries)
         }
-        Question::Certificates => {
-            let request = ListCertificatesRequest {
-                page_size: CERTIFICATES,
-                ..ListCertificatesRequest::default()
-            };
-            let reply = within(PATIENCE, connection.access().list_certificates(request)).await?;
-            Answer::Certificates(reply.certificates)
-        }
+        Question::Certificates => Answer::Certificates(certificates(connection).await?),
         Question::Yaml(name) => Answer::Yaml(yaml(connection, name).await?),
     })
+}
+
+/// The certificates that open something.
+async fn certificates(connection: &Connection) -> Result<Vec<Certificate>, ClientError> {
+    let mut certificates = Vec::new();
+    let mut page_token = String::new();
+    for _ in 0..PAGES {
+        let request = ListCertificatesRequest {
+            page_size: CERTIFICATES,
+            page_token,
+            filter: "state = \"valid\"".into(),
+            ..ListCertificatesRequest::default()
+        };
+        let reply = within(PATIENCE, connection.access().list_certificates(request)).await?;
+        certificates.extend(reply.certificates);
+        page_token = reply.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    Ok(certificates)
 }
 
 /// What a tenant used in the last two days by hour, and this month by day, user and template.
@@ -128,7 +144,7 @@ async fn status(connection: &Connection) -> Result<UsageStatus, ClientError> {
 }
 
 /// A resource by its name, as the contract has it.
-async fn yaml(connection: &Connection, name: &str) -> Result<String, ClientError> {
+async fn yaml(connection: &Connection, name: &str) -> Result<String, Trouble> {
     let owned = name.to_owned();
     let (collection, _) = name.split_once('/').unwrap_or_default();
     let value = match collection {
@@ -151,19 +167,15 @@ async fn yaml(connection: &Connection, name: &str) -> Result<String, ClientError
                 ..ListCertificatesRequest::default()
             };
             let reply = within(PATIENCE, connection.access().list_certificates(request)).await?;
-            to_value(
-                reply
-                    .certificates
-                    .first()
-                    .unwrap_or(&streamspace_proto::v1::Certificate::default()),
-            )
+            let missing = || Trouble::new(&format!("there is no {name}"));
+            to_value(reply.certificates.first().ok_or_else(missing)?)
         }
         _ => {
             let request = GetRegionRequest { name: owned };
             to_value(&within(PATIENCE, connection.regions().get_region(request)).await?)
         }
     };
-    let broken = |error: &dyn std::error::Error| ClientError::Unexpected(error.to_string());
+    let broken = |error: &dyn std::error::Error| Trouble::new(&error.to_string());
     let value = value.map_err(|error| broken(&error))?;
     serde_saphyr::to_string(&value).map_err(|error| broken(&error))
 }

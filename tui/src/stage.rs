@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
@@ -54,11 +55,10 @@ impl Stage {
     pub(crate) fn begin(&mut self, begin: Begin) {
         let Feed::Played(player) = &mut self.feed else { return };
         let at = i64::try_from(begin.at.as_secs()).unwrap_or(i64::MAX);
-        let (anew, passed) = player.play(Play::By(at));
         if begin.stopped {
             player.stop();
         }
-        self.pass(anew, passed);
+        self.play(Play::By(at));
     }
 
     /// Runs until somebody leaves, or a signal ends it.
@@ -167,22 +167,28 @@ impl Stage {
         let Feed::Played(player) = &mut self.feed else {
             return self.state.notify("only a recording can be moved in".into());
         };
-        let (anew, passed) = player.play(play);
-        self.pass(anew, passed);
+        if let Some(to) = player.play(play) {
+            self.go(to);
+        }
     }
 
-    /// What happens on the way to another place in a recording is seen there at once.
-    fn pass(&mut self, anew: bool, passed: Vec<Event>) {
-        if anew {
+    /// Goes elsewhere in a recording. What happens on the way is seen there at once.
+    fn go(&mut self, to: Timestamp) {
+        let Feed::Played(player) = &mut self.feed else { return };
+        if player.go(to) {
             self.state.forget();
         }
-        for event in passed {
+        while let Feed::Played(player) = &mut self.feed
+            && let Some(event) = player.pass(to)
+        {
             if self.shows(&event.kind) {
                 update(&mut self.state, event);
             }
         }
-        // What was asked on the way is asked again, and answered.
-        self.state.details = Details::default();
+        if self.following.is_none() {
+            // What was asked on the way is asked again, and answered.
+            self.state.details = Details::default();
+        }
         let at = self.feed.now();
         self.happen(Event { at, kind: EventKind::Tick }, self.following.is_none());
     }

@@ -282,7 +282,10 @@ impl State {
         match &self.page {
             Page::Operations => self.operations.selected().map(of_operation),
             Page::Operation(key) => self.operations.get(key).map(of_operation),
-            Page::Overview | Page::Regions => Some((RegionIndex::default(), "regions/-".into())),
+            // Of several it would be one of them, whichever.
+            Page::Overview | Page::Regions if !self.several() => {
+                Some((RegionIndex::default(), "regions/-".into()))
+            }
             _ => None,
         }
     }

@@ -67,7 +67,12 @@ fn take(state: &mut State, index: RegionIndex, news: News) {
             listed(state, index, answer.as_ref().ok());
             state.details.take(index, &question, answer, now);
         }
-        News::Worked(work, result) => answers::worked(state, &work, result),
+        News::Worked(work, result) => {
+            if !work.rehearse && result.is_ok() {
+                state.details.renew();
+            }
+            answers::worked(state, &work, result);
+        }
         News::Region(Ok(report)) => {
             if let Some(region) = region(state, index) {
                 region.report = Some(Report::new(&report, now));

@@ -392,35 +392,23 @@ fn audit(region: RegionIndex) -> Vec<AuditEntry> {
 
 fn certificates() -> Vec<Certificate> {
     use CertificateKind::{Client, Device};
-    use CertificateState::{Revoked, Superseded, Valid};
-    let one = |serial: &str,
-               operator: &str,
-               role: &str,
-               kind: CertificateKind,
-               state: CertificateState,
-               ends: i64| Certificate {
+    let one = |serial: &str, operator: &str, role: &str, kind: CertificateKind, ends| Certificate {
         name: format!("certificates/{serial}"),
         kind: kind.into(),
         operator: operator.into(),
         role_name: role.into(),
         device_name: format!("{operator}-laptop"),
-        state: state.into(),
+        state: CertificateState::Valid.into(),
         issue_time: time(-86_400),
         expire_time: time(ends),
-        revoke_reason: if state == Revoked {
-            "the laptop was stolen".into()
-        } else {
-            String::new()
-        },
         ..Certificate::default()
     };
     vec![
-        one("0a41c7", "ops-1", "admin", Client, Valid, 38_000),
-        one("0a41b2", "ops-1", "admin", Device, Valid, 86_400 * 61),
-        one("0a3f90", "ops-2", "operator", Client, Valid, 21_000),
-        one("0a3f11", "ops-2", "operator", Device, Valid, 86_400 * 12),
-        one("0a2e07", "deploy", "operator", Client, Valid, 2900),
-        one("0a2d55", "eve", "viewer", Client, Superseded, -400),
-        one("09ff02", "finn", "operator", Device, Revoked, 86_400 * 30),
+        one("0a41c7", "ops-1", "admin", Client, 38_000),
+        one("0a41b2", "ops-1", "admin", Device, 86_400 * 61),
+        one("0a3f90", "ops-2", "operator", Client, 21_000),
+        one("0a3f11", "ops-2", "operator", Device, 86_400 * 12),
+        one("0a2e07", "deploy", "operator", Client, 2900),
+        one("09ff02", "finn", "operator", Device, 86_400 * 30),
     ]
 }

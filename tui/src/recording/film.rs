@@ -1,6 +1,10 @@
 //! A recording in memory, read from its begin to its end.
 
-use std::{fs, io, path::Path, sync::Arc};
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::Path,
+};
 
 use jiff::Timestamp;
 use prost::Message as _;
@@ -10,7 +14,9 @@ use super::format::{Decoder, Entry, Header, MAGIC};
 use crate::events::Event;
 
 /// A recording longer than this is not read into memory.
-const LONGEST: u64 = 2 << 30;
+pub(super) const LONGEST: u64 = 2 << 30;
+/// So many entries in a row that nobody knows are no recording any more.
+const UNKNOWN: usize = 10_000;
 
 /// Why a recording cannot be made, or not be looked at.
 #[derive(Debug, Error)]
@@ -39,7 +45,7 @@ pub enum RecordingError {
 /// A recording, and how far it was read.
 #[derive(Debug)]
 pub(crate) struct Film {
-    bytes: Arc<[u8]>,
+    bytes: Vec<u8>,
     header: Header,
     decoder: Decoder,
     /// Where the entries begin, and where the next one does.
@@ -56,11 +62,16 @@ impl Film {
     pub(crate) fn open(path: &Path) -> Result<Self, RecordingError> {
         let name = path.display().to_string();
         let read = || {
-            let length = fs::metadata(path)?.len();
-            if length > LONGEST {
+            let file = File::open(path)?;
+            if !file.metadata()?.is_file() {
+                return Err(io::Error::other("it is no file"));
+            }
+            let mut bytes = Vec::new();
+            file.take(LONGEST + 1).read_to_end(&mut bytes)?;
+            if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > LONGEST {
                 return Err(io::Error::other("it has more than 2 GiB"));
             }
-            fs::read(path)
+            Ok(bytes)
         };
         match read() {
             Ok(bytes) => Self::new(bytes).ok_or(RecordingError::NoRecording(name)),
@@ -82,7 +93,7 @@ impl Film {
             end = bytes.len() - rest.len();
         }
         let cut = end < bytes.len();
-        Some(Self { bytes: bytes.into(), header, decoder, first, at: first, end, last, cut })
+        Some(Self { bytes, header, decoder, first, at: first, end, last, cut })
     }
 
     pub(crate) fn header(&self) -> &Header {
@@ -113,13 +124,15 @@ impl Film {
 
     /// The next event. What this version does not know is passed over.
     pub(crate) fn next(&mut self) -> Option<Event> {
-        loop {
+        for _ in 0..UNKNOWN {
             let (entry, after) = self.entry()?;
             self.at = after;
             if let Some(event) = self.decoder.decode(entry) {
                 return Some(event);
             }
         }
+        self.at = self.end;
+        None
     }
 
     fn entry(&self) -> Option<(Entry, usize)> {

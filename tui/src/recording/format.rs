@@ -20,7 +20,7 @@ mod key;
 mod watch;
 mod work;
 
-use answer::AnswerRecord;
+use answer::{AnswerRecord, LastAnswers};
 use key::KeyRecord;
 use watch::{WatchRecord, WatchedRecord};
 use work::WorkedRecord;
@@ -236,6 +236,7 @@ pub(crate) struct Encoder {
     begin: i64,
     /// What each region said last, so that it is not written twice a second all day.
     reports: Vec<Option<v1::Region>>,
+    answers: LastAnswers,
 }
 
 impl Encoder {
@@ -244,7 +245,8 @@ impl Encoder {
         let mut bytes = MAGIC.to_vec();
         bytes.extend(header.encode_length_delimited_to_vec());
         let reports = vec![None; header.targets.len()];
-        (Self { begin: header.begin_nanos, reports }, bytes)
+        let answers = LastAnswers::default();
+        (Self { begin: header.begin_nanos, reports, answers }, bytes)
     }
 
     /// An event; nothing of a key that does nothing anywhere.
@@ -289,7 +291,8 @@ impl Encoder {
             News::Identity(Ok(reply)) => NewsWhat::Identity(v1::WhoAmIResponse::clone(reply)),
             News::Identity(Err(trouble)) => NewsWhat::NoIdentity(TroubleRecord::write(trouble)),
             News::Answer(question, answer) => {
-                NewsWhat::Answer(AnswerRecord::write(question, answer))
+                let record = AnswerRecord::write(question, answer);
+                NewsWhat::Answer(self.answers.brief(region.0.into(), record))
             }
             News::Worked(work, result) => NewsWhat::Worked(WorkedRecord::write(work, result)),
         }
@@ -301,11 +304,13 @@ impl Encoder {
 pub(super) struct Decoder {
     begin: i64,
     reports: Vec<Option<v1::Region>>,
+    answers: LastAnswers,
 }
 
 impl Decoder {
     pub(super) fn new(header: &Header) -> Self {
-        Self { begin: header.begin_nanos, reports: vec![None; header.targets.len()] }
+        let reports = vec![None; header.targets.len()];
+        Self { begin: header.begin_nanos, reports, answers: LastAnswers::default() }
     }
 
     /// When an entry is.
@@ -350,7 +355,7 @@ impl Decoder {
             NewsWhat::Identity(reply) => News::Identity(Ok(Box::new(reply))),
             NewsWhat::NoIdentity(trouble) => News::Identity(Err(trouble.read())),
             NewsWhat::Answer(record) => {
-                let (question, answer) = record.read()?;
+                let (question, answer) = self.answers.whole(region.0.into(), record)?.read()?;
                 News::Answer(question, answer)
             }
             NewsWhat::Worked(record) => record.read()?,

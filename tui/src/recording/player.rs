@@ -1,7 +1,7 @@
 //! Plays a recording at the speed that somebody wants, and answers what is asked meanwhile
 //! from what was answered then.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep_until};
@@ -48,16 +48,16 @@ pub(crate) struct Player {
     anchor: (Instant, Timestamp),
     playing: bool,
     speed: usize,
-    /// The last answers.
-    answers: Vec<(RegionIndex, Question, Answer)>,
+    /// The last answers, and when they came.
+    answers: Vec<(RegionIndex, Question, Answer, Timestamp)>,
     /// What somebody caused, to be told next.
-    caused: Vec<EventKind>,
+    caused: VecDeque<Event>,
 }
 
 impl Player {
     pub(crate) fn new(film: Film, title: &'static str, troupe: Option<Box<dyn Troupe>>) -> Self {
         let anchor = (Instant::now(), film.header().begin());
-        let (answers, caused) = (Vec::new(), Vec::new());
+        let (answers, caused) = (Vec::new(), VecDeque::new());
         Self { film, title, troupe, anchor, playing: true, speed: 0, answers, caused }
     }
 
@@ -93,8 +93,8 @@ impl Player {
     /// The next event, when its time has come; never while it stands still. Safe to drop while
     /// it waits.
     pub(crate) async fn next(&mut self) -> Event {
-        if !self.caused.is_empty() {
-            return Event { at: self.now(), kind: self.caused.remove(0) };
+        if let Some(event) = self.caused.pop_front() {
+            return event;
         }
         let Some(time) = self.film.next_time().filter(|_| self.playing) else {
             return std::future::pending().await;
@@ -113,14 +113,14 @@ impl Player {
         let mut event = self.film.next()?;
         event.at = event.at.max(self.anchor.1);
         if let EventKind::News(region, News::Answer(question, Ok(answer))) = &event.kind {
-            self.answers.retain(|(at, asked, _)| at != region || asked != question);
-            self.answers.push((*region, question.clone(), answer.clone()));
+            self.answers.retain(|(at, asked, ..)| at != region || asked != question);
+            self.answers.push((*region, question.clone(), answer.clone(), event.at));
         }
         Some(event)
     }
 
-    /// Moves. Returns what happens on the way, and whether that is all since the begin.
-    pub(crate) fn play(&mut self, play: Play) -> (bool, Vec<Event>) {
+    /// Moves. Returns where to, if that is elsewhere: see [`Self::go`].
+    pub(crate) fn play(&mut self, play: Play) -> Option<Timestamp> {
         let now = self.now();
         self.anchor = (Instant::now(), now);
         match play {
@@ -128,29 +128,32 @@ impl Player {
             Play::Faster(true) => self.speed = (self.speed + 1).min(SPEEDS.len() - 1),
             Play::Faster(false) => self.speed = self.speed.saturating_sub(1),
             Play::By(seconds) => {
+                let begin = self.film.header().begin();
                 let to = now.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(now);
-                return self.go(to);
+                return Some(to.clamp(begin, self.film.end().max(begin)));
             }
         }
-        (false, Vec::new())
+        None
     }
 
-    /// Goes to a time.
-    pub(crate) fn go(&mut self, to: Timestamp) -> (bool, Vec<Event>) {
-        let begin = self.film.header().begin();
-        let to = to.clamp(begin, self.film.end().max(begin));
+    /// Begins to go to a time. Returns whether that begins anew, because it is before.
+    pub(crate) fn go(&mut self, to: Timestamp) -> bool {
         let anew = to < self.anchor.1;
         if anew {
             self.film.rewind();
             self.answers.clear();
-            self.anchor.1 = begin;
+            self.anchor.1 = self.film.header().begin();
         }
-        let mut passed = Vec::new();
-        while self.film.next_time().is_some_and(|time| time <= to) {
-            passed.extend(self.take());
+        anew
+    }
+
+    /// What happens next on the way to a time; at the end of the way it is there.
+    pub(crate) fn pass(&mut self, to: Timestamp) -> Option<Event> {
+        let passed = self.film.next_time().filter(|time| *time <= to).and_then(|_| self.take());
+        if passed.is_none() {
+            self.anchor = (Instant::now(), to);
         }
-        self.anchor = (Instant::now(), to);
-        (anew, passed)
+        passed
     }
 
     /// Stands still.
@@ -162,13 +165,15 @@ impl Player {
     /// Answers as it was answered last; else says that nobody asked then.
     pub(crate) fn ask(&mut self, region: RegionIndex, question: Question) {
         let now = self.now();
-        let known = self.answers.iter().find(|(at, asked, _)| *at == region && *asked == question);
-        let answer = match (&mut self.troupe, known) {
-            (Some(troupe), _) => Ok(troupe.answer(region, &question, now)),
-            (None, Some((_, _, answer))) => Ok(answer.clone()),
-            (None, None) => Err(Trouble::new("nobody asked for this while it was recorded")),
+        let known = self.answers.iter().find(|(at, asked, ..)| *at == region && *asked == question);
+        let (at, answer) = match (&mut self.troupe, known) {
+            (Some(troupe), _) => (now, Ok(troupe.answer(region, &question, now))),
+            // As old as it is.
+            (None, Some((_, _, answer, at))) => (*at, Ok(answer.clone())),
+            (None, None) => (now, Err(Trouble::new("nobody asked for this until then"))),
         };
-        self.caused.push(EventKind::News(region, News::Answer(question, answer)));
+        let kind = EventKind::News(region, News::Answer(question, answer));
+        self.caused.extend([Event { at, kind }, Event { at: now, kind: EventKind::Tick }]);
     }
 
     /// Does what was asked for, where somebody plays the daemon.
@@ -179,7 +184,8 @@ impl Player {
             Some(troupe) => troupe.work(&work, now),
             None => (Err(Trouble::new("a recording cannot be changed")), Vec::new()),
         };
-        self.caused.push(EventKind::News(region, News::Worked(work, result)));
-        self.caused.extend(news.into_iter().map(|news| EventKind::News(region, news)));
+        let worked = std::iter::once(News::Worked(work, result));
+        let events = worked.chain(news).map(|news| EventKind::News(region, news));
+        self.caused.extend(events.map(|kind| Event { at: now, kind }));
     }
 }

@@ -6,12 +6,12 @@ use std::{
     os::unix::fs::OpenOptionsExt as _,
     path::Path,
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
-    thread::{self, JoinHandle},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use super::{
-    film::RecordingError,
+    film::{LONGEST, RecordingError},
     format::{Encoder, Header},
 };
 use crate::events::Event;
@@ -20,6 +20,8 @@ use crate::events::Event;
 const QUEUE: usize = 1024;
 /// What a crash takes of a recording at most.
 const FLUSH: Duration = Duration::from_secs(1);
+/// How long the end of a recording is waited for. Whoever leaves does not wait for a disk.
+const CLOSING: Duration = Duration::from_millis(80);
 
 /// A recording that is being made.
 #[derive(Debug)]
@@ -27,7 +29,10 @@ pub(crate) struct Recorder {
     encoder: Encoder,
     /// None once it is over.
     queue: Option<SyncSender<Vec<u8>>>,
-    writer: Option<JoinHandle<io::Result<()>>>,
+    /// What became of it.
+    written: Receiver<io::Result<()>>,
+    /// How many bytes it has.
+    length: u64,
 }
 
 impl Recorder {
@@ -40,21 +45,31 @@ impl Recorder {
         let (encoder, begin) = Encoder::new(header);
         file.write_all(&begin).map_err(failed)?;
         let (queue, events) = sync_channel(QUEUE);
+        let (result, written) = sync_channel(1);
         let writer = thread::Builder::new().name("record".into());
-        let writer = writer.spawn(move || write(&events, file)).map_err(failed)?;
-        Ok(Self { encoder, queue: Some(queue), writer: Some(writer) })
+        let writes = move || {
+            // Nobody may wait for it any more.
+            let _ = result.send(write(&events, file));
+        };
+        writer.spawn(writes).map_err(failed)?;
+        Ok(Self { encoder, queue: Some(queue), written, length: 0 })
     }
 
     /// Keeps an event. An error is why the recording has ended.
     pub(crate) fn keep(&mut self, event: &Event) -> Result<(), String> {
         let Some(queue) = &self.queue else { return Ok(()) };
-        if queue.try_send(self.encoder.encode(event)).is_ok() {
+        let bytes = self.encoder.encode(event);
+        self.length += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let why = if self.length > LONGEST {
+            "it has 2 GiB".to_owned()
+        } else if queue.try_send(bytes).is_ok() {
             return Ok(());
-        }
-        // It is full, or nobody writes any more.
-        let why = match self.writer.take().filter(JoinHandle::is_finished).map(JoinHandle::join) {
-            Some(Ok(Err(error))) => error.to_string(),
-            _ => "the disk is too slow".to_owned(),
+        } else {
+            // It is full, or nobody writes any more.
+            match self.written.try_recv() {
+                Ok(Err(error)) => error.to_string(),
+                _ => "the disk is too slow".to_owned(),
+            }
         };
         self.queue = None;
         Err(why)
@@ -69,21 +84,27 @@ impl Recorder {
 
     /// Writes what waits, and ends.
     pub(crate) fn close(mut self) -> io::Result<()> {
-        self.queue = None;
-        match self.writer.take().map(JoinHandle::join) {
-            Some(Ok(result)) => result,
-            _ => Ok(()),
+        if self.queue.take().is_none() {
+            // That it ended was told.
+            return Ok(());
         }
+        let slow = || Err(io::Error::other("the disk is too slow"));
+        self.written.recv_timeout(CLOSING).unwrap_or_else(|_| slow())
     }
 }
 
 fn write(events: &Receiver<Vec<u8>>, file: File) -> io::Result<()> {
     let mut file = BufWriter::new(file);
+    let mut flushed = Instant::now();
     loop {
         match events.recv_timeout(FLUSH) {
             Ok(bytes) => file.write_all(&bytes)?,
-            Err(RecvTimeoutError::Timeout) => file.flush()?,
+            Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return file.flush(),
+        }
+        if flushed.elapsed() >= FLUSH {
+            file.flush()?;
+            flushed = Instant::now();
         }
     }
 }

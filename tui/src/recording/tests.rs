@@ -196,11 +196,11 @@ proptest! {
 }
 
 fn told(player: &mut Player, state: &mut State, play: Play) {
-    let (anew, passed) = player.play(play);
-    if anew {
+    let to = player.play(play).unwrap();
+    if player.go(to) {
         state.forget();
     }
-    for event in passed {
+    while let Some(event) = player.pass(to) {
         update(state, event);
     }
 }

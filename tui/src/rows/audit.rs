@@ -64,7 +64,7 @@ impl Audit {
 }
 
 impl Row for Audit {
-    const NOUN: &'static str = "entry";
+    const NOUN: &'static str = "record";
     const ASKED: Option<Question> = Some(Question::Audit);
     const FIELDS: &'static [&'static str] = &vocabulary::AUDIT;
     const ATTENTION: &'static str = "refused or failed";

@@ -7,7 +7,10 @@ use streamspace_proto::v1::{
 };
 
 use super::RegionIndex;
-use crate::trouble::Trouble;
+use crate::{format::seconds_since, trouble::Trouble};
+
+/// An answer that so many others should have replaced is old.
+const OLD: i64 = 3;
 
 /// What a region is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,10 +109,16 @@ impl Detail {
         Self { region, question, asked, tried: now, answer: None, error: None }
     }
 
-    /// Whether it is time to ask again.
+    /// Whether it is time to ask again; so it is where the clock was set back.
     fn is_due(&self, now: Timestamp) -> bool {
-        let since = crate::format::seconds_since(self.tried, now);
-        self.asked.is_none() && since >= self.question.period()
+        let since = seconds_since(self.tried, now);
+        self.asked.is_none() && (since >= self.question.period() || now < self.tried)
+    }
+
+    /// Whether there should have been another answer for a while.
+    pub(crate) fn is_old(&self, now: Timestamp) -> bool {
+        let since = |at: &Timestamp| seconds_since(*at, now);
+        self.answer.as_ref().is_some_and(|(at, _)| since(at) > OLD * self.question.period())
     }
 }
 
@@ -149,6 +158,13 @@ impl Details {
             None => self.0.push(Detail::new(region, question.clone(), now)),
         }
         true
+    }
+
+    /// Something was changed: what is known may not be so any more.
+    pub(crate) fn renew(&mut self) {
+        for detail in &mut self.0 {
+            (detail.asked, detail.tried) = (None, Timestamp::UNIX_EPOCH);
+        }
     }
 
     /// Takes what came of a question. What nobody wants any more is dropped.

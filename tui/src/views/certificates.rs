@@ -21,7 +21,7 @@ impl View for Certificates {
 
     fn command(&self, state: &State) -> Option<String> {
         let selected = state.certificates.selected();
-        Some(selected.map_or("ssctl cert list".into(), |one| {
+        Some(selected.map_or("ssctl cert list --filter 'state = \"valid\"'".into(), |one| {
             format!("ssctl cert show {}", shell_word(&one.serial))
         }))
     }
@@ -41,6 +41,6 @@ impl View for Certificates {
                 next: "$ ssctl token create --operator ada --role operator".into(),
             })
         };
-        table::draw(state, &state.certificates, "CERTIFICATES", empty, pen);
+        table::draw(state, &state.certificates, "CERTIFICATES that are valid", empty, pen);
     }
 }

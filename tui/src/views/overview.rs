@@ -25,8 +25,8 @@ const HEALTH: u16 = 14;
 const NUMBER: u16 = 10;
 /// The least that is shown of what changed: a title and three entries.
 const CHANGES: u16 = 4;
-/// From this height on there is room to see where it goes.
-const TALL: u16 = 24;
+/// What is not well, is under way and has changed needs so many lines before others have any.
+const SECTIONS: u16 = 16;
 /// The widest line of what ran in the last hour.
 const TREND: u16 = 60;
 /// `loading`, `? 12s old`.
@@ -50,7 +50,8 @@ impl View for Overview {
         let (width, height) = (pen.width(), pen.height());
         let left = if width >= WIDE { width - (width / 3).clamp(44, 70) } else { width };
         let mut y = regions(state, &mut pen.part(0, 0, left, height)) + 1;
-        if height >= TALL {
+        let of_trends = u16::try_from(state.regions.len()).unwrap_or(u16::MAX).saturating_add(2);
+        if height.saturating_sub(y) >= of_trends.saturating_add(SECTIONS) {
             y += trends(state, &mut pen.part(0, y, left, height.saturating_sub(y)));
         }
         let below = height.saturating_sub(y);

@@ -29,7 +29,7 @@ impl View for SessionPage<'_> {
 
     fn command(&self, state: &State) -> Option<String> {
         let session = state.sessions.get(self.0)?;
-        Some(format!("ssctl session describe {}", shell_word(session.path())))
+        Some(format!("ssctl session describe {}", shell_word(&escape(session.path()))))
     }
 
     fn lines(&self, state: &State, width: u16) -> Vec<Line> {
@@ -50,11 +50,14 @@ fn lines(key: &Key, state: &State, width: usize) -> Vec<Line> {
     }
     let name = state.sessions.get(key).map(Session::name);
     let detail = name.and_then(|name| state.details.get(key.region, &Question::Session(name)));
-    match detail.and_then(|detail| detail.answer.as_ref()) {
-        Some((_, Answer::Session(answer))) => described(answer, state.now, width, &mut lines),
+    match detail.and_then(|detail| Some((detail, detail.answer.as_ref()?))) {
+        Some((detail, (_, Answer::Session(answer)))) => {
+            text::grown_old(detail, state, width, &mut lines);
+            described(answer, state.now, width, &mut lines);
+        }
         _ if state.sessions.get(key).is_some() => {
             lines.push(Vec::new());
-            text::asking(detail, state, width, &mut lines);
+            text::asking(detail, key.region, state, width, &mut lines);
         }
         _ => {}
     }
@@ -85,7 +88,7 @@ fn described(
     }
     text::heading("OBJECTS in the cluster", lines);
     let kinds = || answer.objects.iter().map(|object| escape(&object.kind));
-    let widest = kinds().map(|kind| text_width(&kind)).max().unwrap_or(0);
+    let widest = kinds().map(|kind| text_width(&kind)).max().unwrap_or(0).min(32);
     for (object, kind) in answer.objects.iter().zip(kinds()) {
         let room = widest.saturating_sub(text_width(&kind)) + 1;
         lines.push(vec![

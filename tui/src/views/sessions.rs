@@ -1,6 +1,7 @@
 //! The table of sessions: of one tenant, or of all.
 
 use ratatui::layout::Rect;
+use streamspace_client::text::escape;
 
 use super::{
     View,
@@ -19,7 +20,7 @@ impl Sessions {
     /// The tenant's id as the screen shows it.
     fn tenant(&self) -> Option<String> {
         let scope = self.0.as_ref()?;
-        Some(streamspace_client::text::escape(&scope.tenant).into_owned())
+        Some(escape(&scope.tenant).into_owned())
     }
 }
 
@@ -33,7 +34,7 @@ impl View for Sessions {
 
     fn command(&self, state: &State) -> Option<String> {
         if let Some(session) = state.sessions.selected() {
-            return Some(format!("ssctl session describe {}", shell_word(session.path())));
+            return Some(format!("ssctl session describe {}", shell_word(&escape(session.path()))));
         }
         Some(match self.tenant() {
             Some(tenant) => format!("ssctl session list --tenant {}", shell_word(&tenant)),

@@ -7,7 +7,7 @@ use crate::{
     keys::{Action, Mode},
     pen::{Pen, cells},
     rows::{Align, Look, Row, tone},
-    state::{Question, RegionIndex, State},
+    state::{Detail, Question, RegionIndex, State},
     table::{AnyTable as _, Table},
     theme::Tone,
 };
@@ -53,6 +53,18 @@ pub(super) fn draw<R: Row>(
     }
 }
 
+/// What was asked for the rows of a region.
+fn detail<R: Row>(state: &State, region: RegionIndex) -> Option<&Detail> {
+    state.details.get(region, &R::ASKED?)
+}
+
+/// Whether the rows of a region are what is.
+fn is_current<R: Row>(state: &State, region: RegionIndex) -> bool {
+    let is_answered = |detail: &Detail| detail.answer.is_some() && detail.error.is_none();
+    state.is_live(region)
+        && (R::ASKED.is_none() || detail::<R>(state, region).is_some_and(is_answered))
+}
+
 /// What stands in a table whose rows are asked for: why there are none yet, or that there are
 /// none.
 pub(super) fn asked(state: &State, question: &Question, none: impl FnOnce() -> Empty) -> Empty {
@@ -66,8 +78,11 @@ pub(super) fn asked(state: &State, question: &Question, none: impl FnOnce() -> E
     if details.iter().any(|detail| detail.answer.is_some()) {
         return none();
     }
-    let what = format!("asking{}", state.theme.glyphs.ellipsis);
-    super::tenants::waiting(state).unwrap_or(Empty { what, next: String::new() })
+    let what = match details.is_empty() {
+        true => "Not asked: no region is live.".to_owned(),
+        false => format!("asking{}", state.theme.glyphs.ellipsis),
+    };
+    Empty { what, next: String::new() }
 }
 
 fn filtered_out<R: Row>(state: &State, table: &Table<R>) -> Empty {
@@ -114,6 +129,13 @@ fn counts<R: Row>(state: &State, table: &Table<R>, title: &str, pen: &mut Pen<'_
         }
         pieces.push((text, tone));
     };
+    for (region, index) in state.regions.iter().zip((0..).map(RegionIndex)) {
+        let error = detail::<R>(state, index).and_then(|detail| detail.error.as_ref());
+        if let Some(error) = error.filter(|_| table.total() > 0) {
+            let text = format!("{} {}: {error}", pen.theme.glyphs.alarm, region.name());
+            add(text, Tone::Warn, &mut pieces);
+        }
+    }
     let attention = table.tally().attention;
     if attention > 0 {
         let text = format!("{} {} {}", pen.theme.glyphs.alarm, count(attention), R::ATTENTION);
@@ -304,7 +326,7 @@ fn draw_row<R: Row>(
     y: u16,
     pen: &mut Pen<'_>,
 ) {
-    let live = state.is_live(row.key().region);
+    let live = is_current::<R>(state, row.key().region);
     let glyphs = pen.theme.glyphs;
     let verdict = if live { tone(row.wellness()) } else { Tone::Dim };
     let base = if live { Tone::Plain } else { Tone::Dim };

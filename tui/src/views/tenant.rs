@@ -12,12 +12,14 @@ use super::{
 use crate::{
     format::{age, date_and_time, instant, many, seconds_since},
     keys::{Action, Mode},
-    pen::Pen,
+    pen::{Pen, text_width},
     rows::{Key, Row as _, Tenant, shell_word, tone},
-    state::{Answer, Detail, Question, State},
+    state::{Answer, Detail, Question, RegionIndex, State},
     theme::Tone,
 };
 
+/// The widest column of the quota.
+const WIDEST: usize = 32;
 /// How wide a gauge is.
 const GAUGE: usize = 12;
 /// From here on a limit is about to be met, in thousandths.
@@ -54,8 +56,9 @@ fn lines(key: &Key, state: &State, width: usize) -> Vec<Line> {
             let whole = tenant.whole();
             head(tenant, &whole, state, &mut lines);
             let about = |question: Question| state.details.get(key.region, &question);
-            quota(about(Question::Quota(tenant.name())), state, width, &mut lines);
-            objects(about(Question::Objects(tenant.name())), state, width, &mut lines);
+            let region = key.region;
+            quota(about(Question::Quota(tenant.name())), region, state, width, &mut lines);
+            objects(about(Question::Objects(tenant.name())), region, state, width, &mut lines);
             conditions::lines(&whole.conditions, state.now, width, &mut lines);
             wish(&whole, state.now, width, &mut lines);
         }
@@ -84,7 +87,13 @@ fn head(tenant: &Tenant, whole: &v1::Tenant, state: &State, lines: &mut Vec<Line
 }
 
 /// How much it may use, uses, and when that is full.
-fn quota(detail: Option<&Detail>, state: &State, width: usize, lines: &mut Vec<Line>) {
+fn quota(
+    detail: Option<&Detail>,
+    region: RegionIndex,
+    state: &State,
+    width: usize,
+    lines: &mut Vec<Line>,
+) {
     text::heading("QUOTA", lines);
     match detail.and_then(|detail| Some((detail, detail.answer.as_ref()?))) {
         Some((detail, (_, Answer::Quota(quota)))) => {
@@ -94,17 +103,23 @@ fn quota(detail: Option<&Detail>, state: &State, width: usize, lines: &mut Vec<L
             }
             text::grown_old(detail, state, width, lines);
         }
-        _ => text::asking(detail, state, width, lines),
+        _ => text::asking(detail, region, state, width, lines),
     }
 }
 
 /// What it has in the cluster: how many are as they should be, and each that is not.
-fn objects(detail: Option<&Detail>, state: &State, width: usize, lines: &mut Vec<Line>) {
+fn objects(
+    detail: Option<&Detail>,
+    region: RegionIndex,
+    state: &State,
+    width: usize,
+    lines: &mut Vec<Line>,
+) {
     text::heading("OBJECTS in the cluster", lines);
     let Some((detail, (_, Answer::Objects(objects)))) =
         detail.and_then(|detail| Some((detail, detail.answer.as_ref()?)))
     else {
-        return text::asking(detail, state, width, lines);
+        return text::asking(detail, region, state, width, lines);
     };
     let good = |object: &&TenantObject| object.state() == TenantObjectState::InSync;
     let (in_sync, all) = (objects.iter().filter(good).count(), objects.len());
@@ -150,8 +165,10 @@ fn object_word(state: TenantObjectState) -> &'static str {
 
 fn limits(quota: &Quota, state: &State, lines: &mut Vec<Line>) {
     let (now, theme) = (state.now, &state.theme);
+    // A daemon's texts are as long as it likes, and a width is not.
     let widest = |of: fn(&QuotaLine) -> &str| {
-        quota.lines.iter().map(|line| of(line).chars().count()).max().unwrap_or(0)
+        let widths = quota.lines.iter().map(|line| text_width(&escape(of(line))));
+        widths.max().unwrap_or(0).min(WIDEST)
     };
     let (name, used, hard) =
         (widest(|l| &l.resource), widest(|l| &l.used).max(4), widest(|l| &l.hard).max(5));

@@ -5,7 +5,7 @@ use crate::{
     format::{age, seconds_since},
     keys::{Action, Mode},
     pen::{Pen, wrap},
-    state::{Detail, State},
+    state::{Detail, RegionIndex, State},
     theme::Tone,
 };
 
@@ -60,17 +60,29 @@ pub(super) fn words(text: &str, tone: Tone, width: usize, lines: &mut Vec<Line>)
 }
 
 /// What stands there until the daemon has answered.
-pub(super) fn asking(detail: Option<&Detail>, state: &State, width: usize, lines: &mut Vec<Line>) {
+pub(super) fn asking(
+    detail: Option<&Detail>,
+    region: RegionIndex,
+    state: &State,
+    width: usize,
+    lines: &mut Vec<Line>,
+) {
     match detail.and_then(|detail| detail.error.as_ref()) {
         Some(error) => words(error, Tone::Warn, width, lines),
+        None if detail.is_none() && !state.is_live(region) => {
+            words("not asked: the region is not live", Tone::Dim, width, lines);
+        }
         None => lines.push(vec![(format!("asking{}", state.theme.glyphs.ellipsis), Tone::Dim)]),
     }
 }
 
 /// That what was answered is old, and why there is nothing newer.
 pub(super) fn grown_old(detail: &Detail, state: &State, width: usize, lines: &mut Vec<Line>) {
-    if let (Some((at, _)), Some(error)) = (&detail.answer, &detail.error) {
-        let old = age(seconds_since(*at, state.now));
-        words(&format!("{old} old: {error}"), Tone::Warn, width, lines);
+    let Some((at, _)) = &detail.answer else { return };
+    let old = age(seconds_since(*at, state.now));
+    match &detail.error {
+        Some(error) => words(&format!("{old} old: {error}"), Tone::Warn, width, lines),
+        None if detail.is_old(state.now) => words(&format!("{old} old"), Tone::Warn, width, lines),
+        None => {}
     }
 }

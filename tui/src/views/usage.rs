@@ -85,7 +85,7 @@ fn of_tenant(scope: &Scope, state: &State, width: usize, lines: &mut Vec<Line>) 
     let Some((detail, (at, Answer::Usage(usage)))) =
         detail.and_then(|detail| Some((detail, detail.answer.as_ref()?)))
     else {
-        return text::asking(detail, state, width, lines);
+        return text::asking(detail, scope.region, state, width, lines);
     };
     text::grown_old(detail, state, width, lines);
     let hours = Hours::of(usage, *at);
@@ -272,7 +272,7 @@ fn of_region(
     let Some((detail, (_, Answer::LiveUsage(usage)))) =
         detail.and_then(|detail| Some((detail, detail.answer.as_ref()?)))
     else {
-        return text::asking(detail, state, width, lines);
+        return text::asking(detail, index, state, width, lines);
     };
     text::grown_old(detail, state, width, lines);
     let total = usage.live.total.clone().unwrap_or_default();

@@ -41,11 +41,15 @@ impl View for Yaml<'_> {
     }
 
     fn lines(&self, state: &State, width: u16) -> Vec<Line> {
+        let width = usize::from(width).saturating_sub(2);
         let detail = state.details.get(self.0, &Question::Yaml(self.1.to_owned()));
         let mut lines = Vec::new();
-        match detail.and_then(|detail| detail.answer.as_ref()) {
-            Some((_, Answer::Yaml(yaml))) => lines.extend(yaml.lines().map(line)),
-            _ => text::asking(detail, state, usize::from(width).saturating_sub(2), &mut lines),
+        match detail.and_then(|detail| Some((detail, detail.answer.as_ref()?))) {
+            Some((detail, (_, Answer::Yaml(yaml)))) => {
+                text::grown_old(detail, state, width, &mut lines);
+                lines.extend(yaml.lines().map(line));
+            }
+            _ => text::asking(detail, self.0, state, width, &mut lines),
         }
         lines
     }

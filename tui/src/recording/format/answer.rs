@@ -1,9 +1,11 @@
 //! A question and what came of it, written down.
 
+use std::collections::VecDeque;
+
 use prost::Message;
 use streamspace_proto::v1;
 
-use super::TroubleRecord;
+use super::{Nothing, TroubleRecord};
 use crate::{
     state::{Answer, LiveUsage, Question, TenantUsage},
     trouble::Trouble,
@@ -16,7 +18,7 @@ pub(super) struct AnswerRecord {
     question: u32,
     #[prost(string, tag = "2")]
     name: String,
-    #[prost(oneof = "AnswerWhat", tags = "3, 4, 5, 6, 7, 8, 9, 10, 11")]
+    #[prost(oneof = "AnswerWhat", tags = "3, 4, 5, 6, 7, 8, 9, 10, 11, 12")]
     what: Option<AnswerWhat>,
 }
 
@@ -41,9 +43,17 @@ enum AnswerWhat {
     Certificates(v1::ListCertificatesResponse),
     #[prost(string, tag = "11")]
     Yaml(String),
+    /// As the last time.
+    #[prost(message, tag = "12")]
+    Same(Nothing),
 }
 
 impl AnswerRecord {
+    /// Whether it answers the same question.
+    fn is_of(&self, other: &Self) -> bool {
+        self.question == other.question && self.name == other.name
+    }
+
     pub(super) fn write(question: &Question, answer: &Result<Answer, Trouble>) -> Self {
         let (number, name) = match question {
             Question::Session(name) => (1, name.as_str()),
@@ -102,7 +112,46 @@ impl AnswerRecord {
             AnswerWhat::Audit(reply) => Ok(Answer::Audit(reply.entries)),
             AnswerWhat::Certificates(reply) => Ok(Answer::Certificates(reply.certificates)),
             AnswerWhat::Yaml(yaml) => Ok(Answer::Yaml(yaml)),
+            AnswerWhat::Same(_) => return None,
         };
         Some((question, answer))
+    }
+}
+
+/// How many answers are known as the last ones. Both sides forget the same.
+const KNOWN: usize = 64;
+
+/// The last answers of each region, so that what is asked all day is written when it changes.
+#[derive(Debug, Default)]
+pub(super) struct LastAnswers(VecDeque<(u32, AnswerRecord)>);
+
+impl LastAnswers {
+    /// What is to be written of an answer.
+    pub(super) fn brief(&mut self, region: u32, record: AnswerRecord) -> AnswerRecord {
+        if self.known(region, &record) == Some(&record) {
+            return AnswerRecord { what: Some(AnswerWhat::Same(Nothing {})), ..record };
+        }
+        self.keep(region, record.clone());
+        record
+    }
+
+    /// What was meant by what was written; none where that is not known.
+    pub(super) fn whole(&mut self, region: u32, record: AnswerRecord) -> Option<AnswerRecord> {
+        if matches!(record.what, Some(AnswerWhat::Same(_))) {
+            return self.known(region, &record).cloned();
+        }
+        self.keep(region, record.clone());
+        Some(record)
+    }
+
+    fn known(&self, region: u32, record: &AnswerRecord) -> Option<&AnswerRecord> {
+        let of_it = |(at, known): &&(u32, AnswerRecord)| *at == region && known.is_of(record);
+        self.0.iter().find(of_it).map(|(_, known)| known)
+    }
+
+    fn keep(&mut self, region: u32, record: AnswerRecord) {
+        self.0.retain(|(at, known)| *at != region || !known.is_of(&record));
+        self.0.push_front((region, record));
+        self.0.truncate(KNOWN);
     }
 }
