@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use ratatui::layout::Size;
-use streamspace_proto::v1::{Role, WhoAmIResponse};
+use streamspace_proto::v1::{Quota, QuotaLine, Role, WhoAmIResponse};
 
 use super::*;
 use crate::{
@@ -107,6 +107,37 @@ fn who_may_not_ask_is_told_so() {
     Scene::refused().check("certificates-refused", "x");
     Scene::refused().check("usage-refused", "t/acme-corp\ru");
     Scene::refused().check("usage-all-refused", "U");
+}
+
+#[test]
+fn what_one_region_does_not_answer_any_more_is_not_drawn_as_known() {
+    let mut scene = Scene::new();
+    scene.happens(EventKind::Key(Key::plain(KeyCode::Char('l'))));
+    let slow = Err(Trouble::new("no answer within 10 s"));
+    let late = News::Answer(Question::Audit, slow);
+    scene.happens(EventKind::News(RegionIndex(1), late));
+    scene.check("audit-partly", "");
+}
+
+#[test]
+fn texts_of_any_length_are_drawn() {
+    let long = "x".repeat(70_000);
+    let line = QuotaLine {
+        resource: long.clone(),
+        used: long.clone(),
+        hard: long.clone(),
+        ..QuotaLine::default()
+    };
+    let quota = Quota { lines: vec![line], observed: true, ..Quota::default() };
+    let mut scene = Scene::new();
+    for key in "t/acme-corp\r\r".chars() {
+        let code = if key == '\r' { KeyCode::Enter } else { KeyCode::Char(key) };
+        scene.happens(EventKind::Key(Key::plain(code)));
+    }
+    let answer = Ok(Answer::Quota(Box::new(quota)));
+    let question = Question::Quota("tenants/acme-corp".into());
+    scene.happens(EventKind::News(RegionIndex(0), News::Answer(question, answer)));
+    assert!(picture(&scene.state).contains("xxxx"));
 }
 
 #[test]
