@@ -117,7 +117,7 @@ fn a_stolen_certificate_is_revoked() {
         let mut screen = Drawing::start(admin, &["ui"], 160, 40);
         screen.shows(PATIENCE, "● live").await;
         screen.press("x");
-        screen.shows(PATIENCE, "CERTIFICATES").await;
+        screen.shows(PATIENCE, "CERTIFICATES that are valid").await;
         screen.press(&format!("/{serial}"));
         screen.press(ENTER);
         screen.shows(PATIENCE, &format!("1 with \"{serial}\"")).await;

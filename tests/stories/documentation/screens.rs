@@ -95,7 +95,7 @@ const SHOTS: &[Shot] = &[
     Shot::of("usage-all", &[("U", "TENANTS that take most")]),
     Shot::of("operation", &[("p", "OPERATIONS"), (ENTER, "waiting 21")]),
     Shot::of("audit", &[("l", "AUDIT LOG, its end 27")]),
-    Shot::of("certificates", &[("x", "CERTIFICATES 21")]),
+    Shot::of("certificates", &[("x", "CERTIFICATES that are valid 18")]),
     Shot::of("regions", &[("r", "you are")]),
     Shot::of("yaml", &[TENANTS, ACME, ("Y", "createTime")]),
     Shot::of("help", &[("?", "KEYS")]),
