@@ -46,12 +46,12 @@ impl Recorder {
         file.write_all(&begin).map_err(failed)?;
         let (queue, events) = sync_channel(QUEUE);
         let (result, written) = sync_channel(1);
-        let writer = thread::Builder::new().name("record".into());
-        let writes = move || {
+        let thread = thread::Builder::new().name("record".into());
+        let write = move || {
             // Nobody may wait for it any more.
-            let _ = result.send(write(&events, file));
+            let _ = result.send(write_all(&events, file));
         };
-        writer.spawn(writes).map_err(failed)?;
+        thread.spawn(write).map_err(failed)?;
         Ok(Self { encoder, queue: Some(queue), written, length: 0 })
     }
 
@@ -93,7 +93,7 @@ impl Recorder {
     }
 }
 
-fn write(events: &Receiver<Vec<u8>>, file: File) -> io::Result<()> {
+fn write_all(events: &Receiver<Vec<u8>>, file: File) -> io::Result<()> {
     let mut file = BufWriter::new(file);
     let mut flushed = Instant::now();
     loop {

@@ -78,9 +78,10 @@ pub(super) fn asked(state: &State, question: &Question, none: impl FnOnce() -> E
     if details.iter().any(|detail| detail.answer.is_some()) {
         return none();
     }
-    let what = match details.is_empty() {
-        true => "Not asked: no region is live.".to_owned(),
-        false => format!("asking{}", state.theme.glyphs.ellipsis),
+    let what = if details.is_empty() {
+        "Not asked: no region is live.".to_owned()
+    } else {
+        format!("asking{}", state.theme.glyphs.ellipsis)
     };
     Empty { what, next: String::new() }
 }
