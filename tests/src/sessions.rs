@@ -56,10 +56,18 @@ pub async fn catalogue(region: &Region, namespace: &str, content: &[(&str, &str)
 /// Creates a session, as a user's program does. Where several are counted against one quota
 /// at the same time, the API server asks some of them to try it again.
 pub async fn create(sessions: &Api<DynamicObject>, session: &DynamicObject) -> DynamicObject {
-    until("the session is taken", async || {
+    try_create(sessions, session).await.expect("a session that is allowed")
+}
+
+/// As [`create`], of a session that may be refused.
+pub async fn try_create(
+    sessions: &Api<DynamicObject>,
+    session: &DynamicObject,
+) -> kube::Result<DynamicObject> {
+    until("the API server has counted it", async || {
         match sessions.create(&PostParams::default(), session).await {
             Err(Error::Api(status)) if status.reason == "Conflict" => Err(status.message),
-            made => Ok(made.expect("a session that is allowed")),
+            made => Ok(made),
         }
     })
     .await

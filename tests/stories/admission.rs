@@ -22,7 +22,7 @@ use streamspace_tests::{
     ports::Port,
     region::Region,
     runtime::story,
-    sessions::sessions,
+    sessions::{sessions, try_create},
     wait::{holds, until},
 };
 
@@ -103,8 +103,7 @@ async fn at_once(
     objects: Vec<DynamicObject>,
     words: &str,
 ) -> Vec<DynamicObject> {
-    let parameters = PostParams::default();
-    let created = objects.iter().map(|object| sessions.create(&parameters, object));
+    let created = objects.iter().map(|object| try_create(sessions, object));
     let mut admitted = Vec::new();
     for result in join_all(created).await {
         match result {

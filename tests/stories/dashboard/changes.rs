@@ -26,21 +26,21 @@ async fn does(screen: &mut Drawing, key: &str, word: &str, fields: &[&str]) {
     }
     screen.press(last);
     let is_told = |text: &str| text.contains("would change") || text.contains("would be:");
-    let early = |text: &str| text.contains("again once it is");
+    screen.until(PATIENCE, "it is told what it would do", is_told).await;
     // Not that of the change before.
     let accepted = |text: &str| {
         let mut lines = text.lines().map(str::trim_start);
         lines.any(|line| line.starts_with(word) && line.contains(": accepted"))
     };
-    loop {
-        screen.until(PATIENCE, "it is told what it would do", |it| is_told(it) && !early(it)).await;
-        screen.press(ENTER);
-        let answered = |text: &str| accepted(text) || early(text);
-        screen.until(PATIENCE, "it is accepted, or was too early", answered).await;
-        if accepted(&screen.text()) {
-            return;
+    within(PATIENCE, "it is accepted", async || {
+        let text = screen.text();
+        // Where something else was told than what it would do now, it is not sent yet.
+        if text.contains('╭') && !text.contains("doing it") {
+            screen.press(ENTER);
         }
-    }
+        holds(accepted(&text), || text)
+    })
+    .await;
 }
 
 /// Waits until a field of the tenant, by its JSON name, is so.
