@@ -63,7 +63,7 @@ fn a_tenants_whole_life_is_in_the_menu() {
         screen.press("t");
         screen.shows(PATIENCE, &format!("ssctl tenant show {TENANT}")).await;
 
-        does(&mut screen, "c", "cordon", &["2h", "INC-7 their SSO is down"]).await;
+        does(&mut screen, "c", "cordon", &["2h", "INC-7"]).await;
         becomes(&scene, "/state", |state| state == "TENANT_STATE_CORDONED").await;
         becomes(&scene, "/cordonExpireTime", Value::is_string).await;
         screen.shows(PATIENCE, "cordoned").await;
@@ -93,7 +93,7 @@ fn a_tenants_whole_life_is_in_the_menu() {
 
         // Each with its reason, and one with its incident.
         let mut audit = scene.ok(&["audit", "list", "--limit", "200", "-o", "json"]).await;
-        for reason in ["their SSO is down", "it is up again", "they bought more", "month end"] {
+        for reason in ["it is up again", "they bought more", "month end"] {
             audit = audit.prints(reason);
         }
         audit.prints("\"incident\": \"INC-7\"");
