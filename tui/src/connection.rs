@@ -35,7 +35,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is watched of sessions: what a line shows. Of fifty thousand the rest would be most
 /// of what is sent and kept.
-const SESSION_FIELDS: [&str; 11] = [
+pub const SESSION_FIELDS: [&str; 11] = [
     "user",
     "template",
     "state",

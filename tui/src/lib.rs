@@ -25,6 +25,7 @@ use crate::{
     theme::Theme,
 };
 
+pub use connection::SESSION_FIELDS;
 pub use keys::KeyMap;
 pub use settings::{Settings, SettingsError};
 pub use theme::{ThemeName, UnknownTheme};

@@ -20,6 +20,7 @@ use streamspace_tests::{
     pty::Drawing,
     region::{Region, own_cluster},
 };
+use streamspace_tui::SESSION_FIELDS;
 
 use crate::{
     as_shipped,
@@ -54,21 +55,6 @@ const BYTES: usize = 1024;
 const ENTER: &str = "\r";
 const ESCAPE: &str = "\u{1b}";
 const ERASE: &str = "\u{7f}";
-
-/// What is watched of sessions, as the dashboard does.
-const SESSION_FIELDS: [&str; 11] = [
-    "user",
-    "template",
-    "state",
-    "phase",
-    "cpu",
-    "memory",
-    "node",
-    "last_activity_time",
-    "create_time",
-    "message",
-    "deleting",
-];
 
 /// All of it.
 pub(crate) async fn measure(table: &mut Table) {
