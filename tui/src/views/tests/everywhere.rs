@@ -94,7 +94,7 @@ fn hostile_names_keep_the_columns_and_the_terminal() {
 #[test]
 fn every_theme_shows_what_is_live_old_refused_or_not_there() {
     for theme in ThemeName::ALL {
-        for (width, height) in [(80, 24), (120, 40)] {
+        for (width, height) in SIZES {
             let mut live = one_region(width, height);
             live.theme = Theme::new(&Options { theme, ..Options::default() });
             let mut stale = live.clone();
