@@ -5,8 +5,9 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost_reflect::{DescriptorPool, Value};
 
-const SERVICES: [&str; 13] = [
+const SERVICES: [&str; 15] = [
     "access",
+    "alert",
     "approval",
     "audit",
     "bulk",
@@ -16,6 +17,7 @@ const SERVICES: [&str; 13] = [
     "region",
     "session",
     "simulator",
+    "slo",
     "tenant",
     "usage",
     "watch",

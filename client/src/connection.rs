@@ -4,11 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use streamspace_proto::v1::{
     WatchRequest, access_service_client::AccessServiceClient,
-    approval_service_client::ApprovalServiceClient, audit_service_client::AuditServiceClient,
-    bulk_service_client::BulkServiceClient, operation_service_client::OperationServiceClient,
-    plan_service_client::PlanServiceClient, quota_service_client::QuotaServiceClient,
-    region_service_client::RegionServiceClient, session_service_client::SessionServiceClient,
-    simulator_service_client::SimulatorServiceClient, tenant_service_client::TenantServiceClient,
+    alert_service_client::AlertServiceClient, approval_service_client::ApprovalServiceClient,
+    audit_service_client::AuditServiceClient, bulk_service_client::BulkServiceClient,
+    operation_service_client::OperationServiceClient, plan_service_client::PlanServiceClient,
+    quota_service_client::QuotaServiceClient, region_service_client::RegionServiceClient,
+    session_service_client::SessionServiceClient, simulator_service_client::SimulatorServiceClient,
+    slo_service_client::SloServiceClient, tenant_service_client::TenantServiceClient,
     usage_service_client::UsageServiceClient, watch_service_client::WatchServiceClient,
 };
 use tonic::{Response, Status};
@@ -136,6 +137,16 @@ impl Connection {
     /// One change of many resources.
     pub fn bulk(&self) -> BulkServiceClient<Carrier> {
         BulkServiceClient::new(self.carrier.clone())
+    }
+
+    /// Service level objectives and their budgets.
+    pub fn slos(&self) -> SloServiceClient<Carrier> {
+        SloServiceClient::new(self.carrier.clone())
+    }
+
+    /// Alerts.
+    pub fn alerts(&self) -> AlertServiceClient<Carrier> {
+        AlertServiceClient::new(self.carrier.clone())
     }
 
     /// Faults of a development region's simulated cluster.
