@@ -101,6 +101,21 @@ label!(
 label_name!(PlanId, "plans", "plan name", "it must be `plans/` and the plan's id");
 
 label!(
+    /// What people call an SLO: a DNS label of 1 to 63 characters that starts with a letter.
+    SloId,
+    LabelRule {
+        kind: "SLO id",
+        minimum: 1,
+        maximum: 63,
+        starts_with_letter: true,
+        dots: false,
+        rule: "it must be 1 to 63 lower-case letters, digits and hyphens, start with a letter and not end with a hyphen",
+        example: "api-availability",
+    }
+);
+label_name!(SloId, "slos", "SLO name", "it must be `slos/` and the SLO's id");
+
+label!(
     /// What people call a region: a DNS label of 1 to 63 characters.
     RegionId,
     LabelRule {

@@ -19,6 +19,7 @@ pub mod plan;
 pub mod quantity;
 pub mod quota;
 pub mod session;
+pub mod slo;
 pub mod suggest;
 pub mod template;
 pub mod tenant;
