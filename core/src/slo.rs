@@ -23,6 +23,7 @@ mod objective;
 pub mod openslo;
 pub mod promql;
 mod selector;
+pub mod series;
 #[cfg(test)]
 mod tests;
 mod window;

@@ -14,6 +14,7 @@ use crate::{
     db::DatabaseConfig,
     kube::ClusterConfig,
     sessions::config::SessionConfig,
+    slo::config::SloConfig,
     telemetry::logs::LogConfig,
     tenants::{breaker::BreakerConfig, manifests::NetworkConfig},
     usage::config::UsageConfig,
@@ -53,6 +54,9 @@ pub struct Config {
     /// How long usage is kept, and what measures it.
     #[serde(default)]
     pub usage: UsageConfig,
+    /// How service level objectives are measured.
+    #[serde(default)]
+    pub slo: SloConfig,
     /// Logs go to standard error.
     #[serde(default)]
     pub log: LogConfig,
@@ -213,6 +217,7 @@ impl Config {
         self.cluster.check()?;
         self.sessions.check()?;
         self.usage.check()?;
+        self.slo.check()?;
         if self.access.names.is_empty() {
             return Err(
                 "access.names: name at least one host that clients reach the daemon by".into()

@@ -6,6 +6,7 @@
 //! file that knows all.
 
 pub mod access;
+pub mod alerts;
 pub mod approvals;
 pub mod audit;
 pub mod bulk;
@@ -23,6 +24,7 @@ pub mod rpc;
 pub mod sessions;
 pub mod setup;
 pub mod simulator;
+pub mod slo;
 pub mod telemetry;
 pub mod tenants;
 pub mod usage;

@@ -113,8 +113,9 @@ pub async fn run(
 
     // How the region is can be asked from the first moment on, also while the database
     // is away.
-    let metrics = parts.metrics();
-    standing.spawn(http::serve(http, metrics.0, parts.board.clone(), standing.stop.clone()));
+    let (registry, observers) = parts.metrics();
+    let own = Arc::clone(&observers.own);
+    standing.spawn(http::serve(http, registry, parts.board.clone(), standing.stop.clone()));
     standing.spawn(probes::run(
         parts.board.clone(),
         parts.db.clone(),
@@ -127,12 +128,12 @@ pub async fn run(
         },
         standing.stop.clone(),
     ));
-    let mut server = tokio::spawn(parts.serve(grpc, metrics.1, serving.clone()));
+    let mut server = tokio::spawn(parts.serve(grpc, observers, serving.clone()));
 
     let result = tokio::select! {
         prepared = prepare(&db, &config, &standings) => match prepared {
             Ok(()) => {
-                parts.start(&acting, &standing);
+                parts.start(own, &acting, &standing);
                 if let Some(ready) = ready {
                     // Whoever asked may have gone; that stops nothing.
                     let _asked = ready.send(listening);

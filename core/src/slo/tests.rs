@@ -595,3 +595,113 @@ fn the_rules_for_a_prometheus() {
     }
     assert!(promql::rules(&Slo { sli: Sli::Own(OwnCounter::Calls), ..slo }).is_ok());
 }
+
+proptest! {
+    #[test]
+    fn a_series_that_is_held_in_part_says_what_adding_up_says(
+        all in proptest::collection::vec(cells(), 1..700), start in 0..120_i64
+    ) {
+        let slo = ratio("api");
+        let first = Minute(30_000_000 + start);
+        let mut whole = series::Series::default();
+        for (index, cell) in (0..).zip(&all) {
+            whole.push(first.plus(index), *cell);
+        }
+        let now = first.plus(i64::try_from(all.len()).unwrap());
+        let needed = series::hours_needed(&slo, now, now);
+        let held = needed.iter().filter_map(|hour| Some((*hour, whole.hour(*hour)?.clone())));
+        let held = series::Series::new(first, held);
+        let slow = Slow(&all);
+        for span in series::spans(&slo) {
+            prop_assert_eq!(held.at(now).last(span), slow.last(span), "{}", span);
+        }
+        let verdict = series::evaluate(&slo, objective("99.9"), &held, now);
+        prop_assert_eq!(&verdict, &series::evaluate(&slo, objective("99.9"), &whole, now));
+        let expected: Vec<String> = slo.rules().iter()
+            .filter(|rule| rule.holds(objective("99.9"), (0, 0), &slow))
+            .map(BurnRule::name)
+            .collect();
+        let found: Vec<String> = verdict.firing.iter().map(|it| it.rule.name()).collect();
+        prop_assert_eq!(found, expected);
+    }
+}
+
+/// The minutes at which each rule begins and ends to hold, counted from the first.
+fn changes(slo: &Slo, cells: impl IntoIterator<Item = Cell>) -> Vec<(i64, String, bool)> {
+    let first = Minute(30_000_000);
+    let mut series = series::Series::default();
+    let mut told = Vec::new();
+    let mut before: Vec<String> = Vec::new();
+    for (minute, cell) in (0..).zip(cells) {
+        series.push(first.plus(minute), cell);
+        let now = first.plus(minute + 1);
+        let verdict = series::evaluate(slo, objective("99.9"), &series, now);
+        let after: Vec<String> = verdict.firing.iter().map(|it| it.rule.name()).collect();
+        for rule in after.iter().filter(|rule| !before.contains(rule)) {
+            told.push((minute + 1, rule.clone(), true));
+        }
+        for rule in before.iter().filter(|rule| !after.contains(rule)) {
+            told.push((minute + 1, rule.clone(), false));
+        }
+        before = after;
+    }
+    told
+}
+
+#[test]
+fn an_outage_of_24_minutes_pages_at_known_times() {
+    // A day of 100 events a minute, and then everything fails for 24 minutes.
+    let cell = |minute: i64| Cell {
+        counts: Some(Counts::new(100, if (1_440..1_464).contains(&minute) { 100 } else { 0 })),
+        excluded: false,
+    };
+    let told = changes(&ratio("api"), (0..1_800).map(cell));
+    let at = |rule: &str, begins: bool| -> Vec<i64> {
+        let is = |it: &&(i64, String, bool)| it.1 == rule && it.2 == begins;
+        told.iter().filter(is).map(|it| it.0 - 1_440).collect()
+    };
+    // One bad minute of 60 is 1.67 %, more than the 1.44 % of 14.4 over 1 h: the first whole
+    // minute pages. It ends when the last bad minute leaves the five minutes' window.
+    assert_eq!((at("burn-1h", true), at("burn-1h", false)), (vec![1], vec![29]));
+    // 6 over 6 h is 0.6 %: the third bad minute of 360; it ends with the 30 minutes' window.
+    assert_eq!((at("burn-6h", true), at("burn-6h", false)), (vec![3], vec![54]));
+    // 3 over 1 d is 0.3 %: the fifth bad minute of 1,440; it ends with the two hours' window.
+    assert_eq!((at("burn-1d", true), at("burn-1d", false)), (vec![5], vec![144]));
+    // 1 over 3 d is 0.1 %: of the minutes that there are, the second is more.
+    assert_eq!(at("burn-3d", true), vec![2]);
+}
+
+#[test]
+fn few_events_wake_nobody() {
+    // Three requests an hour and one fails: a third of them, and not worth a page.
+    let cell = |minute: i64| Cell {
+        counts: Some(Counts::new(u64::from(minute % 20 == 0), u64::from(minute % 60 == 0))),
+        excluded: false,
+    };
+    assert!(!changes(&ratio("api"), (0..600).map(cell)).is_empty());
+    let quiet = Slo { least_total: 100, least_bad: 5, ..ratio("api") };
+    assert_eq!(changes(&quiet, (0..600).map(cell)), []);
+}
+
+#[test]
+fn steps_of_the_policy_fire_by_what_is_used() {
+    let slo = Slo {
+        policy: vec![
+            BudgetStep { used_percent: 50, action: BudgetAction::Notify },
+            BudgetStep { used_percent: 100, action: BudgetAction::Freeze },
+        ],
+        ..ratio("api")
+    };
+    let at = |bad| {
+        let mut series = series::Series::default();
+        let cell = Cell { counts: Some(Counts::new(100_000, bad)), excluded: false };
+        series.push(Minute(30_000_000), cell);
+        let verdict = series::evaluate(&slo, objective("99.9"), &series, Minute(30_000_001));
+        let rules: Vec<String> = verdict.firing.iter().map(|it| it.rule.name()).collect();
+        (rules, verdict.frozen)
+    };
+    assert_eq!(at(49), (vec![], false));
+    assert_eq!(at(50), (vec!["budget-50".to_owned()], false));
+    let (rules, frozen) = at(100);
+    assert!(rules.contains(&"budget-100".to_owned()) && frozen);
+}

@@ -57,8 +57,9 @@ const UNIQUE_WITHOUT_TENANT: [(&str, &str); 3] = [
 ];
 
 /// Tables without a tenant key that the tenant login may use, and why.
-const SHARED_TABLES: [(&str, &str); 8] = [
+const SHARED_TABLES: [(&str, &str); 9] = [
     ("plans", "a public price list"),
+    ("slos", "what is promised to all, nothing of a tenant"),
     ("catalogue_templates", "the templates that all tenants share"),
     ("region_controls", "the region's cordon and pause, which every caller is told"),
     ("change_sequence", "one number"),

@@ -39,6 +39,7 @@ use crate::{
         webhook,
     },
     simulator::{FaultBoard, config::FaultConfig, kubelet},
+    slo::config::SloConfig,
     telemetry::logs::{self, LogConfig, LogFormat},
     usage::config::UsageConfig,
 };
@@ -142,6 +143,7 @@ async fn run_on(
         tenants: TenantConfig::default(),
         sessions,
         usage: UsageConfig::default(),
+        slo: SloConfig { evaluate_seconds: 5, settle_seconds: 10, ..SloConfig::default() },
         log: LogConfig::default(),
     };
     let brought = Brought { faults, sockets: Some((sockets.grpc, sockets.http)) };

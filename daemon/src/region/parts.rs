@@ -29,6 +29,7 @@ use crate::{
     rpc::{
         self,
         ends::EndLog,
+        observe::CallObserver,
         peer::{CertificateStatus, PeerJudge},
         server::{self, Layers},
     },
@@ -41,6 +42,7 @@ use crate::{
         webhook::{self, reach},
     },
     simulator::FaultBoard,
+    slo::{Evaluator, EvaluatorParts, config::SloConfig, own::OwnCounters},
     telemetry::{
         metrics::{Metrics, RegionCollector},
         usage::{UsageBoard, UsageCollector},
@@ -81,6 +83,7 @@ pub(super) struct Parts {
     pub(super) admission: Admission,
     pub(super) webhook: Option<TcpListener>,
     pub(super) usage: UsageConfig,
+    pub(super) slo: SloConfig,
     pub(super) counters: Arc<UsageCounters>,
     pub(super) usage_board: UsageBoard,
     pub(super) surroundings: Surroundings,
@@ -88,6 +91,20 @@ pub(super) struct Parts {
     pub(super) controls: ControlsFollower,
     pub(super) board: HealthBoard,
     pub(super) calls: TaskTracker,
+}
+
+/// Who is told of each call.
+#[derive(Clone)]
+pub(super) struct Observers {
+    metrics: Metrics,
+    pub(super) own: Arc<OwnCounters>,
+}
+
+impl CallObserver for Observers {
+    fn finished(&self, method: &str, code: i32, took: Duration) {
+        self.metrics.finished(method, code, took);
+        self.own.finished(method, code, took);
+    }
 }
 
 impl Parts {
@@ -162,6 +179,7 @@ impl Parts {
             cluster,
             faults,
             usage: config.usage.clone(),
+            slo: config.slo.clone(),
             counters: Arc::default(),
             usage_board: UsageBoard::default(),
             surroundings: Surroundings {
@@ -183,7 +201,7 @@ impl Parts {
         })
     }
 
-    pub(super) fn metrics(&self) -> (Registry, Metrics) {
+    pub(super) fn metrics(&self) -> (Registry, Observers) {
         let mut registry = Registry::with_prefix("streamspace");
         let metrics = Metrics::new(&mut registry);
         registry.register_collector(Box::new(RegionCollector {
@@ -196,21 +214,22 @@ impl Parts {
             board: self.usage_board.clone(),
             counters: Arc::clone(&self.counters),
         }));
-        (registry, metrics)
+        let own = Arc::new(OwnCounters::new(&policy::methods(), &mut registry));
+        (registry, Observers { metrics, own })
     }
 
     /// The gRPC server, until `stop`.
     pub(super) fn serve(
         &self,
         listener: TcpListener,
-        metrics: Metrics,
+        observers: Observers,
         stop: CancellationToken,
     ) -> impl Future<Output = std::io::Result<()>> + Send + use<> {
         let layers = Layers {
             methods: policy::methods(),
             judge: Arc::clone(&self.judge),
             sink: Arc::clone(&self.audit) as _,
-            observer: Arc::new(metrics),
+            observer: Arc::new(observers),
             clock: rpc::system_clock(),
             calls: self.calls.clone(),
         };
@@ -228,7 +247,7 @@ impl Parts {
     }
 
     /// Starts every loop.
-    pub(super) fn start(self, acting: &Stage, standing: &Stage) {
+    pub(super) fn start(self, own: Arc<OwnCounters>, acting: &Stage, standing: &Stage) {
         let work = RunnerParts {
             db: self.db.clone(),
             changes: self.changes.clone(),
@@ -287,6 +306,12 @@ impl Parts {
             ends.clone(),
             acting.stop.clone(),
         ));
+        let evaluator = Evaluator::new(EvaluatorParts {
+            db: db.clone(),
+            config: self.slo,
+            clock: rpc::system_clock(),
+        });
+        acting.spawn(evaluator.run(ends.clone(), acting.stop.clone()));
         acting.spawn(reservations::run(db.clone(), ends.clone(), acting.stop.clone()));
         let log = EndLog::new(Arc::clone(&audit) as _);
         acting.spawn(expiry::run(db.clone(), log.clone(), ends.clone(), acting.stop.clone()));
@@ -298,6 +323,7 @@ impl Parts {
 
         let stop = || standing.stop.clone();
         standing.spawn(changes.run(stop()));
+        standing.spawn(own.run(db.clone(), stop()));
         standing.spawn(self.controls.run(stop()));
         standing.spawn(self.usage_board.run(db.clone(), stop()));
         standing.spawn(self.lease.run(stop()));

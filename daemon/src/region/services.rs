@@ -5,12 +5,12 @@ use std::sync::Arc;
 use streamspace_proto::{
     policy,
     v1::{
-        access_service_server::AccessServiceServer, approval_service_server::ApprovalServiceServer,
-        audit_service_server::AuditServiceServer, bulk_service_server::BulkServiceServer,
-        operation_service_server::OperationServiceServer, plan_service_server::PlanServiceServer,
-        quota_service_server::QuotaServiceServer, region_service_server::RegionServiceServer,
-        session_service_server::SessionServiceServer,
-        simulator_service_server::SimulatorServiceServer,
+        access_service_server::AccessServiceServer, alert_service_server::AlertServiceServer,
+        approval_service_server::ApprovalServiceServer, audit_service_server::AuditServiceServer,
+        bulk_service_server::BulkServiceServer, operation_service_server::OperationServiceServer,
+        plan_service_server::PlanServiceServer, quota_service_server::QuotaServiceServer,
+        region_service_server::RegionServiceServer, session_service_server::SessionServiceServer,
+        simulator_service_server::SimulatorServiceServer, slo_service_server::SloServiceServer,
         tenant_service_server::TenantServiceServer, usage_service_server::UsageServiceServer,
         watch_service_server::WatchServiceServer,
     },
@@ -21,6 +21,7 @@ use tonic::service::Routes;
 use super::parts::Parts;
 use crate::{
     access::{Access, AccessParts},
+    alerts::service::Alerts,
     approvals::service::Approvals,
     audit::Audit,
     bulk::{change::Work, service::Bulk},
@@ -31,6 +32,7 @@ use crate::{
     rpc::{self, server},
     sessions::service::Sessions,
     simulator::service::Simulations,
+    slo::service::Slos,
     tenants::{Directory, ManifestWishes, service::Tenants},
     usage::service::Usages,
     watch::service::Watches,
@@ -69,6 +71,7 @@ impl Parts {
         let mut services = Routes::builder();
         services
             .add_service(AccessServiceServer::new(access))
+            .add_service(AlertServiceServer::new(Alerts::new(db())))
             .add_service(ApprovalServiceServer::new(Approvals::new(db())))
             .add_service(AuditServiceServer::new(Audit::new(db())))
             .add_service(BulkServiceServer::new(Bulk { db: db(), work: self.work() }))
@@ -78,6 +81,7 @@ impl Parts {
             .add_service(RegionServiceServer::new(regions))
             .add_service(SessionServiceServer::new(sessions))
             .add_service(SimulatorServiceServer::new(simulations))
+            .add_service(SloServiceServer::new(Slos::new(db(), rpc::system_clock())))
             .add_service(TenantServiceServer::new(tenants))
             .add_service(UsageServiceServer::new(usages))
             .add_service(WatchServiceServer::new(watches));

@@ -8,6 +8,10 @@
 //! [`source`] says what a source gives, [`book`] adds it up (pure), [`store`] keeps it in
 //! one transaction of the leader, and [`beside`] puts it beside the sums of a time.
 
+pub(crate) use config::prometheus_access;
+pub(crate) use http::Client;
+pub(crate) use prometheus::result;
+
 pub use config::ActualConfig;
 pub use engine::{ActualUse, Selector};
 pub use source::Metric;

@@ -1,6 +1,7 @@
 //! Usage: the facts of the cluster, what was used by them, and how well that is known.
 
 pub use engine::{UsageCounters, run};
+pub use store::closed_through;
 /// The seconds that all of it counts in.
 pub use streamspace_core::usage::Second;
 

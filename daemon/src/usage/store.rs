@@ -53,6 +53,11 @@ pub(super) async fn watermark(
     }))
 }
 
+/// Up to when all usage is closed; `None` where nobody has metered yet.
+pub async fn closed_through(tx: &mut PgConnection) -> Result<Option<Second>, DbError> {
+    Ok(watermark(tx, Hold::Nothing).await?.map(|watermark| watermark.closed_through))
+}
+
 /// The ledger of all that matters from an instant on, and of what is asked of lists of
 /// these states of the cluster and later ones.
 ///

@@ -97,21 +97,30 @@ impl Endpoint {
 
 /// Asks one server.
 #[derive(Clone, Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     pub(super) endpoint: Endpoint,
     pub(super) token_file: Option<std::path::PathBuf>,
     pub(super) ca_file: Option<std::path::PathBuf>,
 }
 
 /// What a server said.
-pub(super) struct Answer {
+pub(crate) struct Answer {
     pub(super) status: StatusCode,
     pub(super) body: Bytes,
 }
 
 impl Client {
+    /// Asks the server at a URL, with the token and by the certificates of these files.
+    pub(crate) fn new(
+        url: &str,
+        token_file: Option<std::path::PathBuf>,
+        ca_file: Option<std::path::PathBuf>,
+    ) -> Result<Self, String> {
+        Ok(Self { endpoint: Endpoint::parse(url)?, token_file, ca_file })
+    }
+
     /// Sends a form to a path of the server. The error is for people and names no secret.
-    pub(super) async fn post(&self, path: &str, form: String) -> Result<Answer, String> {
+    pub(crate) async fn post(&self, path: &str, form: String) -> Result<Answer, String> {
         match tokio::time::timeout(LIMIT, self.ask(path, form)).await {
             Ok(answer) => answer,
             Err(_) => Err(format!("it did not answer within {} s", LIMIT.as_secs())),

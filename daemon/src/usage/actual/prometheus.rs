@@ -143,6 +143,12 @@ struct Labels {
 
 /// The vector of an answer, or what is wrong with it.
 fn points(answer: &Answer) -> Result<Vec<Point>, String> {
+    let points = serde_json::from_value(result(answer, "vector")?);
+    points.map_err(|error| format!("it answers with what is no vector: {error}"))
+}
+
+/// The result of a query, which must be of a type, or what is wrong with the answer.
+pub(crate) fn result(answer: &Answer, result_type: &str) -> Result<serde_json::Value, String> {
     let reply = serde_json::from_slice::<Reply>(&answer.body);
     let reply = match reply {
         Ok(reply) => reply,
@@ -159,11 +165,11 @@ fn points(answer: &Answer) -> Result<Vec<Point>, String> {
             return Err(format!("it refuses the query with {}: {words}", answer.status));
         }
     };
-    if data.result_type != "vector" {
-        return Err("the query yields no instant vector; write one that does".into());
+    if data.result_type != result_type {
+        let wanted = if result_type == "vector" { "an instant vector" } else { "a range" };
+        return Err(format!("the query does not yield {wanted}; write one that does"));
     }
-    let points = serde_json::from_value(data.result);
-    points.map_err(|error| format!("it answers with what is no vector: {error}"))
+    Ok(data.result)
 }
 
 /// What the points say of pods and namespaces. Those of no session are left out.

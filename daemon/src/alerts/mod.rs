@@ -1,0 +1,15 @@
+//! Alerts: what needs somebody, from when until when, and who has it in hand.
+//!
+//! Who evaluates something begins and ends its alerts here, in the transaction in which it
+//! keeps what it found. One alert of a kind, a rule and a subject fires at a time.
+
+mod convert;
+pub mod service;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use store::{Firing, NewAlert, begin, end, end_all_of, firing, firing_of};
+
+/// The tenant of what is the region's own: none has it.
+pub const REGION: uuid::Uuid = uuid::Uuid::nil();
