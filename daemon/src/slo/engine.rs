@@ -243,13 +243,14 @@ impl Evaluator {
         if !lease::still_leads(&mut tx, leadership).await? {
             return Ok(Progress::UpToDate);
         }
-        let counts = take(&mut tx, until).await?;
-        let pushed = take_pushed(&mut tx, until).await?;
+        // One bound for all of them: what is taken is taken from all.
+        let first = records.iter().map(|record| record.known).min().unwrap_or(until);
+        let to = until.min(first.plus(MINUTES));
+        let counts = take(&mut tx, to).await?;
+        let pushed = take_pushed(&mut tx, to).await?;
         let fresh = self.metering_is_fresh(&mut tx).await?;
-        let mut progress = Progress::UpToDate;
         for record in records {
             let Some(record) = store::lock(&mut tx, &record.slo.id).await? else { continue };
-            let to = until.min(record.known.plus(MINUTES));
             let updates = match &record.slo.sli {
                 Sli::Own(OwnCounter::MeteringFresh) => of_metering(fresh, until),
                 Sli::Own(counter) => of_counter(&record, &counts, *counter),
@@ -264,12 +265,9 @@ impl Evaluator {
             let to = to.max(record.known);
             let subjects = subjects(&record, tenants);
             step::advance(&mut tx, &record, &subjects, &updates, to, &|_, _| false).await?;
-            if to < until {
-                progress = Progress::Behind;
-            }
         }
         tx.commit().await?;
-        Ok(progress)
+        Ok(if to < until { Progress::Behind } else { Progress::UpToDate })
     }
 
     /// Whether the metering is fresh; `None` while nothing is metered.
