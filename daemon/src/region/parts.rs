@@ -259,6 +259,7 @@ impl Parts {
         };
         acting.spawn(runner::run(work, self.leadership.clone(), acting.stop.clone()));
         let actual = self.actual_use();
+        let unjudged = self.admission.unjudged();
         let Self { db, changes, cluster, leadership, audit, standings, .. } = self;
         let ends = leadership.clone();
         // Told before it runs, so that no standing is missed.
@@ -323,7 +324,7 @@ impl Parts {
 
         let stop = || standing.stop.clone();
         standing.spawn(changes.run(stop()));
-        standing.spawn(own.run(db.clone(), stop()));
+        standing.spawn(own.run(db.clone(), unjudged, stop()));
         standing.spawn(self.controls.run(stop()));
         standing.spawn(self.usage_board.run(db.clone(), stop()));
         standing.spawn(self.lease.run(stop()));

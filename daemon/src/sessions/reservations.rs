@@ -5,7 +5,14 @@
 //! for each other. The rules, and what ends a reservation, stand in
 //! [`streamspace_core::admission`].
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use sqlx::PgConnection;
 use streamspace_core::{
@@ -42,6 +49,7 @@ pub struct Admission {
     /// Requests of one tenant wait here, without a connection: a flood of one tenant's takes
     /// none from the others.
     gates: Arc<Vec<Mutex<()>>>,
+    unjudged: Arc<AtomicU64>,
 }
 
 /// What the sessions of one user hold.
@@ -59,7 +67,18 @@ impl Admission {
     /// Keeps reservations in `db`.
     pub fn new(db: Database) -> Self {
         let gates = std::iter::repeat_with(Mutex::default).take(GATES).collect();
-        Self { db, gates: Arc::new(gates) }
+        Self { db, gates: Arc::new(gates), unjudged: Arc::default() }
+    }
+
+    /// How many sessions this replica had to refuse because it could not judge them: the
+    /// database was away, or too slow.
+    pub fn unjudged(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.unjudged)
+    }
+
+    /// Counts one that could not be judged.
+    pub(super) fn could_not_judge(&self) {
+        self.unjudged.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Admits a request and reserves its place, or tells all that refuses it. A rehearsal

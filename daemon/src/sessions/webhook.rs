@@ -111,6 +111,7 @@ where
     }
     let reviewed = tokio::time::timeout(TIME, reviewed(admission, request));
     reviewed.await.unwrap_or_else(|_elapsed| {
+        admission.could_not_judge();
         plain(StatusCode::GATEWAY_TIMEOUT, "the answer took too long; try again")
     })
 }

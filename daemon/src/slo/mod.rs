@@ -14,6 +14,7 @@ mod prometheus;
 mod seed;
 mod series;
 pub mod service;
+pub mod starts;
 mod step;
 mod store;
 #[cfg(test)]

@@ -6,7 +6,10 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -153,15 +156,27 @@ impl OwnCounters {
         Ok(())
     }
 
-    /// Writes what is over, until it is stopped, and then what there is.
-    pub async fn run(self: Arc<Self>, db: Database, stop: CancellationToken) {
+    /// Writes what is over, until it is stopped, and then what there is. `unjudged` counts
+    /// sessions that were refused because nobody could judge whether they may start.
+    pub async fn run(
+        self: Arc<Self>,
+        db: Database,
+        unjudged: Arc<AtomicU64>,
+        stop: CancellationToken,
+    ) {
         let mut next = Minute::holding(Timestamp::now());
+        let mut told = 0;
         loop {
             let stopped = tokio::select! {
                 () = stop.cancelled() => true,
                 () = tokio::time::sleep(PERIOD) => false,
             };
             let now = Minute::holding(Timestamp::now());
+            let refused = unjudged.load(Ordering::Relaxed);
+            for _ in told..refused {
+                self.add(now, OwnCounter::SessionStarts, true);
+            }
+            told = refused;
             self.open(next, now);
             next = next.max(now);
             // The minute that a replica stops in is over for it.

@@ -2,8 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
+use jiff::Timestamp;
 use sqlx::PgConnection;
-use streamspace_core::{ids::TenantUid, session::SessionUid, usage::Second};
+use streamspace_core::{
+    ids::TenantUid,
+    session::{SessionPhase, SessionUid},
+    slo::Minute,
+    usage::Second,
+};
 use tokio::time::sleep;
 use uuid::Uuid;
 
@@ -20,6 +26,7 @@ use crate::{
         reservations,
         store::{self, Told},
     },
+    slo::starts::{self, Start},
     usage::facts::{self as usage_facts, Fact},
 };
 
@@ -211,6 +218,7 @@ impl Term {
         let rows: HashMap<_, _> =
             rows.iter().map(|row| ((row.tenant, row.name.as_str()), row)).collect();
         let (mut upserts, mut deletes, mut told) = (Vec::new(), Vec::new(), Vec::new());
+        let mut started = Vec::new();
         for key in &keys {
             let row = rows.get(key).copied();
             let Some(Some(record)) = latest.get(key) else {
@@ -229,6 +237,7 @@ impl Term {
                 }
                 Some(row) => (row.resource != record.resource).then_some(ChangeType::Updated),
             };
+            started.extend(row.and_then(|row| start(row, record)));
             if row != Some(record) {
                 upserts.push(record);
             }
@@ -237,10 +246,23 @@ impl Term {
         store::delete(tx, &deletes).await?;
         store::upsert(tx, &upserts).await?;
         store::record_changes(tx, &told).await?;
+        starts::note(tx, Minute::holding(Timestamp::now()), &started).await?;
         // Also of one that came and went between two batches, of which there was no row.
         reservations::gone(tx, &gone_objects).await?;
         Ok(())
     }
+}
+
+/// What a session's start came to, where it ended with this sight. One that was never seen
+/// to wait is not counted: of a list at the begin of a term nobody knows when it started.
+fn start(before: &SessionRecord, now: &SessionRecord) -> Option<Start> {
+    let of_one = before.uid == now.uid && before.phase == SessionPhase::Pending;
+    let failed = match now.phase {
+        SessionPhase::Running => false,
+        SessionPhase::Failed => true,
+        _ => return None,
+    };
+    of_one.then_some(Start { tenant: now.tenant, session: now.uid, failed })
 }
 
 /// Whose the namespaces are that something was seen in.

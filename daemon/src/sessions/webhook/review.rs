@@ -77,6 +77,7 @@ pub(super) async fn review(admission: &Admission, body: &[u8]) -> Result<Value, 
     let uid = question.uid.clone();
     let verdict = decide(admission, question).await.unwrap_or_else(|error| {
         tracing::warn!(%error, "a session cannot be admitted");
+        admission.could_not_judge();
         unavailable(&error)
     });
     if let Verdict::Denied { code, message, .. } = &verdict {
