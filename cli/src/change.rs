@@ -304,11 +304,13 @@ mod tests {
     use crate::commands::Cli;
 
     /// The last word of commands that change nothing in a region.
-    const READS: [&str; 27] = [
+    const READS: [&str; 29] = [
         "list",
         "show",
         "describe",
         "neighbours",
+        "what-if",
+        "chart",
         "top",
         "compare",
         "export",

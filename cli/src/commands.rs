@@ -9,6 +9,7 @@ use crate::{
 };
 
 mod access;
+mod alert;
 mod apply;
 mod approval;
 mod audit;
@@ -29,6 +30,7 @@ mod quota;
 mod region;
 mod session;
 mod simulator;
+pub(crate) mod slo;
 mod status;
 mod stream;
 mod template;
@@ -70,6 +72,12 @@ pub(crate) enum Command {
     /// What tenants used, how well it is known, and why it is so
     #[command(subcommand)]
     Usage(usage::Command),
+    /// Service level objectives, and what is left of their error budgets
+    #[command(subcommand, visible_alias = "slos")]
+    Slo(slo::Command),
+    /// What the daemon alerts for
+    #[command(subcommand, visible_alias = "alerts")]
+    Alert(alert::Command),
     /// Regions and their health
     #[command(subcommand, visible_alias = "regions")]
     Region(region::Command),
@@ -170,6 +178,8 @@ async fn run_online(shell: &Shell, command: Command) -> Outcome {
         Command::Session(command) => session::run(shell, command).await,
         Command::Template(command) => template::run(shell, command).await,
         Command::Usage(command) => usage::run(shell, command).await,
+        Command::Slo(command) => slo::run(shell, command).await,
+        Command::Alert(command) => alert::run(shell, command).await,
         Command::Region(command) => region::run(shell, command).await,
         Command::Operation(command) => operation::run(shell, command).await,
         Command::Apply(args) => apply::run(shell, args).await,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use streamspace_client::{Connection, credentials::Credential, text::escape};
 use streamspace_proto::v1::{
-    Approval, BreakGlassGrant, Certificate, GetRegionRequest, GetUsageStatusRequest,
+    Alert, Approval, BreakGlassGrant, Budget, Certificate, GetRegionRequest, GetUsageStatusRequest,
     ListApprovalsRequest, ListBreakGlassGrantsRequest, ListCertificatesRequest,
     ListOperationsRequest, ListOperatorLocksRequest, ListTenantsRequest, Operation, OperatorLock,
     Region, Session, Tenant, TenantView, UsageStatus, WhoAmIResponse,
@@ -14,7 +14,7 @@ use streamspace_proto::v1::{
 
 use tonic::Code;
 
-use super::{session, whoami};
+use super::{alert, session, slo, whoami};
 use crate::{
     errors::{Doing as _, Failure, Outcome},
     exit::Exit,
@@ -34,6 +34,9 @@ const SOON: Duration = Duration::from_hours(14 * 24);
 const OPERATIONS: usize = 200;
 /// So many sessions that failed are read.
 const FAILED: usize = 1000;
+
+/// The budgets that need somebody.
+const UNWELL: &str = "state = \"page\" OR state = \"exhausted\" OR state = \"no-data\"";
 
 /// A part of the answer: what was read, or why not.
 type Part<T> = Outcome<T>;
@@ -55,6 +58,10 @@ pub(super) struct Told {
     metering: Part<Option<UsageStatus>>,
     /// The sessions that cannot run; none where the daemon is older than sessions.
     failed: Part<Vec<Session>>,
+    /// The budgets that are not well; none where the daemon is older than SLOs.
+    budgets: Part<Vec<Budget>>,
+    /// What fires; none where the daemon is older than alerts.
+    alerts: Part<Vec<Alert>>,
 }
 
 pub(crate) async fn run(shell: &Shell) -> Outcome {
@@ -131,12 +138,14 @@ async fn ask(connection: &Connection, within: Option<prost_types::Duration>) -> 
     let failed = Box::pin(async {
         known(session::list(connection, Some(FAILED), "tenants/-", "phase = \"Failed\"").await)
     });
-    let ((region, who, tenants, approvals, grants), (operations, locks, certificates), sessions) = tokio::join!(
+    let budgets = Box::pin(async { known(slo::budgets(connection, Some(FAILED), UNWELL).await) });
+    let alerts = Box::pin(async { known(alert::list(connection, Some(FAILED), false).await) });
+    let ((region, who, tenants, approvals, grants), (operations, locks, certificates), more) = tokio::join!(
         Box::pin(async { tokio::join!(region, who, tenants, approvals, grants) }),
         Box::pin(async { tokio::join!(operations, locks, certificates) }),
-        async { tokio::join!(metering, failed) },
+        async { tokio::join!(metering, failed, budgets, alerts) },
     );
-    let (metering, failed) = sessions;
+    let (metering, failed, budgets, alerts) = more;
     let region = region?;
     Ok(Told {
         region,
@@ -150,6 +159,8 @@ async fn ask(connection: &Connection, within: Option<prost_types::Duration>) -> 
         certificates,
         metering,
         failed,
+        budgets,
+        alerts,
     })
 }
 
@@ -219,6 +230,8 @@ fn title(kind: &str) -> &'static str {
         "operation" => "Operation",
         "metering" => "Metering",
         "session" => "Sessions",
+        "budget" => "Budget",
+        "alert" => "Alert",
         _ => "Other",
     }
 }

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use streamspace_client::Connection;
 use streamspace_proto::v1::{
-    ListApprovalsRequest, ListBreakGlassGrantsRequest, ListCertificatesRequest,
+    ListAlertsRequest, ListApprovalsRequest, ListBreakGlassGrantsRequest, ListCertificatesRequest,
     ListEnrolmentTokensRequest, ListFaultsRequest, ListOperationsRequest, ListOperatorLocksRequest,
-    ListPlansRequest, ListSessionsRequest, ListTemplatesRequest, ListTenantsRequest, Session,
-    TenantView,
+    ListPlansRequest, ListSessionsRequest, ListSlosRequest, ListTemplatesRequest,
+    ListTenantsRequest, Session, TenantView,
 };
 use tonic::Status;
 
@@ -40,10 +40,13 @@ pub(super) enum Kind {
     Templates,
     /// Who has sessions.
     Users,
+    Slos,
+    /// Those that fire.
+    Alerts,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::Tenants,
         Self::Plans,
         Self::Operations,
@@ -58,6 +61,8 @@ impl Kind {
         Self::Sessions,
         Self::Templates,
         Self::Users,
+        Self::Slos,
+        Self::Alerts,
     ];
 
     /// What it is called between processes and in the names of files.
@@ -77,6 +82,8 @@ impl Kind {
             Self::Sessions => "sessions",
             Self::Templates => "templates",
             Self::Users => "users",
+            Self::Slos => "slos",
+            Self::Alerts => "alerts",
         }
     }
 
@@ -93,6 +100,8 @@ impl Kind {
             Self::Grants => "breakGlassGrants/",
             Self::Faults => "faults/",
             Self::Templates => "templates/",
+            Self::Slos => "slos/",
+            Self::Alerts => "alerts/",
             // What is offered of them is not what they are called in full.
             Self::Sessions | Self::Users => "",
         }
@@ -160,6 +169,8 @@ pub(super) async fn ask(connection: &Connection, kind: Kind, prefix: &str) -> Re
         Kind::Sessions => sessions(connection, prefix).await?,
         Kind::Templates => templates(connection).await?,
         Kind::Users => users(connection).await?,
+        Kind::Slos => slos(connection).await?,
+        Kind::Alerts => alerts(connection).await?,
     };
     Ok(Told {
         prefix: prefix.to_owned(),
@@ -312,6 +323,20 @@ async fn templates(connection: &Connection) -> Result<Page, Status> {
     let request = ListTemplatesRequest { page_size: PAGE, ..Default::default() };
     let reply = connection.sessions().list_templates(request).await?.into_inner();
     let names = reply.templates.into_iter().map(|template| (template.name, template.display_name));
+    Ok((names.collect(), reply.next_page_token))
+}
+
+async fn slos(connection: &Connection) -> Result<Page, Status> {
+    let request = ListSlosRequest { page_size: PAGE, ..Default::default() };
+    let reply = connection.slos().list_slos(request).await?.into_inner();
+    let names = reply.slos.into_iter().map(|slo| (slo.name, slo.display_name));
+    Ok((names.collect(), reply.next_page_token))
+}
+
+async fn alerts(connection: &Connection) -> Result<Page, Status> {
+    let request = ListAlertsRequest { page_size: PAGE, ..Default::default() };
+    let reply = connection.alerts().list_alerts(request).await?.into_inner();
+    let names = reply.alerts.into_iter().map(|alert| (alert.name, alert.summary));
     Ok((names.collect(), reply.next_page_token))
 }
 

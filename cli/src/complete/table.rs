@@ -63,6 +63,7 @@ fn of_flag(long: &str) -> Option<Wanted> {
         "tenant" => Wanted::Live(Kind::Tenants),
         "template" => Wanted::Live(Kind::Templates),
         "user" => Wanted::Live(Kind::Users),
+        "slo" => Wanted::Live(Kind::Slos),
         "operator" | "actor" => Wanted::Live(Kind::Operators),
         _ => return None,
     })
@@ -80,6 +81,8 @@ fn of_place(path: &[&str], id: &str) -> Option<Wanted> {
         (["quota", "reset"], "words") => Wanted::TenantThenResources,
         (["quota", ..], "needs") => Wanted::Amounts,
         (["session", ..], "name" | "names") => Wanted::Live(Kind::Sessions),
+        (["slo", ..], "name" | "names") => Wanted::Live(Kind::Slos),
+        (["alert", ..], "name") => Wanted::Live(Kind::Alerts),
         (["template", ..], "name") => Wanted::Live(Kind::Templates),
         (["plan", ..], "name") => Wanted::Live(Kind::Plans),
         (["region", ..], "name") => Wanted::Regions,
@@ -179,10 +182,11 @@ mod tests {
     use crate::commands::Cli;
 
     /// Places that nothing is offered for: what is typed there is new, or a text.
-    const FREE: [&str; 7] = [
+    const FREE: [&str; 8] = [
         "tenant create name",
         "plan create name",
         "session create name",
+        "slo create name",
         "usage compare first",
         "usage compare second",
         "login host",
@@ -232,6 +236,9 @@ mod tests {
             ("session wake names", Kind::Sessions),
             ("session list tenant", Kind::Tenants),
             ("template show name", Kind::Templates),
+            ("slo show name", Kind::Slos),
+            ("slo exclude names", Kind::Slos),
+            ("alert ack name", Kind::Alerts),
             ("usage show tenant", Kind::Tenants),
             ("tenant neighbours name", Kind::Tenants),
         ] {

@@ -120,6 +120,12 @@ pub(super) fn report(told: &Told, now: Timestamp) -> Report {
     if let Some(failed) = found.part("sessions", &told.failed) {
         found.sessions(failed);
     }
+    if let Some(budgets) = found.part("budgets", &told.budgets) {
+        found.budgets(budgets);
+    }
+    if let Some(alerts) = found.part("alerts", &told.alerts) {
+        found.alerts(alerts);
+    }
     let Found { findings, not_for_the_role, .. } = found;
     let (needs, notes): (Vec<_>, Vec<_>) = findings.into_iter().partition(|it| it.needs);
     let leader = told.region.leader.as_ref();

@@ -15,6 +15,7 @@ use crate::{
 };
 
 mod sessions;
+mod slos;
 
 /// A failed operation is told this long.
 const FAILURES: SignedDuration = SignedDuration::from_hours(24);

@@ -57,6 +57,8 @@ fn well() -> Told {
         certificates: Ok(Vec::new()),
         metering: Ok(None),
         failed: Ok(Vec::new()),
+        budgets: Ok(Vec::new()),
+        alerts: Ok(Vec::new()),
     }
 }
 
@@ -287,4 +289,34 @@ fn a_hundred_of_a_kind_are_ten_and_how_many_more() {
     assert_eq!(found.needs.len(), 11);
     assert_eq!(found.needs[10].message, "and 90 more like these");
     assert!(found.needs[10].needs);
+}
+
+#[test]
+fn budgets_that_are_not_well_and_alerts_that_nobody_has_need_somebody() {
+    use streamspace_proto::v1::{Alert, Budget, BudgetState};
+    let budget = |slo: &str, state: BudgetState| Budget {
+        slo: format!("slos/{slo}"),
+        state: state.into(),
+        remaining_ppm: 123_456,
+        ..Budget::default()
+    };
+    let mut told = well();
+    told.budgets = Ok(vec![
+        budget("paged", BudgetState::Page),
+        budget("gone", BudgetState::Exhausted),
+        budget("blind", BudgetState::NoData),
+        budget("fine", BudgetState::Ticket),
+    ]);
+    let alert = |id: &str, firing: bool, who: &str| Alert {
+        name: format!("alerts/{id}"),
+        kind: "CertificateExpires".into(),
+        firing,
+        acknowledged_by: who.into(),
+        ..Alert::default()
+    };
+    told.alerts = Ok(vec![alert("a", true, ""), alert("b", true, "kim"), alert("c", false, "")]);
+    let found = needs(&told);
+    let names: Vec<_> = found.iter().map(|(_, name, _)| name.as_str()).collect();
+    assert_eq!(names, ["slos/paged", "slos/gone", "slos/blind", "alerts/a"]);
+    assert!(found[0].2.contains("12.34 %"), "{found:?}");
 }

@@ -1,0 +1,58 @@
+//! What budgets and alerts need of a person.
+
+use streamspace_proto::v1::{Alert, Budget, BudgetState, Slo, Tenant};
+
+use super::{Finding, Found};
+use crate::{
+    commands::{
+        alert,
+        slo::{amounts::percent, state_word},
+    },
+    resource::{Noun as _, short},
+    time::instant,
+};
+
+impl Found {
+    /// Budgets that page, that are exhausted, and of which nothing is known.
+    pub(in super::super) fn budgets(&mut self, budgets: &[Budget]) {
+        for budget in budgets {
+            let left = percent(budget.remaining_ppm);
+            let what = match budget.state() {
+                BudgetState::Page => format!("burns so that somebody is paged; {left} left"),
+                BudgetState::Exhausted => format!("is exhausted: {left} left"),
+                BudgetState::NoData => "has no data: nothing can be said of it".to_owned(),
+                BudgetState::Ok | BudgetState::Ticket | BudgetState::Unspecified => continue,
+            };
+            let slo = short(Slo::PREFIX, &budget.slo);
+            let (of, flag) = match short(Tenant::PREFIX, &budget.tenant) {
+                "" => (String::new(), String::new()),
+                tenant => (format!(" of {tenant}"), format!(" --tenant {tenant}")),
+            };
+            self.needs(Finding {
+                kind: "budget",
+                name: budget.slo.clone(),
+                reason: state_word(budget.state()),
+                message: format!("the budget{of} {what}"),
+                since: instant(budget.exhaust_time.as_ref()),
+                next: format!("ssctl slo show {slo}{flag}"),
+                ..Finding::default()
+            });
+        }
+    }
+
+    /// What fires and nobody has.
+    pub(in super::super) fn alerts(&mut self, alerts: &[Alert]) {
+        for one in alerts.iter().filter(|one| alert::is_open(one)) {
+            let id = short(Alert::PREFIX, &one.name);
+            self.needs(Finding {
+                kind: "alert",
+                name: one.name.clone(),
+                reason: one.kind.clone(),
+                message: format!("{}: {}", alert::kind(one), one.summary),
+                since: instant(one.start_time.as_ref()),
+                next: format!("ssctl alert ack {id}"),
+                ..Finding::default()
+            });
+        }
+    }
+}
