@@ -227,10 +227,7 @@ fn slos_are_changed_as_the_flags_say() {
                 3,
             ),
             ("slo exclude --from 2026-11-29T10:00:00Z --to 2026-11-29T11:30:00Z", 2),
-            (
-                "slo exclude api --from 2026-11-29T11:30:00Z --to 2026-11-29T11:30:30Z --reason x",
-                2,
-            ),
+            ("slo exclude api --from 2026-11-29T11:30:00Z --to 2026-11-29T11:30:30Z --reason x", 2),
             ("slo import -f /dev/null --dry-run", 3),
             ("slo import -f /dev/null", 0),
             ("slo import -f /nowhere", 2),

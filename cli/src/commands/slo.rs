@@ -65,7 +65,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ListArgs {
-    /// Which ones, for example 'remaining_percent < 20 AND service = "api"'
+    /// Which ones, for example '`remaining_percent` < 20 AND service = "api"'
     #[arg(long, default_value = "", hide_default_value = true, value_name = "EXPRESSION")]
     filter: String,
     /// Those of a tenant alone

@@ -34,7 +34,7 @@ pub(super) fn to_proto(slo: &Slo) -> v1::Slo {
         rules: slo.rules.iter().map(rule).collect(),
         least_total: i64::try_from(slo.least_total).unwrap_or(i64::MAX),
         least_bad: i64::try_from(slo.least_bad).unwrap_or(i64::MAX),
-        policy: slo.policy.iter().map(step).collect(),
+        policy: slo.policy.iter().copied().map(step).collect(),
         credits: slo
             .credits
             .iter()
@@ -98,7 +98,7 @@ fn rule(rule: &BurnRule) -> v1::BurnRule {
     }
 }
 
-pub(super) fn step(step: &BudgetStep) -> v1::BudgetStep {
+pub(super) fn step(step: BudgetStep) -> v1::BudgetStep {
     v1::BudgetStep {
         used_percent: step.used_percent.into(),
         action: match step.action {
@@ -110,11 +110,13 @@ pub(super) fn step(step: &BudgetStep) -> v1::BudgetStep {
 }
 
 /// Whole minutes on the wire.
+#[allow(clippy::unnecessary_wraps, reason = "a message in a message is optional")]
 pub(super) fn minutes(minutes: u32) -> Option<prost_types::Duration> {
     Some(prost_types::Duration { seconds: i64::from(minutes) * 60, nanos: 0 })
 }
 
 /// Nanoseconds on the wire.
+#[allow(clippy::unnecessary_wraps, reason = "a message in a message is optional")]
 pub(super) fn nanos(nanos: i128) -> Option<prost_types::Duration> {
     const SECOND: i128 = 1_000_000_000;
     Some(prost_types::Duration {

@@ -279,9 +279,9 @@ impl Evaluator {
 }
 
 /// Counts by counter, budget and minute.
-type Counts3 = BTreeMap<String, HashMap<Uuid, BTreeMap<Minute, Counted>>>;
+type Taken = BTreeMap<String, HashMap<Uuid, BTreeMap<Minute, Counted>>>;
 
-async fn take(tx: &mut PgConnection, until: Minute) -> Result<Counts3, DbError> {
+async fn take(tx: &mut PgConnection, until: Minute) -> Result<Taken, DbError> {
     let rows = sqlx::query(
         "DELETE FROM slo_counts WHERE minute < $1 \
          RETURNING counter, tenant_uid, minute, total, bad",
@@ -289,7 +289,7 @@ async fn take(tx: &mut PgConnection, until: Minute) -> Result<Counts3, DbError> 
     .bind(until.0)
     .fetch_all(tx)
     .await?;
-    let mut counts = Counts3::new();
+    let mut counts = Taken::new();
     for row in rows {
         let (total, bad): (i64, i64) = (row.try_get(3)?, row.try_get(4)?);
         let of = counts.entry(row.try_get(0)?).or_default().entry(row.try_get(1)?).or_default();
@@ -325,8 +325,8 @@ async fn take_pushed(
     Ok(pushed)
 }
 
-fn of_counter(record: &SloRecord, counts: &Counts3, counter: OwnCounter) -> Updates {
-    let counted = counts.get(counter.as_str()).cloned().unwrap_or_default();
+fn of_counter(record: &SloRecord, taken: &Taken, counter: OwnCounter) -> Updates {
+    let counted = taken.get(counter.as_str()).cloned().unwrap_or_default();
     if record.slo.per_tenant.is_some() || !counter.by_tenant() {
         return Updates { counted, silence_is_none: counter.by_tenant() };
     }

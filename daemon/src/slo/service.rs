@@ -108,7 +108,7 @@ impl Slos {
             .map_err(|error| RpcError::field("slo_id", error.to_string()))?;
         let given = request.slo.as_ref().ok_or_else(|| RpcError::field("slo", "is required"))?;
         let slo = convert::of_proto(id, given).map_err(within_slo)?;
-        let backfill = self.backfill(request, &slo)?;
+        let backfill = backfill(request, &slo)?;
         let mut tx = self.db.begin(&caller.scope).await?;
         let once = Once::of(caller, "CreateSlo", &request.request_id, request)?;
         if let Some(first) = once.reply(&mut tx).await? {
@@ -125,23 +125,6 @@ impl Slos {
         caller.notes.changes(format!("created, objective {}", objective(&slo)));
         tx.commit().await.map_err(DbError::from)?;
         Ok(reply)
-    }
-
-    /// How many minutes of the past are read.
-    fn backfill(&self, request: &v1::CreateSloRequest, slo: &Slo) -> RpcResult<i64> {
-        let Some(backfill) = ttl("backfill", request.backfill.as_ref(), BACKFILL)? else {
-            return Ok(0);
-        };
-        if matches!(slo.sli, Sli::Own(_) | Sli::Pushed) {
-            return Err(RpcError::field(
-                "backfill",
-                "is for indicators of a Prometheus, which holds the past: leave it out",
-            ));
-        }
-        if backfill.as_secs() % 3_600 != 0 {
-            return Err(RpcError::field("backfill", format!("must be {}", BACKFILL.words)));
-        }
-        Ok(backfill.as_secs() / 60)
     }
 
     pub(super) async fn update(
@@ -267,6 +250,23 @@ impl Slos {
         let budgets = page.iter().map(View::to_proto).collect();
         Ok(v1::ListBudgetsResponse { budgets, next_page_token })
     }
+}
+
+/// How many minutes of the past are read.
+fn backfill(request: &v1::CreateSloRequest, slo: &Slo) -> RpcResult<i64> {
+    let Some(backfill) = ttl("backfill", request.backfill.as_ref(), BACKFILL)? else {
+        return Ok(0);
+    };
+    if matches!(slo.sli, Sli::Own(_) | Sli::Pushed) {
+        return Err(RpcError::field(
+            "backfill",
+            "is for indicators of a Prometheus, which holds the past: leave it out",
+        ));
+    }
+    if backfill.as_secs() % 3_600 != 0 {
+        return Err(RpcError::field("backfill", format!("must be {}", BACKFILL.words)));
+    }
+    Ok(backfill.as_secs() / 60)
 }
 
 fn key(view: &View<'_>) -> String {

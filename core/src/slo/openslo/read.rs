@@ -161,16 +161,14 @@ fn slo(
         }
         (None, Some(reference)) => {
             let name = reference.text(faults)?;
-            match indicators.get(name) {
-                Some(inner) => indicator(inner, faults),
-                None => {
-                    faults.add(
-                        reference.path,
-                        format!("no SLI of the name `{}` is in the documents", text::excerpt(name)),
-                    );
-                    None
-                }
-            }
+            let Some(inner) = indicators.get(name) else {
+                faults.add(
+                    reference.path,
+                    format!("no SLI of the name `{}` is in the documents", text::excerpt(name)),
+                );
+                return None;
+            };
+            indicator(inner, faults)
         }
         (Some(_), Some(_)) => {
             faults.add(&spec.path, "has both indicator and indicatorRef: leave one out");
@@ -257,17 +255,15 @@ fn window(spec: &Node<'_>, faults: &mut Violations) -> Option<Window> {
         (None | Some(true), None) => {
             let days = text.strip_suffix('d').and_then(|days| days.parse::<i64>().ok());
             let weeks = text.strip_suffix('w').and_then(|weeks| weeks.parse::<i64>().ok());
-            match days.or(weeks.and_then(|weeks| weeks.checked_mul(7))) {
-                Some(days) => faults.check(duration.path, Window::rolling(days)),
-                None => {
-                    faults.add(
-                        duration.path,
-                        "must be whole days or weeks, for example 30d or 4w; a calendar month is \
-                         1M with isRolling: false",
-                    );
-                    None
-                }
-            }
+            let Some(days) = days.or(weeks.and_then(|weeks| weeks.checked_mul(7))) else {
+                faults.add(
+                    duration.path,
+                    "must be whole days or weeks, for example 30d or 4w; a calendar month is 1M with \
+                     isRolling: false",
+                );
+                return None;
+            };
+            faults.check(duration.path, Window::rolling(days))
         }
         (None | Some(false), Some(calendar)) => {
             calendar.map(&["startTime", "timeZone"], faults)?;

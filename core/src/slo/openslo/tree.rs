@@ -71,13 +71,11 @@ impl<'a> Node<'a> {
 
     /// It as a decimal, as it was written.
     pub(super) fn decimal(&self, faults: &mut Violations) -> Option<String> {
-        match self.value {
-            // The shortest decimal that is this number: the one that was written.
-            Value::Number(number) => Some(number.to_string()),
-            _ => {
-                faults.add(&self.path, "must be a decimal number, for example 0.999");
-                None
-            }
-        }
+        let Value::Number(number) = self.value else {
+            faults.add(&self.path, "must be a decimal number, for example 0.999");
+            return None;
+        };
+        // The shortest decimal that is this number: the one that was written.
+        Some(number.to_string())
     }
 }

@@ -119,7 +119,7 @@ impl Slos {
             remaining_ppm: cost.remaining_ppm,
             longest: nanos(cost.longest),
             page_after: cost.page_after.and_then(|after| nanos(after.into())),
-            reached: record.slo.policy.iter().filter(reached).map(convert::step).collect(),
+            reached: record.slo.policy.iter().filter(reached).copied().map(convert::step).collect(),
             credit_percent: credit(
                 &record.slo.credits,
                 &with_outage(view.month(), asked.as_secs()),

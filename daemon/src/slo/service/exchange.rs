@@ -1,5 +1,7 @@
 //! SLOs as text: from `OpenSLO`, and to it and to rules of Prometheus.
 
+use std::fmt::Write as _;
+
 use streamspace_core::{
     slo::{Minute, Slo, openslo, promql},
     violation::Violation,
@@ -122,7 +124,8 @@ fn rules(slos: &[Slo], are_named: bool) -> RpcResult<String> {
                 description: format!("{} cannot be exported: {why}", slo.id.to_name()),
             }),
             Err(why) => {
-                left_out.push_str(&format!("# {} is left out: {why}.\n", slo.id.as_str()));
+                // Writing into a string does not fail.
+                let _written = writeln!(left_out, "# {} is left out: {why}.", slo.id.as_str());
             }
         }
     }
