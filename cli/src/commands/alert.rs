@@ -79,7 +79,7 @@ async fn ack(shell: &Shell, args: &AckArgs) -> Outcome {
     let connection = shell.connect()?;
     let Some(name) = &args.name else { return ack_all(shell, &connection, args).await };
     let typed = short(Alert::PREFIX, name);
-    let alerts = list(&connection, None, true).await?;
+    let alerts = list(&connection, None, false).await?;
     let alert = if typed.len() == WHOLE {
         let full = full_name::<Alert>(typed);
         let found = alerts.into_iter().find(|alert| alert.name == full);
@@ -92,6 +92,13 @@ async fn ack(shell: &Shell, args: &AckArgs) -> Outcome {
 
 /// The one alert whose name begins so.
 fn chosen(typed: &str, alerts: Vec<Alert>) -> Outcome<Alert> {
+    // Every name begins with nothing: an empty variable of a script takes no alert.
+    if typed.is_empty() {
+        return Err(Failure::Usage {
+            message: "no alert was named".into(),
+            next: "`ssctl alert list` shows their names; --all takes all that nobody has".into(),
+        });
+    }
     let begins = |alert: &Alert| short(Alert::PREFIX, &alert.name).starts_with(typed);
     let mut found: Vec<_> = alerts.into_iter().filter(begins).collect();
     match found.len() {

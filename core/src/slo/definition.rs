@@ -142,7 +142,7 @@ pub struct BudgetStep {
 pub enum BudgetAction {
     /// A ticket.
     Notify,
-    /// Risky changes are refused.
+    /// It is shown as frozen: who gates risky changes holds them back.
     Freeze,
 }
 

@@ -157,7 +157,7 @@ pub struct Verdict {
     pub period: Sums,
     /// What holds, in the order of the rules.
     pub firing: Vec<Firing>,
-    /// Whether it freezes risky changes.
+    /// Whether its policy asks to hold risky changes back.
     pub frozen: bool,
     /// Whether anything was measured, or is excluded, of late.
     pub is_measured: bool,

@@ -117,7 +117,8 @@ pub async fn firing_of(tx: &mut PgConnection, subject: &str) -> Result<Vec<Firin
 
 /// Begins one. `None`: it fires already.
 pub async fn begin(tx: &mut PgConnection, alert: &NewAlert) -> Result<Option<Uuid>, DbError> {
-    let alert_uid = Uuid::now_v7();
+    // Its beginning alone tells it from others: people type it.
+    let alert_uid = Uuid::new_v4();
     let done = sqlx::query(
         "INSERT INTO alerts (tenant_uid, alert_uid, kind, rule, subject, severity, summary, \
          runbook_url, start_time) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \

@@ -326,13 +326,13 @@ async fn take_pushed(
 }
 
 fn of_counter(record: &SloRecord, taken: &Taken, counter: OwnCounter) -> Updates {
-    let counted = taken.get(counter.as_str()).cloned().unwrap_or_default();
+    let by_budget = taken.get(counter.as_str()).cloned().unwrap_or_default();
     if record.slo.per_tenant.is_some() || !counter.by_tenant() {
-        return Updates { counted, silence_is_none: counter.by_tenant() };
+        return Updates { counted: by_budget, silence_is_none: counter.by_tenant() };
     }
     // One budget for all tenants.
     let mut all = BTreeMap::new();
-    for (minute, counted) in counted.into_values().flatten() {
+    for (minute, counted) in by_budget.into_values().flatten() {
         let (Counted::Add(counts) | Counted::Set(counts)) = counted;
         add(&mut all, minute, counts);
     }

@@ -1,12 +1,13 @@
 //! `SloService`: definitions, budgets and what was measured for them.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
+
 use jiff::Timestamp;
-use prost::Message as _;
 use streamspace_core::{
     filter::Filter,
     ids::{SloId, TenantId},
     page::Query,
-    slo::{Minute, Sli, Slo},
+    slo::{Goal, Minute, Sli, Slo},
     violation::Violation,
 };
 use streamspace_proto::v1::{self, slo_service_server::SloService};
@@ -14,14 +15,14 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::{
-    budgets::{self, Owned},
+    budgets::{self, BudgetRow, Owned},
     convert,
     store::{self, SloRecord},
     view::{FILTER_FIELDS, View},
 };
 use crate::{
     alerts::{self, Firing, REGION},
-    db::{Database, DbError},
+    db::{Database, DbError, Scope},
     rpc::{
         Caller, Clock,
         errors::{RpcError, RpcResult},
@@ -229,10 +230,13 @@ impl Slos {
         let paging = Paging { size: request.page_size, token: &request.page_token, query };
         let mut tx = self.db.begin(&caller.scope).await?;
         let records = store::list(&mut tx).await?;
-        let all = budgets::list(&mut tx).await?;
+        let mut all = budgets::list(&mut tx).await?;
         let firing = alerts::firing(&mut tx, "slos/").await?;
         drop(tx);
-        let records: std::collections::HashMap<Uuid, &SloRecord> =
+        if caller.scope == Scope::Region {
+            all.extend(unmeasured(&records, &all));
+        }
+        let records: HashMap<Uuid, &SloRecord> =
             records.iter().map(|record| (record.uid, record)).collect();
         let now = self.now();
         let mut views: Vec<View<'_>> = all
@@ -267,6 +271,30 @@ fn backfill(request: &v1::CreateSloRequest, slo: &Slo) -> RpcResult<i64> {
         return Err(RpcError::field("backfill", format!("must be {}", BACKFILL.words)));
     }
     Ok(backfill.as_secs() / 60)
+}
+
+/// Budgets of the region of which nothing was measured yet: they have no data, and whoever
+/// asks how all are must not take them for well.
+fn unmeasured(records: &[SloRecord], measured: &[Owned]) -> Vec<Owned> {
+    let known: HashSet<Uuid> = measured.iter().map(|owned| owned.slo_uid).collect();
+    let of = |record: &SloRecord| {
+        let Goal::Fixed(objective) = record.slo.goal else { return None };
+        let is_one = record.slo.per_tenant.is_none() && !known.contains(&record.uid);
+        is_one.then(|| Owned {
+            slo_uid: record.uid,
+            tenant_uid: REGION,
+            tenant: None,
+            row: BudgetRow {
+                objective,
+                first: record.first,
+                known: record.known,
+                sums: BTreeMap::new(),
+                exhausted: None,
+                frozen: false,
+            },
+        })
+    };
+    records.iter().filter_map(of).collect()
 }
 
 fn key(view: &View<'_>) -> String {
@@ -310,12 +338,14 @@ async fn one(
         ),
     };
     let is_it = |owned: &Owned| owned.tenant.as_deref() == wanted.as_ref().map(TenantId::as_str);
-    let owned = budgets.into_iter().find(is_it).ok_or_else(|| RpcError::Refused {
+    let found = budgets.into_iter().find(is_it);
+    let found = found.or_else(|| unmeasured(std::slice::from_ref(&record), &[]).pop());
+    let owned = found.ok_or_else(|| RpcError::Refused {
         reason: "NOT_MEASURED",
         message: format!(
-            "nothing was measured yet of {}{}: it is evaluated each minute, once that is over",
-            id.to_name(),
-            if tenant.is_empty() { String::new() } else { format!(" for {tenant}") }
+            "nothing was measured yet of {} for {tenant}: it is evaluated each minute, once that is \
+             over",
+            id.to_name()
         ),
     })?;
     Ok((record, owned))
@@ -405,7 +435,6 @@ fn changed(current: &Slo, given: &v1::Slo, fields: &[String]) -> RpcResult<Slo> 
             }
         }
     }
-    debug_assert!(next.encoded_len() > 0, "an SLO has a name");
     convert::of_proto(current.id.clone(), &next).map_err(within_slo)
 }
 

@@ -68,7 +68,11 @@ impl View<'_> {
         let late = self.sums(span_of(streamspace_core::slo::promql::NO_DATA_MINUTES));
         let behind = streamspace_core::slo::Minute::holding(self.now);
         let is_late = self.owned.row.known.until(behind) > LATE_MINUTES + 1;
-        if is_late || (late.measured == 0 && late.excluded == 0) {
+        let is_blind = is_late || (late.measured == 0 && late.excluded == 0);
+        if is_blind && self.owned.row.first.until(behind) <= LATE_MINUTES + 2 {
+            // So young that nothing can have been measured of it.
+            BudgetState::Unspecified
+        } else if is_blind {
             BudgetState::NoData
         } else if of(Severity::Page) {
             BudgetState::Page

@@ -73,6 +73,9 @@ pub(super) async fn import(shell: &Shell, args: &ImportArgs) -> Outcome {
     let reply = call!(&connection, slos.import_slos(request))
         .map_err(|error| approvable(error, METHOD))
         .doing(|| format!("import {origin}"))?;
+    for note in &reply.notes {
+        shell.talk(&format!("note: {}", escape(note)));
+    }
     if !dry_run {
         let done = reply.slos.iter().filter(|one| one.outcome != "unchanged").count();
         shell.talk(&format!("{done} of {} SLOs created or changed", reply.slos.len()));
