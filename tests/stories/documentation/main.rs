@@ -11,6 +11,7 @@
     reason = "a panic fails the test, as it should; pages are put together from texts"
 )]
 
+mod alerts;
 mod api;
 mod commands;
 mod compare;
