@@ -73,7 +73,7 @@ impl Alerts {
         }
         if !current.acknowledged_by.is_empty() {
             return Err(RpcError::Refused {
-                reason: "ACKNOWLEDGED",
+                reason: "ALERT_ACKNOWLEDGED",
                 message: format!(
                     "{} has it in hand already: speak to them, `ssctl alert list` shows since when",
                     current.acknowledged_by

@@ -70,7 +70,7 @@ async fn of_two_who_take_one_at_once_the_first_has_it() {
         both => panic!("{both:?}"),
     };
     assert!(
-        matches!(&late, RpcError::Refused { reason: "ACKNOWLEDGED", message } if message.contains(&has_it)),
+        matches!(&late, RpcError::Refused { reason: "ALERT_ACKNOWLEDGED", message } if message.contains(&has_it)),
         "{late}"
     );
     let same = alerts.acknowledge(&by(&has_it), &request).await.unwrap();
