@@ -85,6 +85,7 @@ CREATE TABLE slo_counts (
     PRIMARY KEY (tenant_uid, counter, minute, source_uid)
 );
 GRANT SELECT, INSERT, DELETE ON slo_counts TO streamspace_operator;
+GRANT SELECT ON slo_counts TO streamspace_tenant;
 
 -- What was pushed, until the leader takes it. A minute that is pushed again is replaced.
 CREATE TABLE slo_pushed (

@@ -2,7 +2,7 @@
 //! the ids of rows are the tenant's own uid, so that an attack can name them.
 
 /// What inserts them, in an order that foreign keys allow.
-pub(super) const ROWS: [&str; 21] = [
+pub(super) const ROWS: [&str; 26] = [
     "INSERT INTO operations (operation_id, tenant_uid, kind, target, actor)
          VALUES ($1, $1, 'create', 'tenants/' || $2, $2)",
     "INSERT INTO tenant_subscription (subscription_id, tenant_uid, plan_id, plan_version, seats, actor)
@@ -61,4 +61,15 @@ pub(super) const ROWS: [&str; 21] = [
          SELECT $1, '2026-11-02 10:00Z', 1, 1 WHERE $2 <> ''",
     "INSERT INTO usage_actual_series (tenant_uid, metric, series, at, container_start, value)
          VALUES ($1, 'egress', $2, 0, 0, 1)",
+    "INSERT INTO slo_hours (tenant_uid, slo_uid, hour, before_total, before_bad, before_measured,
+                           before_excluded, minutes)
+         SELECT $1, $1, 1, 1, 0, 1, 0, '' WHERE $2 <> ''",
+    "INSERT INTO slo_budgets (tenant_uid, slo_uid, objective, first_minute, known_minute)
+         SELECT $1, $1, 999000000, 1, 1 WHERE $2 <> ''",
+    "INSERT INTO slo_counts (tenant_uid, source_uid, counter, minute, total, bad)
+         VALUES ($1, $1, $2, 1, 1, 0)",
+    "INSERT INTO slo_pushed (tenant_uid, slo_uid, minute, total, bad)
+         SELECT $1, $1, 1, 1, 0 WHERE $2 <> ''",
+    "INSERT INTO alerts (tenant_uid, alert_uid, kind, rule, subject, severity, summary, start_time)
+         VALUES ($1, $1, 'SloBurn', 'burn-1h', $2, 'page', $2, now())",
 ];
