@@ -91,7 +91,9 @@ fn answer(method: &str, request: &Value) -> Answer {
             let all = [gone(), budget("api", json!({})), blind()];
             let named = |one: &&Value| {
                 let id = one["slo"].as_str().unwrap().trim_start_matches("slos/");
-                !filter.contains("slo = ") || filter.contains(&format!("\"{id}\""))
+                let is_of_them =
+                    !filter.contains("slo = ") || filter.contains(&format!("\"{id}\""));
+                is_of_them && !filter.contains("tenant = \"nobody\"")
             };
             json!({ "budgets": all.iter().filter(named).collect::<Vec<_>>() })
         }
@@ -180,6 +182,7 @@ fn a_gate_ends_as_it_says() {
             ("slo status --slo blind --fail-below 1 --allow-no-data", 0),
             ("slo status --slo nobody --fail-below 1 -o json", 11),
             ("slo status --slo gone", 6),
+            ("slo status --tenant nobody --fail-below 1", 6),
             ("slo status --fail-below much", 2),
             ("slo status --allow-no-data", 2),
         ],

@@ -6,6 +6,7 @@ use streamspace_proto::v1::{
     Budget, GetBudgetRequest, GetSloRequest, ListBudgetsRequest, Slo, Tenant,
 };
 
+use super::audit::quoted;
 use crate::{
     change::Reply,
     errors::Outcome,
@@ -65,7 +66,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ListArgs {
-    /// Which ones, for example '`remaining_percent` < 20 AND service = "api"'
+    /// Which ones, for example 'state = "page" AND service = "api"'
     #[arg(long, default_value = "", hide_default_value = true, value_name = "EXPRESSION")]
     filter: String,
     /// Those of a tenant alone
@@ -145,11 +146,6 @@ fn filter(expression: &str, slos: &[String], tenant: Option<&str>) -> String {
         [_] if !expression.is_empty() => expression.to_owned(),
         _ => parts.join(" AND "),
     }
-}
-
-/// A string of a filter: what is in it ends it nowhere.
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 #[cfg(test)]

@@ -226,7 +226,7 @@ impl Evaluator {
         };
         let updates = of_prometheus(&record, tenants, measured);
         let subjects = subjects(&record, tenants);
-        step::advance(&mut tx, &record, &subjects, &updates, to, &|_, _| false).await?;
+        step::advance(&mut tx, &record, &subjects, &updates, to).await?;
         tx.commit().await?;
         Ok(to < until)
     }
@@ -264,7 +264,7 @@ impl Evaluator {
             }
             let to = to.max(record.known);
             let subjects = subjects(&record, tenants);
-            step::advance(&mut tx, &record, &subjects, &updates, to, &|_, _| false).await?;
+            step::advance(&mut tx, &record, &subjects, &updates, to).await?;
         }
         tx.commit().await?;
         Ok(if to < until { Progress::Behind } else { Progress::UpToDate })

@@ -80,9 +80,6 @@ impl Updates {
     }
 }
 
-/// Which minutes of which budgets are excluded.
-pub(super) type Excluded<'a> = &'a (dyn Fn(Uuid, Minute) -> bool + Sync);
-
 /// Takes an SLO up to a minute.
 pub(super) async fn advance(
     tx: &mut PgConnection,
@@ -90,7 +87,6 @@ pub(super) async fn advance(
     subjects: &[Subject],
     updates: &Updates,
     until: Minute,
-    excluded: Excluded<'_>,
 ) -> Result<(), DbError> {
     late(tx, record, updates).await?;
     let known: HashMap<Uuid, BudgetRow> = budgets::of(tx, record.uid)
@@ -101,7 +97,7 @@ pub(super) async fn advance(
     leave(tx, record, subjects, &known).await?;
     let mut firing = Fires::read(tx, record).await?;
     let mut measured = BTreeSet::new();
-    let step = Step { record, updates, until, excluded };
+    let step = Step { record, updates, until };
     for part in subjects.chunks(TOGETHER) {
         step.part(tx, part, &known, &mut firing, &mut measured).await?;
     }
@@ -237,7 +233,6 @@ struct Step<'a> {
     record: &'a SloRecord,
     updates: &'a Updates,
     until: Minute,
-    excluded: Excluded<'a>,
 }
 
 impl Step<'_> {
@@ -267,10 +262,9 @@ impl Step<'_> {
             let mut last = None;
             let mut minute = record.known;
             while minute < self.until {
-                let mut cell = self.updates.cell(subject.uid, minute);
-                cell.excluded = (self.excluded)(subject.uid, minute);
+                let cell = self.updates.cell(subject.uid, minute);
                 series.push(minute, cell);
-                if cell.counts.is_some() || cell.excluded {
+                if cell.counts.is_some() {
                     measured.insert(minute);
                 }
                 minute = minute.plus(1);

@@ -62,7 +62,13 @@ pub(super) async fn run(shell: &Shell, args: &Args) -> Outcome {
         for name in &slos {
             get(connection, name).await.doing(|| format!("check {name}"))?;
         }
-        budgets(connection, None, &filter).await
+        let found = budgets(connection, None, &filter).await?;
+        match &args.tenant {
+            Some(tenant) if found.is_empty() && slos.is_empty() => {
+                Err(Failure::not_found(&format!("budget of {}", full_name::<Tenant>(tenant))))
+            }
+            _ => Ok(found),
+        }
     });
     let rows = read.await?.map(|_, budgets| Ok(rows(args, &slos, budgets)))?;
     let failed: Vec<_> = (rows.answers.iter())

@@ -14,6 +14,7 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
     process::{Child, Command},
     time::Instant,
@@ -197,12 +198,27 @@ impl Server {
             .spawn()
             .expect("no program prometheus: run packaging/dev/needs prometheus");
         let deadline = Instant::now() + Duration::from_mins(1);
-        while tokio::net::TcpStream::connect(address).await.is_err() {
-            assert!(Instant::now() < deadline, "the server does not listen");
+        // It listens before it has read its blocks, and then answers that it is not ready.
+        while !is_ready(address).await {
+            assert!(Instant::now() < deadline, "the server does not become ready");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         Self { _process: process }
     }
+}
+
+/// Whether a server says that it answers queries.
+async fn is_ready(address: SocketAddr) -> bool {
+    let ask = async {
+        let mut stream = tokio::net::TcpStream::connect(address).await?;
+        let question =
+            format!("GET /-/ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        stream.write_all(question.as_bytes()).await?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await?;
+        std::io::Result::Ok(answer.starts_with(b"HTTP/1.1 200 "))
+    };
+    ask.await.unwrap_or(false)
 }
 
 /// A whole hour, two days ago: a server takes blocks of the past alone.
