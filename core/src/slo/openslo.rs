@@ -6,6 +6,7 @@
 //! counters of a Prometheus in a metric source of the type `StreamSpace`; so what is written
 //! can be read again without a loss.
 
+mod annotations;
 mod read;
 mod tree;
 mod write;

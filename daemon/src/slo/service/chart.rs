@@ -7,7 +7,10 @@ use streamspace_core::slo::{
 };
 use streamspace_proto::v1;
 
-use super::{Slos, one, view};
+use super::{
+    Slos,
+    budgets::{one, view},
+};
 use crate::{
     alerts,
     rpc::{
