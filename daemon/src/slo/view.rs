@@ -165,7 +165,7 @@ fn firing(firing: &Firing) -> v1::FiringRule {
 /// The word of a state in filters.
 pub(super) fn state_word(state: BudgetState) -> &'static str {
     match state {
-        BudgetState::Unspecified => "unknown",
+        BudgetState::Unspecified => "new",
         BudgetState::Ok => "ok",
         BudgetState::Ticket => "ticket",
         BudgetState::Page => "page",

@@ -147,7 +147,11 @@ impl Noun for Slo {
 
 /// The word of a state, as in filters.
 pub(crate) fn state_word(state: BudgetState) -> String {
-    word("BUDGET_STATE_", state.as_str_name())
+    match state {
+        // So young that nothing was measured of it; filters know it by the same word.
+        BudgetState::Unspecified => "new".to_owned(),
+        known => word("BUDGET_STATE_", known.as_str_name()),
+    }
 }
 
 pub(crate) fn severity_word(severity: AlertSeverity) -> String {

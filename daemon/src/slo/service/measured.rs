@@ -61,7 +61,11 @@ impl Slos {
             let field = |part: &str| format!("samples[{index}].{part}");
             let tenant = field("tenant");
             let uid = budget_uid(&mut tx, &record, &tenant, &sample.tenant).await?;
-            rows.add(uid, pushed_minute(&field("minute"), sample, now)?, counts(&field, sample)?);
+            rows.add(
+                uid,
+                pushed_minute(&field("minute"), sample, &record, now)?,
+                counts(&field, sample)?,
+            );
         }
         let taken = i32::try_from(rows.minutes.len()).unwrap_or(i32::MAX);
         let reply = v1::PushSamplesResponse { taken };
@@ -213,13 +217,25 @@ async fn locked(tx: &mut sqlx::PgConnection, names: &[String]) -> RpcResult<Vec<
     Ok(records)
 }
 
-fn pushed_minute(field: &str, sample: &v1::PushedSample, now: Timestamp) -> RpcResult<Minute> {
+fn pushed_minute(
+    field: &str,
+    sample: &v1::PushedSample,
+    record: &SloRecord,
+    now: Timestamp,
+) -> RpcResult<Minute> {
     let minute = whole_minute(field, sample.minute.as_ref())?;
     let age = minute.until(Minute::holding(now));
-    if (0..=PUSHED_MINUTES).contains(&age) {
-        return Ok(minute);
+    if !(0..=PUSHED_MINUTES).contains(&age) {
+        return Err(RpcError::field(field, "must not be after now, and at most three days ago"));
     }
-    Err(RpcError::field(field, "must not be after now, and at most three days ago"))
+    if minute < record.first {
+        let first = record.first.start();
+        return Err(RpcError::field(
+            field,
+            format!("is before {first}, from when on the SLO is measured: leave it out"),
+        ));
+    }
+    Ok(minute)
 }
 
 fn counts(field: &impl Fn(&str) -> String, sample: &v1::PushedSample) -> RpcResult<Counts> {

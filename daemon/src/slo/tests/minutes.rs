@@ -237,6 +237,7 @@ async fn what_is_pushed_again_takes_the_last_counts() {
         (vec![sample(11, 1, 0)], None),
         (vec![sample(12, 1, 0)], Some("samples[0].minute: must not be after now")),
         (vec![sample(-4_400, 1, 0)], Some("at most three days ago")),
+        (vec![sample(-1, 1, 0)], Some("samples[0].minute: is before 2026-06-21T00:00:00Z")),
         (vec![sample(1, 1, 2)], Some("samples[0].bad")),
         (vec![sample(1, -1, 0)], Some("samples[0].total")),
         (vec![], Some("samples: must be 1 to 1,000")),
