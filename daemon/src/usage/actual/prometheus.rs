@@ -166,8 +166,8 @@ pub(crate) fn result(answer: &Answer, result_type: &str) -> Result<serde_json::V
         }
     };
     if data.result_type != result_type {
-        let wanted = if result_type == "vector" { "an instant vector" } else { "a range" };
-        return Err(format!("the query does not yield {wanted}; write one that does"));
+        let wanted = if result_type == "vector" { "instant vector" } else { "range of samples" };
+        return Err(format!("the query yields no {wanted}; write one that does"));
     }
     Ok(data.result)
 }
