@@ -178,6 +178,7 @@ pub struct Authority {
     certificate: CertificateDer<'static>,
     bundle: Vec<CertificateDer<'static>>,
     trust_domain: String,
+    expires: Timestamp,
 }
 
 impl Authority {
@@ -196,7 +197,8 @@ impl Authority {
             return Err(AuthorityError::Name(trust_domain.into()));
         }
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        let mut params = params(now, now.saturating_add(AUTHORITY_LIFE).unwrap_or(Timestamp::MAX))?;
+        let expires = now.saturating_add(AUTHORITY_LIFE).unwrap_or(Timestamp::MAX);
+        let mut params = params(now, expires)?;
         params.distinguished_name.push(DnType::CommonName, format!("StreamSpace {trust_domain}"));
         params.subject_alt_names = vec![uri(format!("spiffe://{trust_domain}"))?];
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -212,6 +214,7 @@ impl Authority {
             bundle: vec![certificate.clone()],
             certificate,
             trust_domain: trust_domain.into(),
+            expires,
         })
     }
 
@@ -229,11 +232,13 @@ impl Authority {
         }
         let trust_domain = trust_domain(&parsed)
             .ok_or_else(|| content(&files.certificate, "it names no trust domain"))?;
+        let expires = Timestamp::from_second(parsed.validity().not_after.timestamp())
+            .map_err(|error| content(&files.certificate, error))?;
         let bundle = certificates(&files.trust)?;
         if !bundle.contains(&certificate) {
             return Err(content(&files.trust, "the certificate that signs must be among these"));
         }
-        Ok(Self { issuer, certificate, bundle, trust_domain })
+        Ok(Self { issuer, certificate, bundle, trust_domain, expires })
     }
 
     /// SHA-256 of the certificate that signs; enrolment tokens carry it.
@@ -246,6 +251,11 @@ impl Authority {
     /// The trust domain of every name.
     pub fn trust_domain(&self) -> &str {
         &self.trust_domain
+    }
+
+    /// When the certificate ends that signs. Whatever it signed is of no use from then on.
+    pub fn expires(&self) -> Timestamp {
+        self.expires
     }
 
     /// The certificates to trust.

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use thiserror::Error;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::ca::{Authority, AuthorityError};
@@ -34,6 +35,7 @@ pub struct Serving {
     clock: Clock,
     certificate: Arc<ServingCertificate>,
     renew_at: Timestamp,
+    expires: watch::Sender<Timestamp>,
 }
 
 impl Serving {
@@ -46,13 +48,19 @@ impl Serving {
         let now = clock();
         let first = authority.issue_server(&names, now)?;
         let renew_at = two_thirds(now, first.expires);
+        let expires = watch::Sender::new(first.expires);
         let certificate = ServingCertificate::new(first.chain, first.key)?;
-        Ok(Self { authority, names, clock, certificate, renew_at })
+        Ok(Self { authority, names, clock, certificate, renew_at, expires })
     }
 
     /// What the acceptor serves.
     pub fn certificate(&self) -> Arc<ServingCertificate> {
         Arc::clone(&self.certificate)
+    }
+
+    /// When the certificate ends that is served now.
+    pub fn expires(&self) -> watch::Receiver<Timestamp> {
+        self.expires.subscribe()
     }
 
     /// Makes the next certificate where it is time. Returns whether it was.
@@ -64,6 +72,7 @@ impl Serving {
         let next = self.authority.issue_server(&self.names, now)?;
         self.certificate.replace(next.chain, next.key)?;
         self.renew_at = two_thirds(now, next.expires);
+        self.expires.send_replace(next.expires);
         Ok(true)
     }
 

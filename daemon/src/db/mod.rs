@@ -30,7 +30,7 @@ pub mod wake;
 pub use changes::{ChangeKind, ChangeLog, ChangeRow, ChangeType, NewChange, NewRegionChange};
 pub use error::DbError;
 pub use lease::{LeaderLease, Leadership};
-pub use pool::{Database, DatabaseConfig, DatabaseUrl, DatabaseUrlError};
+pub use pool::{Database, DatabaseConfig, DatabaseUrl, DatabaseUrlError, PoolState};
 pub use scope::Scope;
 
 #[cfg(test)]

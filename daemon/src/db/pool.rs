@@ -119,6 +119,29 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
+/// How many connections a pool has, and may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolState {
+    /// Whose login it is: `operator`, `tenant`, `audit` or `maintainer`.
+    pub pool: &'static str,
+    /// Connections that are in use or being opened.
+    pub used: u32,
+    /// Connections that rest.
+    pub idle: u32,
+    /// The most connections that it opens; who wants one more waits.
+    pub maximum: u32,
+}
+
+impl PoolState {
+    fn of(name: &'static str, pool: &PgPool) -> Self {
+        // The two are read one after the other, so that more can rest than there were.
+        let size = pool.size();
+        let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX).min(size);
+        let maximum = pool.options().get_max_connections();
+        Self { pool: name, used: size.saturating_sub(idle), idle, maximum }
+    }
+}
+
 /// The pools. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Database {
@@ -209,6 +232,16 @@ impl Database {
         &self.pools.maintainer
     }
 
+    /// How full the pools are. It asks no server.
+    pub fn pool_states(&self) -> [PoolState; 4] {
+        [
+            PoolState::of("operator", &self.pools.operator),
+            PoolState::of("tenant", &self.pools.tenant),
+            PoolState::of("audit", &self.pools.audit),
+            PoolState::of("maintainer", &self.pools.maintainer),
+        ]
+    }
+
     /// Options for a connection outside the pools, on the operator's login: a session
     /// that holds an advisory lock or listens.
     pub(super) fn session_options(&self, purpose: &str) -> PgConnectOptions {
@@ -256,6 +289,9 @@ mod tests {
             max_connections: default_max_connections(),
         };
         let database = Database::connect(&config).await.unwrap();
+        let limits = database.pool_states().map(|state| (state.pool, state.used, state.maximum));
+        let most = [("operator", 0, 10), ("tenant", 0, 10), ("audit", 0, 5), ("maintainer", 0, 1)];
+        assert_eq!(limits, most);
         let error = database.begin(&Scope::Region).await.unwrap_err();
         assert!(error.is_unavailable(), "{error}");
     }

@@ -45,6 +45,7 @@ use crate::{
     slo::{Evaluator, EvaluatorParts, config::SloConfig, own::OwnCounters},
     telemetry::{
         metrics::{Metrics, RegionCollector},
+        resources::{DiskBoard, ResourceCollector},
         usage::{UsageBoard, UsageCollector},
     },
     tenants::{
@@ -86,6 +87,7 @@ pub(super) struct Parts {
     pub(super) slo: SloConfig,
     pub(super) counters: Arc<UsageCounters>,
     pub(super) usage_board: UsageBoard,
+    pub(super) disk: DiskBoard,
     pub(super) surroundings: Surroundings,
     pub(super) settings: ReconcilerSettings,
     pub(super) controls: ControlsFollower,
@@ -182,6 +184,7 @@ impl Parts {
             slo: config.slo.clone(),
             counters: Arc::default(),
             usage_board: UsageBoard::default(),
+            disk: DiskBoard::new(config.access.directory.clone()),
             surroundings: Surroundings {
                 instance: config.cluster.instance.clone(),
                 control_namespace: format!("{}-system", config.cluster.instance),
@@ -213,6 +216,12 @@ impl Parts {
         registry.register_collector(Box::new(UsageCollector {
             board: self.usage_board.clone(),
             counters: Arc::clone(&self.counters),
+        }));
+        registry.register_collector(Box::new(ResourceCollector {
+            db: self.db.clone(),
+            server_expires: self.serving.expires(),
+            authority_expires: self.authority.expires(),
+            disk: self.disk.clone(),
         }));
         let own = Arc::new(OwnCounters::new(&policy::methods(), &mut registry));
         (registry, Observers { metrics, own })
@@ -327,6 +336,7 @@ impl Parts {
         standing.spawn(own.run(db.clone(), unjudged, stop()));
         standing.spawn(self.controls.run(stop()));
         standing.spawn(self.usage_board.run(db.clone(), stop()));
+        standing.spawn(self.disk.run(stop()));
         standing.spawn(self.lease.run(stop()));
         standing.spawn(self.serving.run(stop()));
         standing.spawn(self.trust.run(stop()));

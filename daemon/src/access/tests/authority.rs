@@ -17,6 +17,8 @@ fn an_authority_is_made_once_and_found_again() {
     let opened = Authority::open(&files).unwrap();
     assert_eq!(opened.fingerprint(), made.fingerprint());
     assert_eq!(opened.trust_domain(), "test.example");
+    // A certificate knows whole seconds.
+    assert_eq!(opened.expires().as_second(), made.expires().as_second());
     // What the opened one signs, the made one's bundle trusts.
     let names = ["localhost".to_owned()];
     let serving = opened.issue_server(&names, Timestamp::now()).unwrap();
@@ -57,8 +59,12 @@ async fn the_server_certificate_is_renewed_at_two_thirds_of_its_life() {
     };
     let mut serving = Serving::start(authority, vec!["localhost".into()], clock).unwrap();
     let days = |days: i64| SignedDuration::from_hours(24 * days);
-    for (day, due) in [(0, false), (19, false), (20, true), (39, false), (41, true)] {
+    let expires = serving.expires();
+    for (day, due, ends) in
+        [(0, false, 30), (19, false, 30), (20, true, 50), (39, false, 50), (41, true, 71)]
+    {
         *time.lock().unwrap() = begin + days(day);
         assert_eq!(serving.renew_if_due().unwrap(), due, "day {day}");
+        assert_eq!(*expires.borrow(), begin + days(ends), "day {day}");
     }
 }

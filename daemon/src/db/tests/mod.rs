@@ -8,6 +8,7 @@ mod isolation;
 mod lease;
 mod migrate;
 mod partitions;
+mod pools;
 mod replicas;
 mod requests;
 
