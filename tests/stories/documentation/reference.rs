@@ -124,10 +124,10 @@ fn the_exit_codes_are_as_the_manual_says() {
 }
 
 /// A metric: its type and its labels.
-type Metric = (String, BTreeSet<String>);
+pub(crate) type Metric = (String, BTreeSet<String>);
 
-#[test]
-fn every_metric_is_described_and_nothing_else() {
+/// The metrics of the reference, by the names that a query uses.
+pub(crate) fn described() -> BTreeMap<String, Metric> {
     let mut described: BTreeMap<String, Metric> = BTreeMap::new();
     for row in
         rows("docs/reference/metrics.md").iter().filter(|row| row[0].starts_with("`streamspace_"))
@@ -137,6 +137,12 @@ fn every_metric_is_described_and_nothing_else() {
         let labels = labels.split('`').skip(1).step_by(2).map(str::to_owned).collect();
         described.insert(name.trim_matches('`').to_owned(), (kind.clone(), labels));
     }
+    described
+}
+
+#[test]
+fn every_metric_is_described_and_nothing_else() {
+    let described = described();
     story(async {
         let world = World::make(&Needs { set_up: SetUp::Dev, ..Needs::default() }).await;
         // What is metered is shown once the metering has begun.
