@@ -13,6 +13,7 @@ pub mod bulk;
 pub mod config;
 pub mod db;
 pub mod dev;
+pub mod http_client;
 pub mod kube;
 pub mod operations;
 pub mod plans;
