@@ -5,12 +5,13 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost_reflect::{DescriptorPool, Value};
 
-const SERVICES: [&str; 15] = [
+const SERVICES: [&str; 16] = [
     "access",
     "alert",
     "approval",
     "audit",
     "bulk",
+    "notify",
     "operation",
     "plan",
     "quota",

@@ -6,11 +6,12 @@ use streamspace_proto::v1::{
     WatchRequest, access_service_client::AccessServiceClient,
     alert_service_client::AlertServiceClient, approval_service_client::ApprovalServiceClient,
     audit_service_client::AuditServiceClient, bulk_service_client::BulkServiceClient,
-    operation_service_client::OperationServiceClient, plan_service_client::PlanServiceClient,
-    quota_service_client::QuotaServiceClient, region_service_client::RegionServiceClient,
-    session_service_client::SessionServiceClient, simulator_service_client::SimulatorServiceClient,
-    slo_service_client::SloServiceClient, tenant_service_client::TenantServiceClient,
-    usage_service_client::UsageServiceClient, watch_service_client::WatchServiceClient,
+    notify_service_client::NotifyServiceClient, operation_service_client::OperationServiceClient,
+    plan_service_client::PlanServiceClient, quota_service_client::QuotaServiceClient,
+    region_service_client::RegionServiceClient, session_service_client::SessionServiceClient,
+    simulator_service_client::SimulatorServiceClient, slo_service_client::SloServiceClient,
+    tenant_service_client::TenantServiceClient, usage_service_client::UsageServiceClient,
+    watch_service_client::WatchServiceClient,
 };
 use tonic::{Response, Status};
 
@@ -147,6 +148,11 @@ impl Connection {
     /// Alerts.
     pub fn alerts(&self) -> AlertServiceClient<Carrier> {
         AlertServiceClient::new(self.carrier.clone())
+    }
+
+    /// What is told to people and systems outside.
+    pub fn notify(&self) -> NotifyServiceClient<Carrier> {
+        NotifyServiceClient::new(self.carrier.clone())
     }
 
     /// Faults of a development region's simulated cluster.

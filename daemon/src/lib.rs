@@ -15,6 +15,7 @@ pub mod db;
 pub mod dev;
 pub mod http_client;
 pub mod kube;
+pub mod notify;
 pub mod operations;
 pub mod plans;
 pub mod platform;

@@ -34,7 +34,7 @@ mod access;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use access::prometheus_access;
+pub(crate) use access::{Keys, prometheus_access};
 
 /// The largest file of certificates or tokens.
 const FILE_MAXIMUM: u64 = 1 << 20;
