@@ -7,9 +7,10 @@ use streamspace_proto::{
     v1::{
         access_service_server::AccessServiceServer, alert_service_server::AlertServiceServer,
         approval_service_server::ApprovalServiceServer, audit_service_server::AuditServiceServer,
-        bulk_service_server::BulkServiceServer, operation_service_server::OperationServiceServer,
-        plan_service_server::PlanServiceServer, quota_service_server::QuotaServiceServer,
-        region_service_server::RegionServiceServer, session_service_server::SessionServiceServer,
+        bulk_service_server::BulkServiceServer, notify_service_server::NotifyServiceServer,
+        operation_service_server::OperationServiceServer, plan_service_server::PlanServiceServer,
+        quota_service_server::QuotaServiceServer, region_service_server::RegionServiceServer,
+        session_service_server::SessionServiceServer,
         simulator_service_server::SimulatorServiceServer, slo_service_server::SloServiceServer,
         tenant_service_server::TenantServiceServer, usage_service_server::UsageServiceServer,
         watch_service_server::WatchServiceServer,
@@ -25,6 +26,7 @@ use crate::{
     approvals::service::Approvals,
     audit::Audit,
     bulk::{change::Work, service::Bulk},
+    notify::service::Notices,
     operations::service::Operations,
     plans::service::Plans,
     quotas::service::Quotas,
@@ -62,6 +64,7 @@ impl Parts {
             controls: self.controls.clone(),
         };
         let Work { tenants, quotas } = self.work();
+        let notices = Notices::new(db(), self.region.clone(), self.channels.clone());
         let operations = Operations::new(db(), self.changes.clone());
         let simulations = Simulations::new(self.faults.clone(), self.cluster.endpoint());
         let usages = Usages::new(db(), stop.clone()).counting(Arc::clone(&self.counters));
@@ -75,6 +78,7 @@ impl Parts {
             .add_service(ApprovalServiceServer::new(Approvals::new(db())))
             .add_service(AuditServiceServer::new(Audit::new(db())))
             .add_service(BulkServiceServer::new(Bulk { db: db(), work: self.work() }))
+            .add_service(NotifyServiceServer::new(notices))
             .add_service(OperationServiceServer::new(operations))
             .add_service(PlanServiceServer::new(Plans::new(db())))
             .add_service(QuotaServiceServer::new(quotas))
