@@ -19,7 +19,9 @@ use crate::{
     },
     config::Config,
     db::{ChangeLog, Database, LeaderLease, Leadership, replicas, requests},
+    incidents::engine::Engine,
     kube::Cluster,
+    maintenance::ends::Ends,
     notify::{self, Channels, NotifyCounters, Sender, SenderParts},
     platform::reconciler::PlatformReconciler,
     regions::{
@@ -362,6 +364,12 @@ impl Parts {
         acting.spawn(expiry::run(db.clone(), log.clone(), ends.clone(), acting.stop.clone()));
         let stopped = acting.stop.clone();
         acting.spawn(access::ends::run(db.clone(), log.clone(), ends.clone(), stopped));
+        let (clock, region) = (rpc::system_clock, self.region.as_str());
+        let incidents = Engine::new(db.clone(), clock(), region, self.channels.clone());
+        acting.spawn(incidents.run(ends.clone(), acting.stop.clone()));
+        let channels = self.channels.clone();
+        let maintenances = Ends::new(db.clone(), log.clone(), clock(), region, channels);
+        acting.spawn(maintenances.run(ends.clone(), acting.stop.clone()));
         let stopped = acting.stop.clone();
         acting.spawn(regions::ends::run(db.clone(), log, self.region, ends, stopped));
         acting.spawn(reconciler.run(may_write, acting.stop.clone()));
