@@ -23,6 +23,7 @@ mod doctor;
 pub(crate) mod explain;
 mod login;
 mod man;
+mod notify;
 pub(crate) mod operation;
 mod operator;
 mod plan;
@@ -78,6 +79,9 @@ pub(crate) enum Command {
     /// What the daemon alerts for
     #[command(subcommand, visible_alias = "alerts")]
     Alert(alert::Command),
+    /// What is told to people and systems outside, and whether they got it
+    #[command(subcommand)]
+    Notify(notify::Command),
     /// Regions and their health
     #[command(subcommand, visible_alias = "regions")]
     Region(region::Command),
@@ -180,6 +184,7 @@ async fn run_online(shell: &Shell, command: Command) -> Outcome {
         Command::Usage(command) => usage::run(shell, command).await,
         Command::Slo(command) => slo::run(shell, command).await,
         Command::Alert(command) => alert::run(shell, command).await,
+        Command::Notify(command) => notify::run(shell, command).await,
         Command::Region(command) => region::run(shell, command).await,
         Command::Operation(command) => operation::run(shell, command).await,
         Command::Apply(args) => apply::run(shell, args).await,

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use streamspace_client::Connection;
 use streamspace_proto::v1::{
     ListAlertsRequest, ListApprovalsRequest, ListBreakGlassGrantsRequest, ListCertificatesRequest,
-    ListEnrolmentTokensRequest, ListFaultsRequest, ListOperationsRequest, ListOperatorLocksRequest,
-    ListPlansRequest, ListSessionsRequest, ListSlosRequest, ListTemplatesRequest,
-    ListTenantsRequest, Session, TenantView,
+    ListChannelsRequest, ListEnrolmentTokensRequest, ListFaultsRequest, ListNoticesRequest,
+    ListOperationsRequest, ListOperatorLocksRequest, ListPlansRequest, ListSessionsRequest,
+    ListSlosRequest, ListTemplatesRequest, ListTenantsRequest, NoticeState, Session, TenantView,
 };
 use tonic::Status;
 
@@ -43,10 +43,12 @@ pub(super) enum Kind {
     Slos,
     /// Those that fire.
     Alerts,
+    Channels,
+    RefusedNotices,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 18] = [
         Self::Tenants,
         Self::Plans,
         Self::Operations,
@@ -63,6 +65,8 @@ impl Kind {
         Self::Users,
         Self::Slos,
         Self::Alerts,
+        Self::Channels,
+        Self::RefusedNotices,
     ];
 
     /// What it is called between processes and in the names of files.
@@ -84,6 +88,8 @@ impl Kind {
             Self::Users => "users",
             Self::Slos => "slos",
             Self::Alerts => "alerts",
+            Self::Channels => "channels",
+            Self::RefusedNotices => "refused-notices",
         }
     }
 
@@ -102,6 +108,8 @@ impl Kind {
             Self::Templates => "templates/",
             Self::Slos => "slos/",
             Self::Alerts => "alerts/",
+            Self::Channels => "channels/",
+            Self::RefusedNotices => "notices/",
             // What is offered of them is not what they are called in full.
             Self::Sessions | Self::Users => "",
         }
@@ -171,6 +179,8 @@ pub(super) async fn ask(connection: &Connection, kind: Kind, prefix: &str) -> Re
         Kind::Users => users(connection).await?,
         Kind::Slos => slos(connection).await?,
         Kind::Alerts => alerts(connection).await?,
+        Kind::Channels => channels(connection).await?,
+        Kind::RefusedNotices => refused_notices(connection).await?,
     };
     Ok(Told {
         prefix: prefix.to_owned(),
@@ -337,6 +347,20 @@ async fn alerts(connection: &Connection) -> Result<Page, Status> {
     let request = ListAlertsRequest { page_size: PAGE, ..Default::default() };
     let reply = connection.alerts().list_alerts(request).await?.into_inner();
     let names = reply.alerts.into_iter().map(|alert| (alert.name, alert.summary));
+    Ok((names.collect(), reply.next_page_token))
+}
+
+async fn channels(connection: &Connection) -> Result<Page, Status> {
+    let reply = connection.notify().list_channels(ListChannelsRequest {}).await?.into_inner();
+    let names = reply.channels.into_iter().map(|channel| (channel.name, channel.kind));
+    Ok((names.collect(), String::new()))
+}
+
+async fn refused_notices(connection: &Connection) -> Result<Page, Status> {
+    let state = NoticeState::Refused.into();
+    let request = ListNoticesRequest { page_size: PAGE, state, ..Default::default() };
+    let reply = connection.notify().list_notices(request).await?.into_inner();
+    let names = reply.notices.into_iter().map(|notice| (notice.name, notice.problem));
     Ok((names.collect(), reply.next_page_token))
 }
 

@@ -83,6 +83,8 @@ fn of_place(path: &[&str], id: &str) -> Option<Wanted> {
         (["session", ..], "name" | "names") => Wanted::Live(Kind::Sessions),
         (["slo", ..], "name" | "names") => Wanted::Live(Kind::Slos),
         (["alert", ..], "name") => Wanted::Live(Kind::Alerts),
+        (["notify", "test"], "name") => Wanted::Live(Kind::Channels),
+        (["notify", "retry"], "name") => Wanted::Live(Kind::RefusedNotices),
         (["template", ..], "name") => Wanted::Live(Kind::Templates),
         (["plan", ..], "name") => Wanted::Live(Kind::Plans),
         (["region", ..], "name") => Wanted::Regions,

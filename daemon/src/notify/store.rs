@@ -81,7 +81,8 @@ pub(super) async fn insert(
          VALUES ($1, $2, $3, $4, $5, $6) \
          ON CONFLICT (channel, dedup_key, action, step) DO NOTHING",
     )
-    .bind(Uuid::now_v7())
+    // Its beginning alone tells it from others: people type it.
+    .bind(Uuid::new_v4())
     .bind(channel)
     .bind(dedup_key)
     .bind(action.as_str())
