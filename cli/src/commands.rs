@@ -25,6 +25,7 @@ pub(crate) mod incident;
 mod login;
 mod maintenance;
 mod man;
+mod notify;
 mod oncall;
 pub(crate) mod operation;
 mod operator;
@@ -94,6 +95,9 @@ pub(crate) enum Command {
     /// Alerts that page nobody for a time
     #[command(subcommand, visible_alias = "silences")]
     Silence(silence::Command),
+    /// What is told to people and systems outside, and whether they got it
+    #[command(subcommand)]
+    Notify(notify::Command),
     /// Regions and their health
     #[command(subcommand, visible_alias = "regions")]
     Region(region::Command),
@@ -200,6 +204,7 @@ async fn run_online(shell: &Shell, command: Command) -> Outcome {
         Command::Oncall(command) => oncall::run(shell, command).await,
         Command::Maintenance(command) => maintenance::run(shell, command).await,
         Command::Silence(command) => silence::run(shell, command).await,
+        Command::Notify(command) => notify::run(shell, command).await,
         Command::Region(command) => region::run(shell, command).await,
         Command::Operation(command) => operation::run(shell, command).await,
         Command::Apply(args) => apply::run(shell, args).await,

@@ -54,10 +54,12 @@ pub(super) enum Kind {
     Maintenances,
     /// Those that hold.
     Silences,
+    Channels,
+    RefusedNotices,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 21] = [
+    pub(super) const ALL: [Self; 23] = [
         Self::Tenants,
         Self::Plans,
         Self::Operations,
@@ -79,6 +81,8 @@ impl Kind {
         Self::Policies,
         Self::Maintenances,
         Self::Silences,
+        Self::Channels,
+        Self::RefusedNotices,
     ];
 
     /// What it is called between processes and in the names of files.
@@ -105,6 +109,8 @@ impl Kind {
             Self::Policies => "escalation-policies",
             Self::Maintenances => "maintenances",
             Self::Silences => "silences",
+            Self::Channels => "channels",
+            Self::RefusedNotices => "refused-notices",
         }
     }
 
@@ -128,6 +134,8 @@ impl Kind {
             Self::Policies => "escalationPolicies/",
             Self::Maintenances => "maintenances/",
             Self::Silences => "silences/",
+            Self::Channels => "channels/",
+            Self::RefusedNotices => "notices/",
             // What is offered of them is not what they are called in full.
             Self::Sessions | Self::Users => "",
         }
@@ -202,6 +210,8 @@ pub(super) async fn ask(connection: &Connection, kind: Kind, prefix: &str) -> Re
         Kind::Policies => duty::policies(connection).await?,
         Kind::Maintenances => duty::maintenances(connection).await?,
         Kind::Silences => duty::silences(connection).await?,
+        Kind::Channels => duty::channels(connection).await?,
+        Kind::RefusedNotices => duty::refused_notices(connection).await?,
     };
     Ok(Told {
         prefix: prefix.to_owned(),

@@ -90,6 +90,8 @@ fn of_place(path: &[&str], id: &str) -> Option<Wanted> {
         (["oncall", ..], "name") => Wanted::Live(Kind::Rotas),
         (["maintenance", ..], "name") => Wanted::Live(Kind::Maintenances),
         (["silence", ..], "name") => Wanted::Live(Kind::Silences),
+        (["notify", "test"], "name") => Wanted::Live(Kind::Channels),
+        (["notify", "retry"], "name") => Wanted::Live(Kind::RefusedNotices),
         (["template", ..], "name") => Wanted::Live(Kind::Templates),
         (["plan", ..], "name") => Wanted::Live(Kind::Plans),
         (["region", ..], "name") => Wanted::Regions,

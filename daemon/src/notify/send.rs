@@ -6,6 +6,7 @@
 
 use http::{StatusCode, header::RETRY_AFTER};
 use jiff::Timestamp;
+use serde_json::Value;
 use streamspace_core::notify::{Action, Answer, retry_after};
 
 use super::{Message, channels::Channel, config::Kind, message::line, store::Record};
@@ -132,6 +133,13 @@ fn accepted(answer: http_client::Answer) -> Result<http_client::Answer, Told> {
         words: format!("it answers with {}: {said}", answer.status).trim_end_matches(": ").into(),
         remote: None,
     })
+}
+
+/// Puts a field into an object of JSON.
+fn put(object: &mut Value, name: &str, value: Value) {
+    if let Some(fields) = object.as_object_mut() {
+        fields.insert(name.to_owned(), value);
+    }
 }
 
 /// Whether a thing that was asked for is not there.

@@ -108,15 +108,15 @@ impl Sender {
 
     /// Refuses what no channel takes, and takes away what is old.
     async fn keep(&self, leadership: &watch::Receiver<Leadership>, stop: &CancellationToken) {
-        let mut pruned: Option<Instant> = None;
+        let mut last: Option<Instant> = None;
         while stop.run_until_cancelled(tokio::time::sleep(PERIOD)).await.is_some() {
             let now = leadership.borrow().clone();
             if !now.leads {
                 continue;
             }
-            let prunes = pruned.is_none_or(|at| at.elapsed() > PRUNE);
+            let prunes = last.is_none_or(|at| at.elapsed() > PRUNE);
             match self.keep_once(&now, prunes).await {
-                Ok(()) if prunes => pruned = Some(Instant::now()),
+                Ok(()) if prunes => last = Some(Instant::now()),
                 Ok(()) => {}
                 Err(error) => tracing::debug!(%error, "the outbox is tidied later"),
             }

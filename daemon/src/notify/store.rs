@@ -81,7 +81,8 @@ pub(super) async fn insert(
          VALUES ($1, $2, $3, $4, $5, $6) \
          ON CONFLICT (channel, dedup_key, action, step) DO NOTHING",
     )
-    .bind(Uuid::now_v7())
+    // Its beginning alone tells it from others: people type it.
+    .bind(Uuid::new_v4())
     .bind(channel)
     .bind(dedup_key)
     .bind(action.as_str())
@@ -169,19 +170,21 @@ pub(super) async fn note(
         return Ok(false);
     }
     let query = match tried.state {
-        NoticeState::Sent => {
+        NoticeState::Sent => sqlx::query(
             "INSERT INTO notify_channels (channel, success_time) VALUES ($1, clock_timestamp()) \
-             ON CONFLICT (channel) DO UPDATE SET success_time = clock_timestamp() \
-             WHERE $2 = $2"
-        }
-        NoticeState::Waiting | NoticeState::Refused => {
+             ON CONFLICT (channel) DO UPDATE SET success_time = clock_timestamp()",
+        )
+        .bind(&claimed.channel),
+        NoticeState::Waiting | NoticeState::Refused => sqlx::query(
             "INSERT INTO notify_channels (channel, error_time, error) \
              VALUES ($1, clock_timestamp(), $2) \
-             ON CONFLICT (channel) DO UPDATE SET error_time = clock_timestamp(), error = $2"
-        }
+             ON CONFLICT (channel) DO UPDATE SET error_time = clock_timestamp(), error = $2",
+        )
+        .bind(&claimed.channel)
+        .bind(&tried.problem),
         NoticeState::Expired => return Ok(true),
     };
-    sqlx::query(query).bind(&claimed.channel).bind(&tried.problem).execute(tx).await?;
+    query.execute(tx).await?;
     Ok(true)
 }
 
@@ -192,20 +195,19 @@ async fn remember(
     id: &str,
 ) -> Result<(), DbError> {
     let query = if id.is_empty() {
-        "DELETE FROM notify_remotes \
-         WHERE channel = $1 AND dedup_key = $2 AND thing = $3 AND $4 = ''"
+        sqlx::query(
+            "DELETE FROM notify_remotes WHERE channel = $1 AND dedup_key = $2 AND thing = $3",
+        )
     } else {
-        "INSERT INTO notify_remotes (channel, dedup_key, thing, remote_id) \
-         VALUES ($1, $2, $3, $4) ON CONFLICT (channel, dedup_key, thing) \
-         DO UPDATE SET remote_id = $4, update_time = now()"
+        sqlx::query(
+            "INSERT INTO notify_remotes (channel, dedup_key, thing, remote_id) \
+             VALUES ($1, $2, $3, $4) ON CONFLICT (channel, dedup_key, thing) \
+             DO UPDATE SET remote_id = $4, update_time = now()",
+        )
     };
-    sqlx::query(query)
-        .bind(&of.channel)
-        .bind(&of.dedup_key)
-        .bind(thing)
-        .bind(id)
-        .execute(tx)
-        .await?;
+    let query = query.bind(&of.channel).bind(&of.dedup_key).bind(thing);
+    let query = if id.is_empty() { query } else { query.bind(id) };
+    query.execute(tx).await?;
     Ok(())
 }
 

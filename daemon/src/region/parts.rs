@@ -350,15 +350,7 @@ impl Parts {
             counters: self.notices,
         });
         acting.spawn(sender.run(ends.clone(), acting.stop.clone()));
-        if let Some((listener, token_file)) = self.inbound {
-            let serving =
-                notify::inbound::serve(listener, token_file, db.clone(), acting.stop.clone());
-            acting.spawn(async move {
-                if let Err(error) = serving.await {
-                    tracing::error!(%error, "no Alertmanager reaches this replica any more");
-                }
-            });
-        }
+        hear(self.inbound, &db, acting);
         acting.spawn(reservations::run(db.clone(), ends.clone(), acting.stop.clone()));
         let log = EndLog::new(Arc::clone(&audit) as _);
         acting.spawn(expiry::run(db.clone(), log.clone(), ends.clone(), acting.stop.clone()));
@@ -393,4 +385,15 @@ impl Parts {
         let stopped = stop();
         standing.spawn(async move { standings.run(&db, stopped).await });
     }
+}
+
+/// Serves Alertmanagers, where that is configured.
+fn hear(inbound: Option<(TcpListener, PathBuf)>, db: &Database, acting: &Stage) {
+    let Some((listener, token_file)) = inbound else { return };
+    let serving = notify::inbound::serve(listener, token_file, db.clone(), acting.stop.clone());
+    acting.spawn(async move {
+        if let Err(error) = serving.await {
+            tracing::error!(%error, "no Alertmanager reaches this replica any more");
+        }
+    });
 }

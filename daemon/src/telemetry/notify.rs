@@ -61,6 +61,9 @@ impl NotifyBoard {
     }
 }
 
+/// One number of a channel.
+type Number = fn(&Figures) -> i64;
+
 /// Shows the board when the metrics are asked for.
 pub struct NotifyCollector {
     /// How the outbox is.
@@ -78,7 +81,7 @@ impl fmt::Debug for NotifyCollector {
 impl Collector for NotifyCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let figures = self.board.read();
-        let of: [(&str, &str, Option<&Unit>, fn(&Figures) -> i64); 3] = [
+        let of: [(&str, &str, Option<&Unit>, Number); 3] = [
             ("notify_waiting", "Notices that wait to be sent", None, |it| it.waiting),
             (
                 "notify_oldest_waiting",

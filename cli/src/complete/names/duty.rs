@@ -2,8 +2,9 @@
 
 use streamspace_client::Connection;
 use streamspace_proto::v1::{
-    ListAlertsRequest, ListEscalationPoliciesRequest, ListIncidentsRequest,
-    ListMaintenancesRequest, ListRotasRequest, ListSilencesRequest,
+    ListAlertsRequest, ListChannelsRequest, ListEscalationPoliciesRequest, ListIncidentsRequest,
+    ListMaintenancesRequest, ListNoticesRequest, ListRotasRequest, ListSilencesRequest,
+    NoticeState,
 };
 use tonic::Status;
 
@@ -48,4 +49,18 @@ pub(super) async fn silences(connection: &Connection) -> Result<Page, Status> {
     let reply = connection.maintenance().list_silences(request).await?.into_inner();
     let names = reply.silences.into_iter().map(|silence| (silence.name, silence.comment));
     Ok((names.collect(), String::new()))
+}
+
+pub(super) async fn channels(connection: &Connection) -> Result<Page, Status> {
+    let reply = connection.notify().list_channels(ListChannelsRequest {}).await?.into_inner();
+    let names = reply.channels.into_iter().map(|channel| (channel.name, channel.kind));
+    Ok((names.collect(), String::new()))
+}
+
+pub(super) async fn refused_notices(connection: &Connection) -> Result<Page, Status> {
+    let state = NoticeState::Refused.into();
+    let request = ListNoticesRequest { page_size: PAGE, state, ..Default::default() };
+    let reply = connection.notify().list_notices(request).await?.into_inner();
+    let names = reply.notices.into_iter().map(|notice| (notice.name, notice.problem));
+    Ok((names.collect(), reply.next_page_token))
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use streamspace_core::notify::Action;
 
-use super::{Task, Told, is_gone, link};
+use super::{Task, Told, is_gone, link, put};
 use crate::{http_client::Question, notify::Silence};
 
 /// What is not ended by us ends so long after it began. Without an end the Alertmanager ends
@@ -63,7 +63,7 @@ async fn trigger(task: &Task<'_>) -> Result<Told, Told> {
         "endsAt": now.saturating_add(LONGEST).unwrap_or(Timestamp::MAX).to_string(),
     });
     if let Some(link) = link(task.message) {
-        alert["generatorURL"] = json!(link);
+        put(&mut alert, "generatorURL", json!(link));
     }
     let mut alerts = vec![alert];
     // It was told with other labels, a lower severity for example: that one ends.
@@ -173,7 +173,7 @@ async fn silence(task: &Task<'_>) -> Result<Told, Told> {
     let question = Question::json(Method::POST, "/api/v2/silences", body.to_string());
     let answer = task.must(question).await?;
     let made: Option<Value> = serde_json::from_slice(&answer.body).ok();
-    let id = made.and_then(|made| Some(made["silenceID"].as_str()?.to_owned()));
+    let id = made.and_then(|made| Some(made.get("silenceID")?.as_str()?.to_owned()));
     Ok(id.filter(|id| is_id(id)).map_or_else(Told::done, Told::made))
 }
 
@@ -199,7 +199,7 @@ fn of(task: &Task<'_>, wished: &Silence, found: Option<&Found>) -> Value {
         "comment": format!("{} {}", wished.comment, whole_mark(task)).trim_start(),
     });
     if let Some(found) = found {
-        body["id"] = json!(found.id);
+        put(&mut body, "id", json!(found.id));
     }
     body
 }

@@ -5,7 +5,7 @@ use http::Method;
 use serde_json::{Value, json};
 use streamspace_core::notify::Action;
 
-use super::{Task, Told, link};
+use super::{Task, Told, link, put};
 use crate::http_client::{Question, secret};
 
 pub(super) async fn send(task: &Task<'_>) -> Result<Told, Told> {
@@ -36,16 +36,17 @@ fn body(task: &Task<'_>, event: &str, key: &str) -> Value {
         return body;
     }
     let or = |text: &str, other: &str| if text.is_empty() { other.to_owned() } else { text.into() };
-    body["payload"] = json!({
+    let payload = json!({
         "summary": or(&message.summary, &task.notice.dedup_key),
         "source": or(&message.source, "streamspace"),
         "severity": message.severity.as_str(),
         "timestamp": task.notice.created.to_string(),
         "custom_details": message.details,
     });
-    body["client"] = json!("StreamSpace");
+    put(&mut body, "payload", payload);
+    put(&mut body, "client", json!("StreamSpace"));
     if let Some(link) = link(message) {
-        body["links"] = json!([{ "href": link, "text": "More" }]);
+        put(&mut body, "links", json!([{ "href": link, "text": "More" }]));
     }
     body
 }

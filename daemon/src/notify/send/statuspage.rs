@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use streamspace_core::notify::Action;
 
-use super::{Task, Told, is_gone};
+use super::{Task, Told, is_gone, put};
 use crate::{
     http_client::Question,
     notify::{Message, StatusUpdate},
@@ -59,7 +59,8 @@ struct Incident {
 
 impl Incident {
     fn ours(&self, key: &str) -> &str {
-        self.metadata["streamspace"][key].as_str().unwrap_or_default()
+        let ours = self.metadata.get("streamspace").and_then(|ours| ours.get(key));
+        ours.and_then(Value::as_str).unwrap_or_default()
     }
 
     fn step(&self) -> &str {
@@ -109,13 +110,13 @@ fn incident(task: &Task<'_>, update: &StatusUpdate, is_new: bool) -> Result<Valu
         }},
     });
     if !update.components.is_empty() {
-        incident["component_ids"] = json!(update.components);
+        put(&mut incident, "component_ids", json!(update.components));
     }
     if update.state.is_planned() {
         match times(task.message) {
             Some((starts, ends)) => {
-                incident["scheduled_for"] = json!(starts.to_string());
-                incident["scheduled_until"] = json!(ends.to_string());
+                put(&mut incident, "scheduled_for", json!(starts.to_string()));
+                put(&mut incident, "scheduled_until", json!(ends.to_string()));
             }
             None if is_new => {
                 return Err(Told::unfit("planned work needs its beginning and its end"));
