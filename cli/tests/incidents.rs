@@ -112,6 +112,7 @@ fn answer(method: &str, request: &Value) -> Answer {
         "OncallService.ListRotas" => json!({ "rotas": [rota()] }),
         "OncallService.ListEscalationPolicies" => json!({ "escalationPolicies": [policy()] }),
         name if name.ends_with("Policy") && name.contains("Escalation") => policy(),
+        "OncallService.SetRota" => with(rota(), json!({ "people": request["rota"]["people"] })),
         name if name.starts_with("OncallService.") => rota(),
         "MaintenanceService.ListMaintenances" => json!({ "maintenances": [
             maintenance(json!({})),
@@ -157,6 +158,7 @@ fn an_incident_is_followed_in_few_words() {
             ("incident assign INC-7", 2),
             ("incident escalate INC-7", 0),
             ("incident note INC-7 'rolled back'", 0),
+            ("incident note INC-7 'rolled back' --dry-run", 3),
             ("incident update INC-7 'We look into it.'", 2),
             ("incident update INC-7 'We look into it.' --public --next 30m", 0),
             ("incident merge INC-7 INC-6", 0),

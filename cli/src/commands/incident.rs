@@ -296,17 +296,27 @@ fn policy_name(typed: Option<&str>) -> String {
     typed.map(full_name::<EscalationPolicy>).unwrap_or_default()
 }
 
-/// What a change of one incident says and shows.
+/// A change of one incident.
+struct Change<'a> {
+    method: &'static str,
+    /// Completes "cannot …", before the name.
+    verb: &'a str,
+    name: &'a str,
+    /// What a preview says where no field of the incident shows it.
+    effect: &'a str,
+}
+
+/// Does it, or shows what it would do.
 async fn change(
     shell: &Shell,
     connection: &Connection,
     change: &ChangeArgs,
-    (method, verb, name): (&'static str, &str, &str),
+    Change { method, verb, name, effect }: Change<'_>,
     send: impl AsyncFn(&Given) -> Result<Incident, ClientError>,
 ) -> Outcome<Incident> {
     let doing = format!("{verb} {name}");
     let action =
-        Action { method, doing: doing.clone(), name: name.to_owned(), ..Action::default() };
+        Action { method, doing: doing.clone(), name: name.to_owned(), effect, ..Action::default() };
     let before = async || Ok(to_value(&get(connection, name).await.doing(|| doing)?)?);
     act(shell, change, action, before, send, noun::line).await
 }
@@ -314,7 +324,12 @@ async fn change(
 async fn acknowledge(shell: &Shell, args: &NameArgs) -> Outcome {
     let connection = shell.connect()?;
     let name = full_name::<Incident>(&args.name);
-    let of = ("IncidentService.AcknowledgeIncident", "acknowledge", name.as_str());
+    let of = Change {
+        method: "IncidentService.AcknowledgeIncident",
+        verb: "acknowledge",
+        name: &name,
+        effect: "",
+    };
     let send = async |given: &Given| {
         let request = AcknowledgeIncidentRequest {
             name: given.name.clone(),
@@ -330,7 +345,12 @@ async fn acknowledge(shell: &Shell, args: &NameArgs) -> Outcome {
 async fn escalate(shell: &Shell, args: &NameArgs) -> Outcome {
     let connection = shell.connect()?;
     let name = full_name::<Incident>(&args.name);
-    let of = ("IncidentService.EscalateIncident", "escalate", name.as_str());
+    let of = Change {
+        method: "IncidentService.EscalateIncident",
+        verb: "escalate",
+        name: &name,
+        effect: "",
+    };
     let send = async |given: &Given| {
         let request = EscalateIncidentRequest {
             name: given.name.clone(),
@@ -389,7 +409,12 @@ impl Step<'_> {
     async fn run(&self, shell: &Shell, args: &ChangeArgs) -> Outcome {
         let connection = shell.connect()?;
         let name = full_name::<Incident>(self.name);
-        let of = ("IncidentService.MoveIncident", self.verb, name.as_str());
+        let of = Change {
+            method: "IncidentService.MoveIncident",
+            verb: self.verb,
+            name: &name,
+            effect: "",
+        };
         let send = async |given: &Given| {
             let request = MoveIncidentRequest {
                 name: given.name.clone(),

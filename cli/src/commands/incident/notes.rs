@@ -8,7 +8,7 @@ use streamspace_proto::v1::{
     IncidentRole,
 };
 
-use super::change;
+use super::{Change, change};
 use crate::{
     change::{ChangeArgs, Given},
     errors::Outcome,
@@ -100,7 +100,12 @@ pub(super) async fn assign(shell: &Shell, args: &AssignArgs) -> Outcome {
     let mut last = None;
     for (role, person) in roles {
         let Some(person) = person else { continue };
-        let of = ("IncidentService.AssignRole", "assign a role of", name.as_str());
+        let of = Change {
+            method: "IncidentService.AssignRole",
+            verb: "assign a role of",
+            name: &name,
+            effect: "",
+        };
         let send = async |given: &Given| {
             let request = AssignRoleRequest {
                 name: given.name.clone(),
@@ -144,7 +149,9 @@ async fn add(
 ) -> Outcome {
     let connection = shell.connect()?;
     let name = full_name::<Incident>(name);
-    let of = ("IncidentService.AddNote", verb, name.as_str());
+    let whom = if request.public { "the public is told" } else { "the timeline keeps" };
+    let effect = format!("{whom}: {}", request.text);
+    let of = Change { method: "IncidentService.AddNote", verb, name: &name, effect: &effect };
     let send = async |given: &Given| {
         let request = AddNoteRequest {
             name: given.name.clone(),
@@ -162,7 +169,12 @@ pub(super) async fn action(shell: &Shell, args: &ActionArgs) -> Outcome {
     let connection = shell.connect()?;
     let name = full_name::<Incident>(&args.name);
     let incident = if let Some(number) = args.done {
-        let of = ("IncidentService.CompleteActionItem", "complete an item of", name.as_str());
+        let of = Change {
+            method: "IncidentService.CompleteActionItem",
+            verb: "complete an item of",
+            name: &name,
+            effect: "",
+        };
         let send = async |given: &Given| {
             let request = CompleteActionItemRequest {
                 name: given.name.clone(),
@@ -175,7 +187,12 @@ pub(super) async fn action(shell: &Shell, args: &ActionArgs) -> Outcome {
         };
         change(shell, &connection, &args.change, of, send).await?
     } else {
-        let of = ("IncidentService.AddActionItem", "add an item to", name.as_str());
+        let of = Change {
+            method: "IncidentService.AddActionItem",
+            verb: "add an item to",
+            name: &name,
+            effect: "",
+        };
         let send = async |given: &Given| {
             let request = AddActionItemRequest {
                 name: given.name.clone(),

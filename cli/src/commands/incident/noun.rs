@@ -18,12 +18,14 @@ pub(crate) fn id(name: &str) -> &str {
 
 /// What became of an incident, in a line.
 pub(super) fn line(incident: &Incident) -> String {
+    let is_over = incident.resolve_time.is_some();
     let who = match incident.acknowledged_by.as_str() {
-        "" => "nobody has it".to_owned(),
-        who => format!("{who} has it"),
+        _ if is_over => String::new(),
+        "" => ", nobody has it".to_owned(),
+        who => format!(", {who} has it"),
     };
     let state = state_word(incident.state());
-    format!("{} is {state}, {who}: {}", id(&incident.name), incident.title)
+    format!("{} is {state}{who}: {}", id(&incident.name), incident.title)
 }
 
 /// `P1`.
@@ -32,7 +34,7 @@ pub(crate) fn severity_word(severity: IncidentSeverity) -> String {
 }
 
 /// `mitigated`.
-pub(crate) fn state_word(state: IncidentState) -> String {
+fn state_word(state: IncidentState) -> String {
     word("INCIDENT_STATE_", state.as_str_name())
 }
 
