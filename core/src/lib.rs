@@ -18,6 +18,7 @@ pub mod notify;
 pub mod order;
 pub mod page;
 pub mod plan;
+pub mod platform;
 pub mod quantity;
 pub mod quota;
 pub mod session;

@@ -34,3 +34,4 @@ pub mod telemetry;
 pub mod tenants;
 pub mod usage;
 pub mod watch;
+pub mod watchdog;

@@ -21,6 +21,7 @@ pub mod prometheus;
 pub mod proxy;
 pub mod pty;
 pub mod random;
+pub mod receiver;
 pub mod region;
 pub mod relay;
 pub mod replica;

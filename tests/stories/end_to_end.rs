@@ -24,6 +24,7 @@ mod drift;
 mod exit_codes;
 mod faults;
 mod fences;
+mod incidents;
 mod isolation;
 mod kills;
 mod leaders;

@@ -62,6 +62,7 @@ use crate::{
         actual::{ActualUse, Selector},
         config::UsageConfig,
     },
+    watchdog::{self, Watchdog},
 };
 
 /// What a region's daemon is made of.
@@ -292,7 +293,7 @@ impl Parts {
         let actual = self.actual_use();
         let unjudged = self.admission.unjudged();
         let Self { db, changes, cluster, leadership, audit, standings, .. } = self;
-        let ends = leadership.clone();
+        let (ends, watching) = (leadership.clone(), leadership.clone());
         // Told before it runs, so that no standing is missed.
         let may_write = self.platform.standing();
         let (leads, proved) = (leadership.clone(), may_write.clone());
@@ -368,10 +369,20 @@ impl Parts {
 
         let stop = || standing.stop.clone();
         standing.spawn(changes.run(stop()));
-        standing.spawn(own.run(db.clone(), unjudged, stop()));
+        standing.spawn(Arc::clone(&own).run(db.clone(), unjudged, stop()));
         standing.spawn(self.controls.run(stop()));
         standing.spawn(self.usage_board.run(db.clone(), stop()));
         standing.spawn(self.notify_board.run(db.clone(), self.channels, stop()));
+        let watchdog = Watchdog::new(watchdog::Parts {
+            db: db.clone(),
+            clock: rpc::system_clock(),
+            replica: self.replica.clone(),
+            own: Arc::clone(&own),
+            disk: self.disk.clone(),
+            server_expires: self.serving.expires(),
+            authority_expires: self.authority.expires(),
+        });
+        standing.spawn(watchdog.run(watching, stop()));
         standing.spawn(self.disk.run(stop()));
         standing.spawn(self.lease.run(stop()));
         standing.spawn(self.serving.run(stop()));

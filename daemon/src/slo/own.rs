@@ -35,6 +35,8 @@ use crate::{
 const PERIOD: Duration = Duration::from_secs(5);
 /// So many minutes wait at most while the database is away: three days.
 const KEPT: usize = 3 * 1_440;
+/// So many minutes before this one are looked at as the last ones.
+const RECENT: i64 = 5;
 /// A call that takes longer is not in time.
 const IN_TIME: Duration = Duration::from_millis(500);
 /// What this package's methods begin with.
@@ -52,6 +54,8 @@ type OfMinute = BTreeMap<OwnCounter, Counts>;
 /// What this replica counts.
 pub struct OwnCounters {
     minutes: Mutex<BTreeMap<Minute, OfMinute>>,
+    /// The same of the last minutes, whether they were written or not.
+    recent: Mutex<BTreeMap<Minute, OfMinute>>,
     streams: HashSet<String>,
     events: Family<Labels, Counter>,
     /// This run of the replica.
@@ -76,6 +80,7 @@ impl OwnCounters {
         let streams = methods.iter().filter(|method| method.streams);
         Self {
             minutes: Mutex::default(),
+            recent: Mutex::default(),
             streams: streams.map(|method| method.path.clone()).collect(),
             events,
             run: Uuid::new_v4(),
@@ -83,10 +88,11 @@ impl OwnCounters {
     }
 
     fn add(&self, minute: Minute, counter: OwnCounter, bad: bool) {
-        let mut minutes = self.minutes.lock().unwrap_or_else(PoisonError::into_inner);
-        let counts = minutes.entry(minute).or_default().entry(counter).or_default();
-        *counts = *counts + Counts::new(1, u64::from(bad));
-        drop(minutes);
+        for kept in [&self.minutes, &self.recent] {
+            let mut minutes = kept.lock().unwrap_or_else(PoisonError::into_inner);
+            let counts = minutes.entry(minute).or_default().entry(counter).or_default();
+            *counts = *counts + Counts::new(1, u64::from(bad));
+        }
         let outcome = if bad { "bad" } else { "good" };
         self.events.get_or_create(&Labels { counter: counter.as_str(), outcome }).inc();
     }
@@ -101,6 +107,18 @@ impl OwnCounters {
         if !self.streams.contains(method) {
             self.add(minute, OwnCounter::CallsInTime, took > IN_TIME);
         }
+    }
+
+    /// Calls, and calls by whether they were in time, of this minute and the five before it.
+    pub fn recent(&self, now: Timestamp) -> (Counts, Counts) {
+        let first = Minute::holding(now).plus(-RECENT);
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        *recent = recent.split_off(&first);
+        let sum = |counter: OwnCounter| {
+            let counts = recent.values().filter_map(|minute| minute.get(&counter).copied());
+            counts.fold(Counts::default(), |sum, counts| sum + counts)
+        };
+        (sum(OwnCounter::Calls), sum(OwnCounter::CallsInTime))
     }
 
     /// Opens minutes that are over and had no call.
