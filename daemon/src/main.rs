@@ -168,7 +168,7 @@ struct DevArguments {
     /// The context that is made for ssctl. [default: the name of the region]
     #[arg(long)]
     context: Option<String>,
-    /// A TOML file whose section [simulator] says how the simulator fails.
+    /// A TOML file: [simulator] says how the simulator fails, [notify] who is told.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// One way in which the simulator fails from the start on; repeat it. For example
@@ -237,10 +237,11 @@ async fn execute(command: Command) -> anyhow::Result<()> {
 }
 
 fn dev_options(arguments: DevArguments) -> anyhow::Result<DevOptions> {
-    let mut faults = match &arguments.config {
-        Some(path) => DevConfig::read(path)?.simulator.faults,
-        None => Vec::new(),
+    let config = match &arguments.config {
+        Some(path) => DevConfig::read(path)?,
+        None => DevConfig::default(),
     };
+    let mut faults = config.simulator.faults;
     if !faults.is_empty() && arguments.kubeconfig.is_some() {
         anyhow::bail!(
             "simulator.faults: --kubeconfig names a real cluster, which nobody makes fail; leave \
@@ -260,6 +261,7 @@ fn dev_options(arguments: DevArguments) -> anyhow::Result<DevOptions> {
         },
         context: arguments.context.unwrap_or_else(|| region.to_string()),
         faults,
+        notify: config.notify,
         load: arguments.load,
         region,
         samples: !arguments.no_samples,

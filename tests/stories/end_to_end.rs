@@ -31,6 +31,7 @@ mod leaders;
 mod life;
 mod metering;
 mod node_pools;
+mod notify;
 mod outages;
 mod regions;
 mod scope;

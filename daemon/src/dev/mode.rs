@@ -65,6 +65,8 @@ pub struct DevOptions {
     pub cluster: ClusterConfig,
     /// How the simulator fails from the start on.
     pub faults: Vec<FaultConfig>,
+    /// Who is told.
+    pub notify: NotifyConfig,
     /// The name of the region.
     pub region: RegionId,
     /// The context that is made for `ssctl`.
@@ -145,7 +147,7 @@ async fn run_on(
         sessions,
         usage: UsageConfig::default(),
         slo: SloConfig { evaluate_seconds: 5, settle_seconds: 10, ..SloConfig::default() },
-        notify: NotifyConfig::default(),
+        notify: options.notify.clone(),
         log: LogConfig::default(),
     };
     let brought = Brought { faults, sockets: Some((sockets.grpc, sockets.http)) };

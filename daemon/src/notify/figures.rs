@@ -40,12 +40,21 @@ pub async fn read(db: &Database, channels: &Channels) -> Result<Vec<Figures>, Db
 }
 
 /// What came of the tries of this replica, by channel and outcome.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct NotifyCounters {
     tries: Mutex<BTreeMap<(String, &'static str), u64>>,
 }
 
 impl NotifyCounters {
+    /// What can come of tries, each none yet: what grows from nothing is seen to grow.
+    pub fn new(channels: &Channels) -> Self {
+        let outcomes = ["sent", "again", "refused", "expired"];
+        let all = channels.names().into_iter().flat_map(|channel| {
+            outcomes.into_iter().map(move |outcome| ((channel.clone(), outcome), 0))
+        });
+        Self { tries: Mutex::new(all.collect()) }
+    }
+
     /// One more try of a channel came to this.
     pub(super) fn count(&self, channel: &str, outcome: &'static str) {
         let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);

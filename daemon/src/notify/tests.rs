@@ -86,7 +86,7 @@ impl World {
         Sender::new(SenderParts {
             db: self.test.database().clone(),
             channels: channels.clone(),
-            counters: Arc::new(NotifyCounters::default()),
+            counters: Arc::new(NotifyCounters::new(channels)),
         })
     }
 

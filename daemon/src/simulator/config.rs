@@ -12,7 +12,7 @@ use streamspace_proto::v1::{self, FaultKind};
 use thiserror::Error;
 
 use super::{board::FaultBoard, service::LIFE};
-use crate::rpc::time;
+use crate::{notify::config::NotifyConfig, rpc::time};
 
 /// What `streamspaced dev --config` reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -20,6 +20,8 @@ use crate::rpc::time;
 pub struct DevConfig {
     /// The simulated cluster.
     pub simulator: SimulatorConfig,
+    /// Who is told, as in the configuration of a region that is run for good.
+    pub notify: NotifyConfig,
 }
 
 /// The simulated cluster of a development region.
@@ -86,6 +88,14 @@ pub enum FaultsError {
         /// The place and the fault.
         source: toml::de::Error,
     },
+    /// Who is told is not what it should be.
+    #[error("{path}: {message}")]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// The key and what is wrong with it.
+        message: String,
+    },
     /// A fault is not what it should be.
     #[error("{place}.{message}")]
     Wrong {
@@ -109,6 +119,10 @@ impl DevConfig {
                 message,
             })?;
         }
+        config
+            .notify
+            .check()
+            .map_err(|message| FaultsError::Invalid { path: path.into(), message })?;
         Ok(config)
     }
 }
@@ -324,6 +338,8 @@ mod tests {
             "[[simulator.faults]]\nkind = \"gone\"\n[[simulator.faults]]\nkind = \"gone\"\nlimit = -1",
         );
         assert!(error.contains("simulator.faults[1].limit: must be"), "{error}");
+        let error = read("[notify.channels.a]\nkind = \"webhook\"\nfor = [\"page\"]");
+        assert!(error.contains("dev.toml: notify.channels.a.url: a channel"), "{error}");
         std::fs::remove_file(&path).unwrap();
         assert!(DevConfig::read(&path).unwrap_err().to_string().contains("dev.toml"));
     }

@@ -126,14 +126,16 @@ mod tests {
             refused: 1,
         }]);
         let mut registry = Registry::with_prefix("streamspace");
-        let counters = Arc::default();
+        let text = "[channels.oncall]\nkind = 'webhook'\nfor = ['page']\nurl = 'http://h.example'";
+        let channels = Channels::new(&toml::from_str(text).unwrap()).unwrap();
+        let counters = Arc::new(NotifyCounters::new(&channels));
         registry.register_collector(Box::new(NotifyCollector { board, counters }));
         let told = metrics::text(&registry).unwrap();
         for line in [
             "streamspace_notify_waiting{channel=\"oncall\"} 2",
             "streamspace_notify_oldest_waiting_seconds{channel=\"oncall\"} 61",
             "streamspace_notify_refused{channel=\"oncall\"} 1",
-            "# TYPE streamspace_notify_tries counter",
+            "streamspace_notify_tries_total{channel=\"oncall\",outcome=\"sent\"} 0",
         ] {
             assert!(told.lines().any(|told| told == line), "{line} is not in\n{told}");
         }

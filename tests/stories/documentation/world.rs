@@ -118,7 +118,13 @@ impl World {
 
     /// `streamspaced dev`, as `make run` starts it.
     async fn develop(&mut self, needs: &Needs, grpc: &str, http: &str, more: &[&str]) {
-        let mut arguments = vec!["--listen", grpc, "--http", http];
+        // A channel, so that there is one to show. Nobody listens there.
+        let config = self.folder.path().join("dev.toml");
+        let channel = "[notify.channels.oncall]\nkind = 'webhook'\nfor = ['page']\n\
+                       url = 'http://127.0.0.1:9'\n";
+        fs::write(&config, channel).unwrap();
+        let config = config.display().to_string();
+        let mut arguments = vec!["--listen", grpc, "--http", http, "--config", &config];
         arguments.extend(more);
         self.start = Some(self.launch("dev", &arguments).await);
         let free = "127.0.0.1:0";
