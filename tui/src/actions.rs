@@ -1,4 +1,4 @@
-//! What can be done to a session or a tenant: who may, what is asked for, what the same
+//! What can be done to a session, a tenant and more: who may, what is asked for, what the same
 //! command is, and the dialog on the way to it.
 
 use std::{collections::HashMap, sync::LazyLock};
@@ -34,6 +34,7 @@ pub(crate) enum Kind {
     Session,
     Tenant,
     Certificate,
+    Alert,
 }
 
 /// Something that can be done.
@@ -51,6 +52,7 @@ pub(crate) enum Verb {
     SetPlan,
     SetQuota,
     Revoke,
+    Acknowledge,
 }
 
 /// Something that is asked for.
@@ -105,6 +107,7 @@ impl Verb {
                 Self::TerminateAll,
             ],
             Kind::Certificate => &[Self::Revoke],
+            Kind::Alert => &[Self::Acknowledge],
         }
     }
 
@@ -121,6 +124,7 @@ impl Verb {
             Self::SetPlan => 'p',
             Self::SetQuota => 'q',
             Self::HibernateAll => 'd',
+            Self::Acknowledge => 'a',
         }
     }
 
@@ -138,6 +142,7 @@ impl Verb {
             Self::HibernateAll => "drain: hibernate all its sessions",
             Self::TerminateAll => "drain hard: terminate all its sessions",
             Self::Revoke => "revoke: it opens nothing any more, its streams end",
+            Self::Acknowledge => "acknowledge: tell that you have it in hand",
         }
     }
 
@@ -161,6 +166,7 @@ impl Verb {
             Self::SetPlan => "streamspace.admin.v1.TenantService/UpdateTenant",
             Self::SetQuota => "streamspace.admin.v1.QuotaService/SetQuota",
             Self::Revoke => "streamspace.admin.v1.AccessService/RevokeCertificate",
+            Self::Acknowledge => "streamspace.admin.v1.AlertService/AcknowledgeAlert",
         }
     }
 
@@ -176,6 +182,12 @@ impl Verb {
         )
     }
 
+    /// Whether it tells others something, and changes nothing that serves anybody. At night
+    /// nobody should have to write an alert's name for that.
+    fn only_tells(self) -> bool {
+        self == Self::Acknowledge
+    }
+
     /// What is asked for, where it is done in a region.
     pub(crate) fn fields(self, region: &Region) -> Vec<Field> {
         let own: &[Field] = match self {
@@ -186,7 +198,7 @@ impl Verb {
         };
         let mut fields = own.to_vec();
         fields.push(Field::Reason);
-        if self.takes_away() || region.target.protected {
+        if self.takes_away() || region.target.protected && !self.only_tells() {
             fields.push(Field::Confirmation);
         }
         fields
@@ -228,6 +240,7 @@ impl Verb {
             Self::HibernateAll => format!("session drain --tenant {id}"),
             Self::TerminateAll => format!("session drain --tenant {id} --terminate"),
             Self::Revoke => format!("cert revoke {id}"),
+            Self::Acknowledge => format!("alert ack {id}"),
         };
         format!("ssctl {own}{}", option("--reason", Field::Reason))
     }
@@ -283,7 +296,7 @@ mod tests {
 
     #[test]
     fn no_key_does_two_things_to_one_thing_and_each_has_a_rule() {
-        for kind in [Kind::Session, Kind::Tenant, Kind::Certificate] {
+        for kind in [Kind::Session, Kind::Tenant, Kind::Certificate, Kind::Alert] {
             let mut seen = Vec::new();
             for verb in Verb::of(kind) {
                 assert!(!seen.contains(&verb.key()), "{verb:?}");

@@ -74,6 +74,7 @@ pub(crate) const COMMANDS: &[Entry] = &[
     Entry { name: "changes", aliases: &["c"], takes: Takes::Nothing, label: "what changed since this was opened" },
     Entry { name: "usage", aliases: &["u"], takes: Takes::Tenant, label: "what one tenant uses, or all" },
     Entry { name: "regions", aliases: &["r", "region"], takes: Takes::Nothing, label: "how each region is" },
+    Entry { name: "alerts", aliases: &["alert"], takes: Takes::Nothing, label: "the table of alerts" },
     Entry { name: "audit", aliases: &["log"], takes: Takes::Nothing, label: "the end of the audit log" },
     Entry { name: "certificates", aliases: &["certs", "cert"], takes: Takes::Nothing, label: "the table of certificates" },
     Entry { name: "yaml", aliases: &["y"], takes: Takes::Nothing, label: "all of what is at hand, as the contract has it" },
@@ -114,6 +115,7 @@ pub(crate) fn parse(text: &str, state: &State) -> Result<Command, String> {
         "operations" => Command::Go(Page::Operations),
         "changes" => Command::Go(Page::Changes),
         "regions" => Command::Go(Page::Regions),
+        "alerts" => Command::Go(Page::Alerts),
         "audit" => Command::Go(Page::Audit),
         "certificates" => Command::Go(Page::Certificates),
         "yaml" => {

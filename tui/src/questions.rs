@@ -5,9 +5,9 @@ use streamspace_client::{ClientError, Connection};
 use streamspace_proto::{
     json::to_value,
     v1::{
-        Certificate, DescribeSessionRequest, GetOperationRequest, GetQuotaRequest,
+        Alert, Certificate, DescribeSessionRequest, GetOperationRequest, GetQuotaRequest,
         GetRegionRequest, GetSessionRequest, GetTenantRequest, GetUsageStatusRequest,
-        ListAuditEntriesRequest, ListCertificatesRequest, ListLiveUsageRequest,
+        ListAlertsRequest, ListAuditEntriesRequest, ListCertificatesRequest, ListLiveUsageRequest,
         ListTenantObjectsRequest, QueryUsageRequest, QueryUsageResponse, UsageGroup, UsageStatus,
     },
 };
@@ -21,6 +21,8 @@ use crate::{
 
 /// How much of the audit log is shown.
 const AUDIT_ENTRIES: i32 = 500;
+/// How many alerts are read: those that fire, the newest first.
+const ALERTS: i32 = 1000;
 /// How many certificates one answer has, and how many answers are read.
 const CERTIFICATES: i32 = 1000;
 const PAGES: usize = 10;
@@ -66,6 +68,7 @@ async fn ask(connection: &Connection, question: &Question) -> Result<Answer, Tro
             let status = status(connection).await?;
             Answer::LiveUsage(Box::new(LiveUsage { live, status }))
         }
+        Question::Alerts => Answer::Alerts(alerts(connection).await?),
         Question::Audit => {
             let request = ListAuditEntriesRequest {
                 page_size: AUDIT_ENTRIES,
@@ -77,6 +80,12 @@ async fn ask(connection: &Connection, question: &Question) -> Result<Answer, Tro
         Question::Certificates => Answer::Certificates(certificates(connection).await?),
         Question::Yaml(name) => Answer::Yaml(yaml(connection, name).await?),
     })
+}
+
+/// What fires.
+async fn alerts(connection: &Connection) -> Result<Vec<Alert>, ClientError> {
+    let request = ListAlertsRequest { page_size: ALERTS, ..ListAlertsRequest::default() };
+    Ok(within(PATIENCE, connection.alerts().list_alerts(request)).await?.alerts)
 }
 
 /// The certificates that open something.
@@ -159,6 +168,11 @@ async fn yaml(connection: &Connection, name: &str) -> Result<String, Trouble> {
         "operations" => {
             let request = GetOperationRequest { name: owned };
             to_value(&within(PATIENCE, connection.operations().get_operation(request)).await?)
+        }
+        "alerts" => {
+            let alerts = alerts(connection).await?;
+            let missing = || Trouble::new(&format!("{name} does not fire any more"));
+            to_value(alerts.iter().find(|alert| alert.name == name).ok_or_else(missing)?)
         }
         "certificates" => {
             let request = ListCertificatesRequest {

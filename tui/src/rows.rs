@@ -13,12 +13,14 @@ use crate::{
     theme::Tone,
 };
 
+mod alert;
 mod audit;
 mod certificate;
 mod operation;
 mod session;
 mod tenant;
 
+pub(crate) use alert::Alert;
 pub(crate) use audit::Audit;
 pub(crate) use certificate::Certificate;
 pub(crate) use operation::Operation;
@@ -108,6 +110,10 @@ pub(crate) trait Row: Sized + 'static {
 
     fn key(&self) -> &Key;
     fn wellness(&self) -> Wellness;
+    /// What the worst is by, the least first.
+    fn urgency(&self) -> i64 {
+        self.wellness() as i64
+    }
     /// Which of [`Self::STATES`] it is in.
     fn state(&self) -> usize;
     /// Whether it belongs to a tenant.

@@ -10,7 +10,7 @@ use crate::{
     keys::{KeyMap, Mode},
     prompt::Prompt,
     recording::Place,
-    rows::{Audit, Certificate, Key, Operation, Row as _, Scope, Session, Tenant},
+    rows::{Alert, Audit, Certificate, Key, Operation, Row as _, Scope, Session, Tenant, short},
     table::{AnyTable, Table},
     theme::Theme,
 };
@@ -47,6 +47,10 @@ pub(crate) enum Page {
     Operation(Key),
     /// What is used: by one tenant over time, or by all of them now.
     Usage(Option<Scope>),
+    /// The table of alerts.
+    Alerts,
+    /// All about one.
+    Alert(Key),
     /// How each region is.
     Regions,
     /// The end of the audit log.
@@ -95,6 +99,7 @@ pub(crate) struct State {
     pub(crate) tenants: Table<Tenant>,
     pub(crate) sessions: Table<Session>,
     pub(crate) operations: Table<Operation>,
+    pub(crate) alerts: Table<Alert>,
     pub(crate) audit: Table<Audit>,
     pub(crate) certificates: Table<Certificate>,
     pub(crate) changes: ChangeLog,
@@ -135,6 +140,7 @@ impl State {
             tenants: Table::new(now),
             sessions: Table::new(now),
             operations: Table::new(now),
+            alerts: Table::new(now),
             audit: Table::sorted_by(Some(0), now),
             certificates: Table::new(now),
             changes: ChangeLog::default(),
@@ -207,6 +213,7 @@ impl State {
             Page::Tenants => Some(&self.tenants),
             Page::Sessions(_) => Some(&self.sessions),
             Page::Operations => Some(&self.operations),
+            Page::Alerts => Some(&self.alerts),
             Page::Audit => Some(&self.audit),
             Page::Certificates => Some(&self.certificates),
             _ => None,
@@ -218,6 +225,7 @@ impl State {
             Page::Tenants => Some(&mut self.tenants),
             Page::Sessions(_) => Some(&mut self.sessions),
             Page::Operations => Some(&mut self.operations),
+            Page::Alerts => Some(&mut self.alerts),
             Page::Audit => Some(&mut self.audit),
             Page::Certificates => Some(&mut self.certificates),
             _ => None,
@@ -225,9 +233,9 @@ impl State {
     }
 
     /// All tables.
-    pub(crate) fn tables_mut(&mut self) -> [&mut dyn AnyTable; 5] {
-        let Self { tenants, sessions, operations, audit, certificates, .. } = self;
-        [tenants, sessions, operations, audit, certificates]
+    pub(crate) fn tables_mut(&mut self) -> [&mut dyn AnyTable; 6] {
+        let Self { tenants, sessions, operations, alerts, audit, certificates, .. } = self;
+        [tenants, sessions, operations, alerts, audit, certificates]
     }
 
     /// Ids of changes begin here. Without it they would be the same in every dashboard.
@@ -263,12 +271,20 @@ impl State {
             id: certificate.serial.clone(),
             kind: Kind::Certificate,
         };
+        let of_alert = |alert: &Alert| Subject {
+            region: alert.key().region,
+            name: alert.whole.name.clone(),
+            id: escape(short(&alert.whole.name)).into_owned(),
+            kind: Kind::Alert,
+        };
         match &self.page {
             Page::Tenants => self.tenants.selected().map(of_tenant),
             Page::Tenant(key) => self.tenants.get(key).map(of_tenant),
             Page::Sessions(_) => self.sessions.selected().map(of_session),
             Page::Session(key) => self.sessions.get(key).map(of_session),
             Page::Certificates => self.certificates.selected().map(of_certificate),
+            Page::Alerts => self.alerts.selected().map(of_alert),
+            Page::Alert(key) => self.alerts.get(key).map(of_alert),
             _ => None,
         }
     }
@@ -302,6 +318,8 @@ impl State {
             Page::Sessions(Some(scope)) | Page::Usage(Some(scope)) => Some(scope.clone()),
             Page::Sessions(None) => self.sessions.selected().map(Session::scope),
             Page::Session(key) => self.sessions.get(key).map(Session::scope),
+            Page::Alerts => self.alerts.selected().and_then(Alert::scope),
+            Page::Alert(key) => self.alerts.get(key).and_then(Alert::scope),
             _ => None,
         }
     }
@@ -317,7 +335,10 @@ impl State {
             }
             Page::Operations => self.operations.selected().map(|row| of(row.key())),
             Page::Certificates => self.certificates.selected().map(|row| of(row.key())),
-            Page::Tenant(key) | Page::Session(key) | Page::Operation(key) => Some(of(key)),
+            Page::Alerts => self.alerts.selected().map(|row| of(row.key())),
+            Page::Tenant(key) | Page::Session(key) | Page::Operation(key) | Page::Alert(key) => {
+                Some(of(key))
+            }
             Page::Usage(Some(scope)) => Some(scope.region),
             Page::Yaml(region, _) => Some(*region),
             Page::Overview
@@ -369,7 +390,7 @@ impl State {
         }
         self.page = visit.page;
         self.scroll = visit.scroll;
-        self.details = Details::default();
+        self.details.leave();
     }
 
     /// Somebody looks elsewhere in a recording than was looked then.
@@ -386,6 +407,7 @@ impl State {
                 &mut self.tenants as &mut dyn AnyTable,
                 &mut self.sessions,
                 &mut self.operations,
+                &mut self.alerts,
                 &mut self.audit,
                 &mut self.certificates,
             ] {

@@ -12,6 +12,7 @@ use crate::{
 
 use text::Line;
 
+mod alerts;
 mod audit;
 mod certificates;
 mod changes;
@@ -77,6 +78,8 @@ fn with_view<T>(page: &Page, with: impl FnOnce(&dyn View) -> T) -> T {
         Page::Changes => with(&changes::Changes),
         Page::Usage(scope) => with(&usage::Usage(scope.clone())),
         Page::Regions => with(&regions::Regions),
+        Page::Alerts => with(&alerts::Alerts),
+        Page::Alert(key) => with(&alerts::AlertPage(key)),
         Page::Audit => with(&audit::Audit),
         Page::Certificates => with(&certificates::Certificates),
         Page::Yaml(region, name) => with(&yaml::Yaml(*region, name)),

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use streamspace_client::{ClientError, Connection, INCIDENT_HEADER, Incident, parse_duration};
 use streamspace_proto::v1::{
-    ChangeSessionsRequest, ChangeSessionsResponse, Consequence, CordonTenantRequest, Quota,
-    QuotaChange, QuotaLine, ResumeTenantRequest, RevokeCertificateRequest, SessionState,
-    SetQuotaRequest, SuspendTenantRequest, Tenant, UncordonTenantRequest, UpdateTenantRequest,
+    AcknowledgeAlertRequest, ChangeSessionsRequest, ChangeSessionsResponse, Consequence,
+    CordonTenantRequest, Quota, QuotaChange, QuotaLine, ResumeTenantRequest,
+    RevokeCertificateRequest, SessionState, SetQuotaRequest, SuspendTenantRequest, Tenant,
+    UncordonTenantRequest, UpdateTenantRequest,
 };
 use tokio::time::timeout;
 use tonic::{Request, Response, Status};
@@ -97,6 +98,15 @@ async fn ask(connection: &Connection, work: &Work) -> Result<Vec<String>, Status
             let mut lines = vec![becomes(words, work.rehearse)];
             lines.extend(told(&revoked.consequences));
             Ok(lines)
+        }
+        Verb::Acknowledge => {
+            let message = AcknowledgeAlertRequest { name, validate_only, request_id, reason };
+            let reply = connection.alerts().acknowledge_alert(request(work, message)).await?;
+            let alert = reply.into_inner();
+            Ok(vec![becomes(
+                format!("{} has it: {}", alert.acknowledged_by, alert.summary),
+                validate_only,
+            )])
         }
         Verb::SetQuota => {
             let (resource, amount) = work.amount.split_once('=').unwrap_or_default();

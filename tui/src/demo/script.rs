@@ -25,7 +25,7 @@ use crate::{
 /// How long the story is, in seconds.
 const LENGTH: i64 = 1800;
 /// When the second region's cluster gets slow, and when it is well again.
-const SLOW: std::ops::Range<i64> = 55..420;
+pub(super) const SLOW: std::ops::Range<i64> = 55..420;
 /// When the third region is cut off, and when it is back.
 const CUT_OFF: std::ops::Range<i64> = 140..200;
 /// When the bulk change begins; it takes so long.

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use streamspace_proto::v1::{
-    AuditEntry, Certificate, DescribeSessionResponse, ListLiveUsageResponse, QueryUsageResponse,
-    Quota, TenantObject, UsageStatus,
+    Alert, AuditEntry, Certificate, DescribeSessionResponse, ListLiveUsageResponse,
+    QueryUsageResponse, Quota, TenantObject, UsageStatus,
 };
 
 use super::RegionIndex;
@@ -25,6 +25,8 @@ pub(crate) enum Question {
     Usage(String),
     /// What all take now, and how far the metering is.
     LiveUsage,
+    /// What fires.
+    Alerts,
     /// The latest entries of the audit log.
     Audit,
     /// The certificates that the region issued.
@@ -37,12 +39,22 @@ impl Question {
     /// What is known is asked anew after so many seconds.
     fn period(&self) -> i64 {
         match self {
-            Self::Session(_) | Self::Quota(_) | Self::LiveUsage | Self::Audit | Self::Yaml(_) => 5,
+            Self::Session(_)
+            | Self::Quota(_)
+            | Self::LiveUsage
+            | Self::Alerts
+            | Self::Audit
+            | Self::Yaml(_) => 5,
             // The cluster is asked for each of them.
             Self::Objects(_) => 15,
             // It is closed each five minutes.
             Self::Usage(_) | Self::Certificates => 30,
         }
+    }
+
+    /// Whether it is asked on every page.
+    fn is_standing(&self) -> bool {
+        *self == Self::Alerts
     }
 }
 
@@ -54,6 +66,7 @@ pub(crate) enum Answer {
     Objects(Vec<TenantObject>),
     Usage(Box<TenantUsage>),
     LiveUsage(Box<LiveUsage>),
+    Alerts(Vec<Alert>),
     Audit(Vec<AuditEntry>),
     Certificates(Vec<Certificate>),
     Yaml(String),
@@ -101,12 +114,14 @@ pub(crate) struct Detail {
     pub(crate) answer: Option<(Timestamp, Answer)>,
     /// Why the last question was not answered.
     pub(crate) error: Option<String>,
+    /// Whether the daemon refused to.
+    pub(crate) refused: bool,
 }
 
 impl Detail {
     fn new(region: RegionIndex, question: Question, now: Timestamp) -> Self {
         let asked = Some(now);
-        Self { region, question, asked, tried: now, answer: None, error: None }
+        Self { region, question, asked, tried: now, answer: None, error: None, refused: false }
     }
 
     /// Whether it is time to ask again; so it is where the clock was set back.
@@ -149,6 +164,11 @@ impl Details {
             .collect()
     }
 
+    /// Another page has other questions. What every page shows stays.
+    pub(super) fn leave(&mut self) {
+        self.0.retain(|detail| detail.question.is_standing());
+    }
+
     /// Whether something is to be asked; then it counts as asked.
     fn is_due(&mut self, region: RegionIndex, question: &Question, now: Timestamp) -> bool {
         let known = |detail: &&mut Detail| detail.region == region && detail.question == *question;
@@ -178,6 +198,7 @@ impl Details {
         let known = |detail: &&mut Detail| detail.region == region && detail.question == *question;
         let Some(detail) = self.0.iter_mut().find(known) else { return };
         detail.asked = None;
+        detail.refused = answer.as_ref().is_err_and(|trouble| trouble.refused);
         match answer {
             Ok(answer) => (detail.answer, detail.error) = (Some((now, answer)), None),
             Err(trouble) => detail.error = Some(trouble.words),

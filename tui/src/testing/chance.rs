@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use ratatui::layout::Size;
 use streamspace_client::Counts;
 use streamspace_proto::v1::{
-    AuditEntry, Certificate, ChangeType, ConditionStatus, Health, OperationCounts, SessionPhase,
-    TenantState,
+    Alert, AuditEntry, Certificate, ChangeType, ConditionStatus, Health, OperationCounts,
+    SessionPhase, TenantState,
 };
 
 use super::{
@@ -22,7 +22,7 @@ use crate::{
 
 fn any_key() -> impl Strategy<Value = Key> {
     let code = prop_oneof![
-        8 => proptest::sample::select(vec!['j', 'k', 'g', 'G', '/', ':', 's', 'S', 't', 'p', 'v', 'c', 'o', 'O', '[', ']', '?', 'a', ' ', '=', 'u', 'U', 'r', 'l', 'x', 'Y', 'P', ',', '.', '<', '>'])
+        8 => proptest::sample::select(vec!['j', 'k', 'g', 'G', '/', ':', 's', 'S', 't', 'p', 'v', 'c', 'o', 'O', '[', ']', '?', 'a', ' ', '=', 'u', 'U', 'r', 'l', 'A', 'K', 'x', 'Y', 'P', ',', '.', '<', '>'])
             .prop_map(KeyCode::Char),
         1 => any::<char>().prop_map(KeyCode::Char),
         6 => proptest::sample::select(vec![
@@ -111,9 +111,21 @@ fn any_answer() -> impl Strategy<Value = EventKind> {
     };
     let certificate = (".{0,12}", -1..5_i32).prop_map(certificate);
     let certificates = proptest::collection::vec(certificate, 0..5).prop_map(Answer::Certificates);
+    let alert = |(id, severity, owner, words): (u8, i32, String, String)| Alert {
+        name: format!("alerts/{id}"),
+        severity,
+        firing: true,
+        acknowledged_by: owner,
+        summary: words,
+        ..Alert::default()
+    };
+    let alert = (0..4_u8, -1..3_i32, "[a-b]{0,2}", ".{0,30}").prop_map(alert);
+    let alerts = proptest::collection::vec(alert, 0..4).prop_map(Answer::Alerts);
     let tenant = || "[ab0-9]{1,2}".prop_map(|id| format!("tenants/{id}"));
     prop_oneof![
         audit.prop_map(|answer| (Question::Audit, Ok(answer))),
+        alerts.prop_map(|answer| (Question::Alerts, Ok(answer))),
+        Just((Question::Alerts, Err(Trouble::new("no")))),
         certificates.prop_map(|answer| (Question::Certificates, Ok(answer))),
         Just((Question::LiveUsage, Ok(Answer::LiveUsage(Box::default())))),
         tenant().prop_map(|it| (Question::Usage(it), Ok(Answer::Usage(Box::default())))),

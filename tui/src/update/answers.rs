@@ -3,7 +3,7 @@
 use streamspace_client::text::escape;
 
 use crate::{
-    actions::{Dialog, Menu, Rehearsal, Stage, Verb, Work},
+    actions::{Dialog, Kind, Menu, Rehearsal, Stage, Subject, Verb, Work, missing},
     events::Effect,
     keys::Action,
     prompt::erase_word,
@@ -20,6 +20,21 @@ pub(super) fn open_menu(state: &mut State) {
         let menu = Menu::new(subject, region, state.locked.as_deref());
         state.overlay = Some(Overlay::Menu(menu));
     }
+}
+
+/// Begins to do something to the thing at hand, without the list.
+pub(super) fn begin(state: &mut State, verb: Verb) -> Option<Effect> {
+    let subject = state.subject().filter(|subject| Verb::of(subject.kind).contains(&verb));
+    let Some(subject) = subject else {
+        state.notify(format!("nothing is selected to {}", verb.word()));
+        return None;
+    };
+    let missing = missing(verb, state.region(subject.region)?, state.locked.as_deref());
+    if let Some(missing) = missing {
+        state.notify(format!("{} {}: {missing}", verb.word(), subject.id));
+        return None;
+    }
+    open(state, subject, verb)
 }
 
 /// A key with a meaning.
@@ -70,6 +85,11 @@ pub(super) fn typed(state: &mut State, c: char) -> Option<Effect> {
 fn picked(state: &mut State, key: Option<char>) -> Option<Effect> {
     let Some(Overlay::Menu(menu)) = &state.overlay else { return None };
     let (verb, subject) = (menu.pick(key)?, menu.subject.clone());
+    open(state, subject, verb)
+}
+
+/// Opens the way to a change.
+fn open(state: &mut State, subject: Subject, verb: Verb) -> Option<Effect> {
     let id = state.next_id();
     let dialog = Dialog::new(subject.clone(), verb, state.region(subject.region)?, id);
     state.overlay = Some(Overlay::Dialog(Box::new(dialog)));
@@ -98,22 +118,25 @@ pub(super) fn worked(state: &mut State, work: &Work, result: Result<Vec<String>,
             (false, Err(trouble)) => dialog.stage = Stage::Failed(trouble.words),
             (false, Ok(lines)) => {
                 state.overlay = None;
-                state.notify(done(work.verb, &work.subject.id, &safe(&lines)));
+                state.notify(done(work, &safe(&lines)));
             }
         }
         return;
     }
     match result {
         _ if work.rehearse => {}
-        Ok(lines) => state.notify(done(work.verb, &work.subject.id, &safe(&lines))),
+        Ok(lines) => state.notify(done(work, &safe(&lines))),
         Err(Trouble { words, .. }) => {
             state.notify(format!("{} {}: {words}", work.verb.word(), work.subject.id));
         }
     }
 }
 
-fn done(verb: Verb, id: &str, lines: &[String]) -> String {
-    let mut text = format!("{} {id}: accepted", verb.word());
+fn done(work: &Work, lines: &[String]) -> String {
+    let mut text = format!("{} {}: accepted", work.verb.word(), work.subject.id);
+    if let (Kind::Alert, Some(line)) = (work.subject.kind, lines.first()) {
+        return line.clone();
+    }
     if let Some(line) = lines.first() {
         text = format!("{text}, {line}");
     }

@@ -1,7 +1,9 @@
 use crossterm::event::KeyCode;
 use proptest::prelude::*;
 use streamspace_client::Counts;
-use streamspace_proto::v1::{ChangeType, SessionPhase, TenantState, WhoAmIResponse};
+use streamspace_proto::v1::{
+    Alert, AlertSeverity, ChangeType, SessionPhase, TenantState, WhoAmIResponse,
+};
 
 use super::*;
 use crate::{
@@ -564,4 +566,74 @@ fn a_click_on_a_heading_sorts_by_it_and_again_turns_the_order_round() {
         feed(&mut state, NOW, EventKind::Click(nothing));
         assert_eq!(names(&state), ["acme", "beta", "cyan"]);
     }
+}
+
+fn alert(id: &str, severity: AlertSeverity, owner: &str) -> Alert {
+    Alert {
+        name: format!("alerts/{id}"),
+        kind: "SloBurn".into(),
+        severity: severity.into(),
+        firing: true,
+        acknowledged_by: owner.into(),
+        start_time: crate::testing::time(NOW - 60),
+        ..Alert::default()
+    }
+}
+
+fn told(alerts: Vec<Alert>) -> EventKind {
+    here(News::Answer(Question::Alerts, Ok(Answer::Alerts(alerts))))
+}
+
+#[test]
+fn alerts_are_asked_on_every_page_and_once_in_a_while() {
+    let mut state = fresh(80, 24);
+    let asked = [Effect::Ask(RegionIndex(0), Question::Alerts)];
+    let items = three().into_iter().map(item).collect();
+    assert_eq!(feed(&mut state, NOW, watched(snapshot(items))), asked);
+    feed(&mut state, NOW, told(vec![]));
+    // Another page does not ask for what is known.
+    assert!(press_all(&mut state, "tSp?").is_empty());
+    feed(&mut state, NOW + 4, region(well()));
+    assert!(feed(&mut state, NOW + 4, watched(vec![Watched::Quiet])).is_empty());
+    assert_eq!(feed(&mut state, NOW + 5, region(well())), asked);
+}
+
+#[test]
+fn one_key_takes_the_alert_at_hand_and_nothing_else() {
+    use AlertSeverity::{Page, Ticket};
+    let mut state = live(80, 24, three());
+    assert!(press_all(&mut state, "K").is_empty());
+    assert_eq!(state.notice(), Some("nothing is selected to acknowledge"), "it is a tenant");
+    let alerts = vec![alert("1", Ticket, ""), alert("2", Page, "ops-2"), alert("3", Page, "")];
+    feed(&mut state, NOW, told(alerts));
+    press_all(&mut state, "A");
+    let names: Vec<_> = state.alerts.window().map(|(row, _)| row.whole.name.as_str()).collect();
+    assert_eq!(names, ["alerts/3", "alerts/2", "alerts/1"]);
+    let effects = press_all(&mut state, "K");
+    let [Effect::Work(work)] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!((work.subject.name.as_str(), work.rehearse), ("alerts/3", true));
+    let told = News::Worked(work.clone(), Ok(vec!["it would be: ops-1 has it: it burns".into()]));
+    feed(&mut state, NOW, here(told));
+    // The context is protected, and nobody has to write a UUID at night.
+    let effects = feed(&mut state, NOW, key(KeyCode::Enter));
+    let [Effect::Work(work)] = effects.as_slice() else { panic!("{effects:?}") };
+    assert!(!work.rehearse);
+    let done = News::Worked(work.clone(), Ok(vec!["ops-1 has it: it burns".into()]));
+    let effects = feed(&mut state, NOW, here(done));
+    assert_eq!(state.notice(), Some("ops-1 has it: it burns"));
+    assert_eq!(effects, [Effect::Ask(RegionIndex(0), Question::Alerts)], "it is asked anew");
+}
+
+#[test]
+fn who_may_not_take_an_alert_is_told_why() {
+    let mut state = live(80, 24, three());
+    feed(&mut state, NOW, told(vec![alert("1", AlertSeverity::Page, "")]));
+    press_all(&mut state, "A");
+    feed(&mut state, NOW, who(streamspace_proto::v1::Role::Viewer, 0));
+    assert!(press_all(&mut state, "K").is_empty() && state.overlay.is_none());
+    assert_eq!(state.notice(), Some("acknowledge 1: needs the role operator"));
+    feed(&mut state, NOW, who(streamspace_proto::v1::Role::Operator, 0));
+    state.locked = Some(crate::READ_ONLY.into());
+    assert!(press_all(&mut state, "K").is_empty() && state.overlay.is_none());
+    assert_eq!(state.notice(), Some("acknowledge 1: opened with --read-only"));
 }

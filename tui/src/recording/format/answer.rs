@@ -18,7 +18,7 @@ pub(super) struct AnswerRecord {
     question: u32,
     #[prost(string, tag = "2")]
     name: String,
-    #[prost(oneof = "AnswerWhat", tags = "3, 4, 5, 6, 7, 8, 9, 10, 11, 12")]
+    #[prost(oneof = "AnswerWhat", tags = "3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13")]
     what: Option<AnswerWhat>,
 }
 
@@ -46,6 +46,8 @@ enum AnswerWhat {
     /// As the last time.
     #[prost(message, tag = "12")]
     Same(Nothing),
+    #[prost(message, tag = "13")]
+    Alerts(v1::ListAlertsResponse),
 }
 
 impl AnswerRecord {
@@ -64,6 +66,7 @@ impl AnswerRecord {
             Question::Audit => (6, ""),
             Question::Certificates => (7, ""),
             Question::Yaml(name) => (8, name.as_str()),
+            Question::Alerts => (9, ""),
         };
         let what = match answer {
             Err(trouble) => AnswerWhat::Trouble(TroubleRecord::write(trouble)),
@@ -85,6 +88,10 @@ impl AnswerRecord {
                 })
             }
             Ok(Answer::Yaml(yaml)) => AnswerWhat::Yaml(yaml.clone()),
+            Ok(Answer::Alerts(alerts)) => AnswerWhat::Alerts(v1::ListAlertsResponse {
+                alerts: alerts.clone(),
+                ..v1::ListAlertsResponse::default()
+            }),
         };
         Self { question: number, name: name.to_owned(), what: Some(what) }
     }
@@ -100,6 +107,7 @@ impl AnswerRecord {
             6 => Question::Audit,
             7 => Question::Certificates,
             8 => Question::Yaml(name),
+            9 => Question::Alerts,
             _ => return None,
         };
         let answer = match self.what? {
@@ -112,6 +120,7 @@ impl AnswerRecord {
             AnswerWhat::Audit(reply) => Ok(Answer::Audit(reply.entries)),
             AnswerWhat::Certificates(reply) => Ok(Answer::Certificates(reply.certificates)),
             AnswerWhat::Yaml(yaml) => Ok(Answer::Yaml(yaml)),
+            AnswerWhat::Alerts(reply) => Ok(Answer::Alerts(reply.alerts)),
             AnswerWhat::Same(_) => return None,
         };
         Some((question, answer))

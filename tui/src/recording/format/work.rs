@@ -45,8 +45,8 @@ pub(super) struct WorkedRecord {
 }
 
 /// New ones are put at the end.
-const KINDS: [Kind; 3] = [Kind::Session, Kind::Tenant, Kind::Certificate];
-const VERBS: [Verb; 12] = [
+const KINDS: [Kind; 4] = [Kind::Session, Kind::Tenant, Kind::Certificate, Kind::Alert];
+const VERBS: [Verb; 13] = [
     Verb::Hibernate,
     Verb::Wake,
     Verb::Terminate,
@@ -59,6 +59,7 @@ const VERBS: [Verb; 12] = [
     Verb::SetPlan,
     Verb::SetQuota,
     Verb::Revoke,
+    Verb::Acknowledge,
 ];
 
 impl WorkedRecord {
