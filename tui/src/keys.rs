@@ -42,6 +42,8 @@ pub(crate) enum Action {
     Usage,
     AllUsage,
     Regions,
+    /// The table of error budgets.
+    Slos,
     /// The table of alerts.
     Alerts,
     Audit,
@@ -146,6 +148,7 @@ impl KeyMap {
             (A::Usage, READING, vec![char('u')], "what the tenant at hand uses, or what all use", Some("usage")),
             (A::AllUsage, READING, vec![char('U'), char('6')], "what all use", None),
             (A::Regions, READING, vec![char('r'), char('7')], "the regions", None),
+            (A::Slos, READING, vec![char('b')], "the SLOs with their error budgets", Some("SLOs")),
             (A::Alerts, READING, vec![char('A')], "the alerts", Some("alerts")),
             (A::Audit, READING, vec![char('l'), char('8')], "the audit log", None),
             (A::Certificates, READING, vec![char('x'), char('9')], "the certificates", None),

@@ -5,9 +5,10 @@ use streamspace_client::{ClientError, Connection};
 use streamspace_proto::{
     json::to_value,
     v1::{
-        Alert, Certificate, DescribeSessionRequest, GetOperationRequest, GetQuotaRequest,
-        GetRegionRequest, GetSessionRequest, GetTenantRequest, GetUsageStatusRequest,
-        ListAlertsRequest, ListAuditEntriesRequest, ListCertificatesRequest, ListLiveUsageRequest,
+        Alert, Certificate, DescribeSessionRequest, GetBudgetRequest, GetBurnChartRequest,
+        GetOperationRequest, GetQuotaRequest, GetRegionRequest, GetSessionRequest, GetSloRequest,
+        GetTenantRequest, GetUsageStatusRequest, ListAlertsRequest, ListAuditEntriesRequest,
+        ListBudgetsRequest, ListCertificatesRequest, ListLiveUsageRequest, ListSlosRequest,
         ListTenantObjectsRequest, QueryUsageRequest, QueryUsageResponse, UsageGroup, UsageStatus,
     },
 };
@@ -15,12 +16,18 @@ use streamspace_proto::{
 use crate::{
     connection::{Outlet, PATIENCE, within},
     events::News,
-    state::{Answer, LiveUsage, Question, TenantUsage},
+    state::{Answer, Budgets, LiveUsage, Question, SloDetail, TenantUsage},
     trouble::Trouble,
 };
 
 /// How much of the audit log is shown.
 const AUDIT_ENTRIES: i32 = 500;
+/// How many budgets are read, those with least left, and how many SLOs.
+const BUDGETS: i32 = 1000;
+/// In how many steps the window of an SLO is looked at, and in how many its last hour.
+const STEPS: i32 = 200;
+const MINUTES: i32 = 60;
+const AN_HOUR: i64 = 3600;
 /// How many alerts are read: those that fire, the newest first.
 const ALERTS: i32 = 1000;
 /// How many certificates one answer has, and how many answers are read.
@@ -68,6 +75,10 @@ async fn ask(connection: &Connection, question: &Question) -> Result<Answer, Tro
             let status = status(connection).await?;
             Answer::LiveUsage(Box::new(LiveUsage { live, status }))
         }
+        Question::Budgets => Answer::Budgets(Box::new(budgets(connection).await?)),
+        Question::Slo(name) => {
+            Answer::Slo(Box::new(slo(connection, name, Timestamp::now()).await?))
+        }
         Question::Alerts => Answer::Alerts(alerts(connection).await?),
         Question::Audit => {
             let request = ListAuditEntriesRequest {
@@ -80,6 +91,37 @@ async fn ask(connection: &Connection, question: &Question) -> Result<Answer, Tro
         Question::Certificates => Answer::Certificates(certificates(connection).await?),
         Question::Yaml(name) => Answer::Yaml(yaml(connection, name).await?),
     })
+}
+
+/// The budgets with least left, and the SLOs.
+async fn budgets(connection: &Connection) -> Result<Budgets, ClientError> {
+    let request = ListBudgetsRequest { page_size: BUDGETS, ..ListBudgetsRequest::default() };
+    let budgets = within(PATIENCE, connection.slos().list_budgets(request)).await?.budgets;
+    let request = ListSlosRequest { page_size: BUDGETS, ..ListSlosRequest::default() };
+    let slos = within(PATIENCE, connection.slos().list_slos(request)).await?.slos;
+    Ok(Budgets { budgets, slos })
+}
+
+/// An error budget by its SLO and whose it is, and how it came to be as it is.
+async fn slo(
+    connection: &Connection,
+    name: &str,
+    now: Timestamp,
+) -> Result<SloDetail, ClientError> {
+    let (slo, tenant) = name.split_once(' ').unwrap_or((name, ""));
+    let (slo, tenant) = (slo.to_owned(), tenant.to_owned());
+    let mut slos = connection.slos();
+    let request = GetSloRequest { name: slo.clone() };
+    let whole = within(PATIENCE, slos.get_slo(request)).await?;
+    let request = GetBudgetRequest { slo: slo.clone(), tenant: tenant.clone() };
+    let budget = within(PATIENCE, slos.get_budget(request)).await?;
+    let request = GetBurnChartRequest { slo, tenant, steps: STEPS, ..Default::default() };
+    let window = within(PATIENCE, slos.get_burn_chart(request.clone())).await?;
+    let second = now.as_second().saturating_sub(AN_HOUR);
+    let start_time = Some(prost_types::Timestamp { seconds: second, nanos: 0 });
+    let request = GetBurnChartRequest { start_time, steps: MINUTES, ..request };
+    let hour = within(PATIENCE, slos.get_burn_chart(request)).await?;
+    Ok(SloDetail { slo: Some(whole), budget: Some(budget), window: Some(window), hour: Some(hour) })
 }
 
 /// What fires.
@@ -168,6 +210,10 @@ async fn yaml(connection: &Connection, name: &str) -> Result<String, Trouble> {
         "operations" => {
             let request = GetOperationRequest { name: owned };
             to_value(&within(PATIENCE, connection.operations().get_operation(request)).await?)
+        }
+        "slos" => {
+            let request = GetSloRequest { name: owned };
+            to_value(&within(PATIENCE, connection.slos().get_slo(request)).await?)
         }
         "alerts" => {
             let alerts = alerts(connection).await?;

@@ -15,6 +15,7 @@ use crate::{
 
 mod alert;
 mod audit;
+mod budget;
 mod certificate;
 mod operation;
 mod session;
@@ -22,6 +23,7 @@ mod tenant;
 
 pub(crate) use alert::Alert;
 pub(crate) use audit::Audit;
+pub(crate) use budget::Budget;
 pub(crate) use certificate::Certificate;
 pub(crate) use operation::Operation;
 pub(crate) use session::Session;
@@ -156,6 +158,10 @@ pub(crate) struct Column<R: 'static> {
     /// Whether the most, or the newest, is wanted first.
     pub(crate) falls: bool,
     pub(crate) look: Look,
+    /// How full a gauge before its text is, of 1000; none has no gauge.
+    pub(crate) gauge: Option<fn(&R) -> Option<usize>>,
+    /// Whether it takes no room where no row says anything in it.
+    pub(crate) sparse: bool,
 }
 
 /// How a column looks beside the others.
@@ -181,6 +187,8 @@ impl<R> Column<R> {
             order: None,
             falls: false,
             look: Look::Plain,
+            gauge: None,
+            sparse: most == u16::MAX,
         }
     }
 
@@ -196,6 +204,16 @@ impl<R> Column<R> {
 
     const fn ordered(mut self, order: fn(&R) -> SortKey<'_>) -> Self {
         self.order = Some(order);
+        self
+    }
+
+    const fn gauged(mut self, gauge: fn(&R) -> Option<usize>) -> Self {
+        self.gauge = Some(gauge);
+        self
+    }
+
+    const fn sparse(mut self) -> Self {
+        self.sparse = true;
         self
     }
 

@@ -10,7 +10,9 @@ use crate::{
     keys::{KeyMap, Mode},
     prompt::Prompt,
     recording::Place,
-    rows::{Alert, Audit, Certificate, Key, Operation, Row as _, Scope, Session, Tenant, short},
+    rows::{
+        Alert, Audit, Budget, Certificate, Key, Operation, Row as _, Scope, Session, Tenant, short,
+    },
     table::{AnyTable, Table},
     theme::Theme,
 };
@@ -21,7 +23,9 @@ mod region;
 mod trend;
 
 pub(crate) use changes::{ChangeLog, Entry, EntryKind, describe};
-pub(crate) use detail::{Answer, Detail, Details, LiveUsage, Question, TenantUsage};
+pub(crate) use detail::{
+    Answer, Budgets, Detail, Details, LiveUsage, Question, SloDetail, TenantUsage,
+};
 pub(crate) use region::{Identity, Link, Region, RegionIndex, Report, Target};
 pub(crate) use trend::Trend;
 
@@ -47,6 +51,10 @@ pub(crate) enum Page {
     Operation(Key),
     /// What is used: by one tenant over time, or by all of them now.
     Usage(Option<Scope>),
+    /// The table of error budgets.
+    Slos,
+    /// All about one.
+    Slo(Key),
     /// The table of alerts.
     Alerts,
     /// All about one.
@@ -99,6 +107,7 @@ pub(crate) struct State {
     pub(crate) tenants: Table<Tenant>,
     pub(crate) sessions: Table<Session>,
     pub(crate) operations: Table<Operation>,
+    pub(crate) budgets: Table<Budget>,
     pub(crate) alerts: Table<Alert>,
     pub(crate) audit: Table<Audit>,
     pub(crate) certificates: Table<Certificate>,
@@ -140,6 +149,7 @@ impl State {
             tenants: Table::new(now),
             sessions: Table::new(now),
             operations: Table::new(now),
+            budgets: Table::new(now),
             alerts: Table::new(now),
             audit: Table::sorted_by(Some(0), now),
             certificates: Table::new(now),
@@ -213,6 +223,7 @@ impl State {
             Page::Tenants => Some(&self.tenants),
             Page::Sessions(_) => Some(&self.sessions),
             Page::Operations => Some(&self.operations),
+            Page::Slos => Some(&self.budgets),
             Page::Alerts => Some(&self.alerts),
             Page::Audit => Some(&self.audit),
             Page::Certificates => Some(&self.certificates),
@@ -225,6 +236,7 @@ impl State {
             Page::Tenants => Some(&mut self.tenants),
             Page::Sessions(_) => Some(&mut self.sessions),
             Page::Operations => Some(&mut self.operations),
+            Page::Slos => Some(&mut self.budgets),
             Page::Alerts => Some(&mut self.alerts),
             Page::Audit => Some(&mut self.audit),
             Page::Certificates => Some(&mut self.certificates),
@@ -233,9 +245,9 @@ impl State {
     }
 
     /// All tables.
-    pub(crate) fn tables_mut(&mut self) -> [&mut dyn AnyTable; 6] {
-        let Self { tenants, sessions, operations, alerts, audit, certificates, .. } = self;
-        [tenants, sessions, operations, alerts, audit, certificates]
+    pub(crate) fn tables_mut(&mut self) -> [&mut dyn AnyTable; 7] {
+        let Self { tenants, sessions, operations, budgets, alerts, audit, certificates, .. } = self;
+        [tenants, sessions, operations, budgets, alerts, audit, certificates]
     }
 
     /// Ids of changes begin here. Without it they would be the same in every dashboard.
@@ -295,7 +307,10 @@ impl State {
             return Some((subject.region, subject.name));
         }
         let of_operation = |row: &Operation| (row.key().region, row.whole.name.clone());
+        let of_budget = |row: &Budget| (row.key().region, row.whole.slo.clone());
         match &self.page {
+            Page::Slos => self.budgets.selected().map(of_budget),
+            Page::Slo(key) => self.budgets.get(key).map(of_budget),
             Page::Operations => self.operations.selected().map(of_operation),
             Page::Operation(key) => self.operations.get(key).map(of_operation),
             // Of several it would be one of them, whichever.
@@ -318,6 +333,8 @@ impl State {
             Page::Sessions(Some(scope)) | Page::Usage(Some(scope)) => Some(scope.clone()),
             Page::Sessions(None) => self.sessions.selected().map(Session::scope),
             Page::Session(key) => self.sessions.get(key).map(Session::scope),
+            Page::Slos => self.budgets.selected().and_then(Budget::scope),
+            Page::Slo(key) => self.budgets.get(key).and_then(Budget::scope),
             Page::Alerts => self.alerts.selected().and_then(Alert::scope),
             Page::Alert(key) => self.alerts.get(key).and_then(Alert::scope),
             _ => None,
@@ -335,15 +352,18 @@ impl State {
             }
             Page::Operations => self.operations.selected().map(|row| of(row.key())),
             Page::Certificates => self.certificates.selected().map(|row| of(row.key())),
-            Page::Alerts => self.alerts.selected().map(|row| of(row.key())),
-            Page::Tenant(key) | Page::Session(key) | Page::Operation(key) | Page::Alert(key) => {
-                Some(of(key))
-            }
+            Page::Tenant(key)
+            | Page::Session(key)
+            | Page::Operation(key)
+            | Page::Slo(key)
+            | Page::Alert(key) => Some(of(key)),
             Page::Usage(Some(scope)) => Some(scope.region),
             Page::Yaml(region, _) => Some(*region),
             Page::Overview
             | Page::Regions
             | Page::Usage(None)
+            | Page::Slos
+            | Page::Alerts
             | Page::Audit
             | Page::Changes
             | Page::Help => None,
@@ -407,6 +427,7 @@ impl State {
                 &mut self.tenants as &mut dyn AnyTable,
                 &mut self.sessions,
                 &mut self.operations,
+                &mut self.budgets,
                 &mut self.alerts,
                 &mut self.audit,
                 &mut self.certificates,

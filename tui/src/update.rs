@@ -12,7 +12,7 @@ use crate::{
     keys::{Action, Key, Mode},
     palette::{self, Command},
     prompt::{Prompt, PromptKind},
-    rows::{self, Alert, Audit, Certificate, Row as _},
+    rows::{self, Alert, Audit, Budget, Certificate, Row as _},
     state::{Answer, Identity, Overlay, Page, Question, RegionIndex, Report, State},
     views,
 };
@@ -104,6 +104,10 @@ fn take(state: &mut State, index: RegionIndex, news: News) {
 /// Puts the rows of an answer into their table, in the place of all that it had of the region.
 fn listed(state: &mut State, index: RegionIndex, answer: Option<&Answer>) {
     match answer {
+        Some(Answer::Budgets(all)) => {
+            let rows = Budget::all(index, &all.slos, &all.budgets);
+            state.budgets.replace(index, rows);
+        }
         Some(Answer::Alerts(alerts)) => {
             let rows = alerts.iter().map(|alert| Alert::new(index, alert));
             state.alerts.replace(index, rows);
@@ -163,6 +167,11 @@ fn questions(state: &State) -> Vec<(RegionIndex, Question)> {
         }
         Page::Usage(Some(scope)) => vec![(scope.region, Question::Usage(scope.name()))],
         Page::Usage(None) => of_all(state, &Question::LiveUsage),
+        Page::Slos => of_all(state, &Question::Budgets),
+        Page::Slo(key) => {
+            let name = state.budgets.get(key).map(Budget::name);
+            name.map(|name| (key.region, Question::Slo(name))).into_iter().collect()
+        }
         Page::Audit => of_all(state, &Question::Audit),
         Page::Certificates => of_all(state, &Question::Certificates),
         Page::Yaml(region, name) => vec![(*region, Question::Yaml(name.clone()))],
@@ -258,6 +267,7 @@ fn act(state: &mut State, mode: Mode, action: Action) -> Option<Effect> {
             state.go(Page::Usage(scope));
         }
         Action::AllUsage => state.go(Page::Usage(None)),
+        Action::Slos => state.go(Page::Slos),
         Action::Alerts => state.go(Page::Alerts),
         Action::Acknowledge => return answers::begin(state, Verb::Acknowledge),
         Action::Regions => state.go(Page::Regions),
@@ -335,6 +345,7 @@ fn open(state: &mut State) {
         Page::Operations => {
             state.operations.selected().map(|row| Page::Operation(row.key().clone()))
         }
+        Page::Slos => state.budgets.selected().map(|row| Page::Slo(row.key().clone())),
         Page::Alerts => state.alerts.selected().map(|row| Page::Alert(row.key().clone())),
         Page::Certificates => state.resource_at_hand().map(|(at, name)| Page::Yaml(at, name)),
         _ => None,

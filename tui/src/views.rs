@@ -26,6 +26,8 @@ mod overview;
 mod regions;
 mod session;
 mod sessions;
+mod slo;
+mod slos;
 mod table;
 mod tenant;
 mod tenants;
@@ -78,6 +80,8 @@ fn with_view<T>(page: &Page, with: impl FnOnce(&dyn View) -> T) -> T {
         Page::Changes => with(&changes::Changes),
         Page::Usage(scope) => with(&usage::Usage(scope.clone())),
         Page::Regions => with(&regions::Regions),
+        Page::Slos => with(&slos::Slos),
+        Page::Slo(key) => with(&slo::SloPage(key)),
         Page::Alerts => with(&alerts::Alerts),
         Page::Alert(key) => with(&alerts::AlertPage(key)),
         Page::Audit => with(&audit::Audit),

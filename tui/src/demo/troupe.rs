@@ -169,6 +169,8 @@ impl Troupe for Actors {
                 let sessions = self.place(region).map(|place| place.sessions.as_slice());
                 Answer::LiveUsage(Box::new(live(sessions.unwrap_or_default(), second)))
             }
+            Question::Budgets => Answer::Budgets(Box::new(promises::budgets(region, second))),
+            Question::Slo(name) => Answer::Slo(Box::new(promises::detail(region, name, second))),
             Question::Alerts => Answer::Alerts(self.alerts(region, second)),
             Question::Audit => Answer::Audit(audit(region)),
             Question::Certificates => Answer::Certificates(certificates()),

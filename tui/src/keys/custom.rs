@@ -78,6 +78,7 @@ impl Action {
             Self::Usage => "usage",
             Self::AllUsage => "all-usage",
             Self::Regions => "regions",
+            Self::Slos => "slos",
             Self::Alerts => "alerts",
             Self::Audit => "audit",
             Self::Certificates => "certificates",

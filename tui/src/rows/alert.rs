@@ -24,8 +24,8 @@ pub(crate) struct Alert {
     key: Key,
     /// What it is, and which rule of it.
     pub(crate) kind: String,
+    /// What it is about, and of whom.
     pub(crate) subject: String,
-    tenant: String,
     /// Who has it in hand; empty where nobody.
     pub(crate) owner: String,
     pub(crate) summary: String,
@@ -38,11 +38,15 @@ impl Alert {
     pub(crate) fn new(region: RegionIndex, alert: &v1::Alert) -> Self {
         let safe = |text: &str| escape(text).into_owned();
         let kind = format!("{} {}", alert.kind, alert.rule);
+        let subject = alert.subject.strip_prefix("slos/").unwrap_or(&alert.subject);
+        let whose = match short(&alert.tenant) {
+            "" => String::new(),
+            tenant => format!(" of {tenant}"),
+        };
         Self {
             key: Key::new(region, "", &alert.name),
             kind: safe(kind.trim_end()),
-            subject: safe(&alert.subject),
-            tenant: safe(short(&alert.tenant)),
+            subject: safe(&format!("{subject}{whose}")),
             owner: safe(&alert.acknowledged_by),
             summary: safe(&alert.summary),
             since: instant(alert.start_time.as_ref()),
@@ -101,18 +105,15 @@ impl Row for Alert {
         Column::<Self>::right("AGE", 6, 3)
             .showing(|alert, now| age_of(alert.since, now))
             .ordered(|alert| by_time(alert.since)),
-        Column::<Self>::left("WHO HAS IT", 10, 20, 2)
+        Column::<Self>::left("OWNER", 7, 20, 2)
             .showing(|alert, _| {
                 Cow::Borrowed(if alert.owner.is_empty() { "nobody" } else { &alert.owner })
             })
             .ordered(|alert| SortKey::Text(&alert.owner))
             .looking(Look::Verdict),
-        Column::<Self>::left("ABOUT", 14, 34, 4)
+        Column::<Self>::left("ABOUT", 14, 44, 4)
             .showing(|alert, _| Cow::Borrowed(&alert.subject))
             .ordered(|alert| SortKey::Text(&alert.subject)),
-        Column::<Self>::left("TENANT", 8, 28, 6)
-            .showing(|alert, _| Cow::Borrowed(&alert.tenant))
-            .ordered(|alert| SortKey::Text(&alert.tenant)),
         Column::<Self>::left("SUMMARY", 24, u16::MAX, 5)
             .showing(|alert, _| Cow::Borrowed(&alert.summary)),
     ];
@@ -146,8 +147,7 @@ impl Row for Alert {
     }
 
     fn texts(&self) -> impl Iterator<Item = &str> {
-        [&*self.kind, &self.subject, &self.tenant, &self.owner, &self.summary, self.severity_word()]
-            .into_iter()
+        [&*self.kind, &self.subject, &self.owner, &self.summary, self.severity_word()].into_iter()
     }
 
     fn field(&self, name: &str, now: Timestamp) -> Option<FieldValue> {

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use streamspace_proto::v1::{
-    Alert, AuditEntry, Certificate, DescribeSessionResponse, ListLiveUsageResponse,
-    QueryUsageResponse, Quota, TenantObject, UsageStatus,
+    Alert, AuditEntry, Budget, BurnChart, Certificate, DescribeSessionResponse,
+    ListLiveUsageResponse, QueryUsageResponse, Quota, Slo, TenantObject, UsageStatus,
 };
 
 use super::RegionIndex;
@@ -25,6 +25,10 @@ pub(crate) enum Question {
     Usage(String),
     /// What all take now, and how far the metering is.
     LiveUsage,
+    /// The error budgets, and their SLOs.
+    Budgets,
+    /// All about one: its SLO, and whose it is where the SLO has one for each.
+    Slo(String),
     /// What fires.
     Alerts,
     /// The latest entries of the audit log.
@@ -45,8 +49,8 @@ impl Question {
             | Self::Alerts
             | Self::Audit
             | Self::Yaml(_) => 5,
-            // The cluster is asked for each of them.
-            Self::Objects(_) => 15,
+            // The cluster is asked for each; budgets change with each minute.
+            Self::Objects(_) | Self::Budgets | Self::Slo(_) => 15,
             // It is closed each five minutes.
             Self::Usage(_) | Self::Certificates => 30,
         }
@@ -66,6 +70,8 @@ pub(crate) enum Answer {
     Objects(Vec<TenantObject>),
     Usage(Box<TenantUsage>),
     LiveUsage(Box<LiveUsage>),
+    Budgets(Box<Budgets>),
+    Slo(Box<SloDetail>),
     Alerts(Vec<Alert>),
     Audit(Vec<AuditEntry>),
     Certificates(Vec<Certificate>),
@@ -99,6 +105,30 @@ pub(crate) struct LiveUsage {
     pub(crate) live: ListLiveUsageResponse,
     #[prost(message, required, tag = "2")]
     pub(crate) status: UsageStatus,
+}
+
+/// Error budgets, and their SLOs.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Budgets {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) budgets: Vec<Budget>,
+    #[prost(message, repeated, tag = "2")]
+    pub(crate) slos: Vec<Slo>,
+}
+
+/// An error budget, and how it came to be as it is.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct SloDetail {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) slo: Option<Slo>,
+    #[prost(message, optional, tag = "2")]
+    pub(crate) budget: Option<Budget>,
+    /// Over its window.
+    #[prost(message, optional, tag = "3")]
+    pub(crate) window: Option<BurnChart>,
+    /// By minute.
+    #[prost(message, optional, tag = "4")]
+    pub(crate) hour: Option<BurnChart>,
 }
 
 /// What is known of one thing.

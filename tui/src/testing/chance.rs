@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use ratatui::layout::Size;
 use streamspace_client::Counts;
 use streamspace_proto::v1::{
-    Alert, AuditEntry, Certificate, ChangeType, ConditionStatus, Health, OperationCounts,
-    SessionPhase, TenantState,
+    Alert, AuditEntry, Budget, Certificate, ChangeType, ConditionStatus, Health, OperationCounts,
+    SessionPhase, Slo, TenantState,
 };
 
 use super::{
@@ -16,13 +16,13 @@ use super::{
 use crate::{
     events::{EventKind, News, Watched},
     keys::Key,
-    state::{Answer, Question, RegionIndex},
+    state::{Answer, Budgets, Question, RegionIndex},
     trouble::Trouble,
 };
 
 fn any_key() -> impl Strategy<Value = Key> {
     let code = prop_oneof![
-        8 => proptest::sample::select(vec!['j', 'k', 'g', 'G', '/', ':', 's', 'S', 't', 'p', 'v', 'c', 'o', 'O', '[', ']', '?', 'a', ' ', '=', 'u', 'U', 'r', 'l', 'A', 'K', 'x', 'Y', 'P', ',', '.', '<', '>'])
+        8 => proptest::sample::select(vec!['j', 'k', 'g', 'G', '/', ':', 's', 'S', 't', 'p', 'v', 'c', 'o', 'O', '[', ']', '?', 'a', ' ', '=', 'u', 'U', 'r', 'l', 'A', 'K', 'b', 'x', 'Y', 'P', ',', '.', '<', '>'])
             .prop_map(KeyCode::Char),
         1 => any::<char>().prop_map(KeyCode::Char),
         6 => proptest::sample::select(vec![
@@ -121,11 +121,24 @@ fn any_answer() -> impl Strategy<Value = EventKind> {
     };
     let alert = (0..4_u8, -1..3_i32, "[a-b]{0,2}", ".{0,30}").prop_map(alert);
     let alerts = proptest::collection::vec(alert, 0..4).prop_map(Answer::Alerts);
+    let budget = |(id, left, state, measured): (u8, i64, i32, bool)| Budget {
+        slo: format!("slos/{id}"),
+        state,
+        remaining_ppm: left,
+        as_of: measured.then_some(prost_types::Timestamp { seconds: NOW, nanos: 0 }),
+        ..Budget::default()
+    };
+    let budget = (0..4_u8, any::<i64>(), -1..7_i32, any::<bool>()).prop_map(budget);
+    let budgets = proptest::collection::vec(budget, 0..4).prop_map(|budgets| {
+        let slos = vec![Slo { name: "slos/9".into(), problem: "no".into(), ..Slo::default() }];
+        Answer::Budgets(Box::new(Budgets { budgets, slos }))
+    });
     let tenant = || "[ab0-9]{1,2}".prop_map(|id| format!("tenants/{id}"));
     prop_oneof![
         audit.prop_map(|answer| (Question::Audit, Ok(answer))),
         alerts.prop_map(|answer| (Question::Alerts, Ok(answer))),
         Just((Question::Alerts, Err(Trouble::new("no")))),
+        budgets.prop_map(|answer| (Question::Budgets, Ok(answer))),
         certificates.prop_map(|answer| (Question::Certificates, Ok(answer))),
         Just((Question::LiveUsage, Ok(Answer::LiveUsage(Box::default())))),
         tenant().prop_map(|it| (Question::Usage(it), Ok(Answer::Usage(Box::default())))),

@@ -34,7 +34,7 @@ pub(super) fn begin(state: &mut State, verb: Verb) -> Option<Effect> {
         state.notify(format!("{} {}: {missing}", verb.word(), subject.id));
         return None;
     }
-    open(state, subject, verb)
+    open(state, &subject, verb)
 }
 
 /// A key with a meaning.
@@ -85,11 +85,11 @@ pub(super) fn typed(state: &mut State, c: char) -> Option<Effect> {
 fn picked(state: &mut State, key: Option<char>) -> Option<Effect> {
     let Some(Overlay::Menu(menu)) = &state.overlay else { return None };
     let (verb, subject) = (menu.pick(key)?, menu.subject.clone());
-    open(state, subject, verb)
+    open(state, &subject, verb)
 }
 
 /// Opens the way to a change.
-fn open(state: &mut State, subject: Subject, verb: Verb) -> Option<Effect> {
+fn open(state: &mut State, subject: &Subject, verb: Verb) -> Option<Effect> {
     let id = state.next_id();
     let dialog = Dialog::new(subject.clone(), verb, state.region(subject.region)?, id);
     state.overlay = Some(Overlay::Dialog(Box::new(dialog)));

@@ -637,3 +637,42 @@ fn who_may_not_take_an_alert_is_told_why() {
     assert!(press_all(&mut state, "K").is_empty() && state.overlay.is_none());
     assert_eq!(state.notice(), Some("acknowledge 1: opened with --read-only"));
 }
+
+#[test]
+fn the_worst_budget_is_first_and_opens_with_its_charts() {
+    use streamspace_proto::v1::{Budget, BudgetState};
+    let budget = |slo: &str, state: BudgetState, left: i64| Budget {
+        slo: format!("slos/{slo}"),
+        state: state.into(),
+        remaining_ppm: left,
+        as_of: crate::testing::time(NOW),
+        ..Budget::default()
+    };
+    let mut state = live(80, 24, three());
+    let effects = press_all(&mut state, "b");
+    assert_eq!(effects, [Effect::Ask(RegionIndex(0), Question::Budgets)]);
+    let budgets = vec![
+        budget("calm", BudgetState::Ok, 100_000),
+        budget("burns", BudgetState::Page, 900_000),
+        budget("over", BudgetState::Exhausted, -20_000),
+        Budget { tenant: "tenants/acme-corp".into(), ..budget("slow", BudgetState::Ticket, 0) },
+    ];
+    let blind = |id: &str| streamspace_proto::v1::Slo {
+        name: format!("slos/{id}"),
+        problem: "the Prometheus does not answer".into(),
+        ..Default::default()
+    };
+    let answer = crate::state::Budgets { budgets, slos: vec![blind("blind"), blind("calm")] };
+    let answer = Answer::Budgets(Box::new(answer));
+    feed(&mut state, NOW, here(News::Answer(Question::Budgets, Ok(answer))));
+    let names: Vec<_> = state.budgets.window().map(|(row, _)| row.slo.as_str()).collect();
+    assert_eq!(names, ["over", "burns", "slow", "blind", "calm"], "one has no budget yet");
+    press_all(&mut state, "jj");
+    let effects = feed(&mut state, NOW, key(KeyCode::Enter));
+    let asked = Question::Slo("slos/slow tenants/acme-corp".into());
+    assert_eq!(effects, [Effect::Ask(RegionIndex(0), asked)]);
+    let command = crate::views::command(&state).unwrap();
+    assert_eq!(command, "ssctl slo show slow --tenant acme-corp --context prod");
+    press_all(&mut state, "s");
+    assert_eq!(state.sessions.query().scope().map(|it| &*it.tenant), Some("acme-corp"));
+}

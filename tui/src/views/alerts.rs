@@ -13,7 +13,7 @@ use crate::{
     format::{age, count, date_and_time, instant, seconds_since},
     keys::{Action, Mode},
     pen::{Pen, cells},
-    rows::{Alert, Key, Row as _, shell_word, short},
+    rows::{Alert, Key, Row as _, short},
     state::{Detail, Question, RegionIndex, State},
     theme::Tone,
 };
@@ -61,9 +61,8 @@ impl View for AlertPage<'_> {
         vec!["alerts".into(), kind.to_owned()]
     }
 
-    fn command(&self, state: &State) -> Option<String> {
-        let alert = state.alerts.get(self.0)?;
-        Some(format!("ssctl alert ack {}", shell_word(short(&alert.whole.name))))
+    fn command(&self, _: &State) -> Option<String> {
+        Some("ssctl alert list -o wide".into())
     }
 
     fn lines(&self, state: &State, width: u16) -> Vec<Line> {

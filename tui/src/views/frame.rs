@@ -17,8 +17,8 @@ use crate::{
 
 /// From this height on there are lines between the parts.
 const ROOMY: u16 = 16;
-/// Up to this height all of it is for the page.
-const SMALL: u16 = 9;
+/// From this height on something is told above the page.
+const FIRST: u16 = 10;
 /// Rows of the banner and of the health.
 const HEAD: u16 = 2;
 
@@ -47,13 +47,13 @@ pub(super) fn body(state: &State) -> Rect {
 /// How many lines tell of what fires: it comes before what is wrong, where there is little
 /// room.
 fn fires(state: &State) -> u16 {
-    u16::from(state.size.height > SMALL && alerts::is_told(state))
+    u16::from(state.size.height >= FIRST && alerts::is_told(state))
 }
 
 fn shown_wrong(height: u16, fires: u16, wrong: usize) -> u16 {
     let room = match height {
-        0..=SMALL => 0,
-        ..ROOMY => 1 - fires,
+        ..FIRST => 0,
+        FIRST..ROOMY => 1 - fires,
         ROOMY..30 => 2,
         _ => 4,
     };

@@ -7,7 +7,7 @@ use streamspace_proto::v1;
 
 use super::{Nothing, TroubleRecord};
 use crate::{
-    state::{Answer, LiveUsage, Question, TenantUsage},
+    state::{Answer, Budgets, LiveUsage, Question, SloDetail, TenantUsage},
     trouble::Trouble,
 };
 
@@ -18,7 +18,7 @@ pub(super) struct AnswerRecord {
     question: u32,
     #[prost(string, tag = "2")]
     name: String,
-    #[prost(oneof = "AnswerWhat", tags = "3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13")]
+    #[prost(oneof = "AnswerWhat", tags = "3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15")]
     what: Option<AnswerWhat>,
 }
 
@@ -48,6 +48,10 @@ enum AnswerWhat {
     Same(Nothing),
     #[prost(message, tag = "13")]
     Alerts(v1::ListAlertsResponse),
+    #[prost(message, tag = "14")]
+    Budgets(Budgets),
+    #[prost(message, tag = "15")]
+    Slo(SloDetail),
 }
 
 impl AnswerRecord {
@@ -67,6 +71,8 @@ impl AnswerRecord {
             Question::Certificates => (7, ""),
             Question::Yaml(name) => (8, name.as_str()),
             Question::Alerts => (9, ""),
+            Question::Budgets => (10, ""),
+            Question::Slo(name) => (11, name.as_str()),
         };
         let what = match answer {
             Err(trouble) => AnswerWhat::Trouble(TroubleRecord::write(trouble)),
@@ -88,6 +94,8 @@ impl AnswerRecord {
                 })
             }
             Ok(Answer::Yaml(yaml)) => AnswerWhat::Yaml(yaml.clone()),
+            Ok(Answer::Budgets(budgets)) => AnswerWhat::Budgets(Box::as_ref(budgets).clone()),
+            Ok(Answer::Slo(slo)) => AnswerWhat::Slo(Box::as_ref(slo).clone()),
             Ok(Answer::Alerts(alerts)) => AnswerWhat::Alerts(v1::ListAlertsResponse {
                 alerts: alerts.clone(),
                 ..v1::ListAlertsResponse::default()
@@ -108,6 +116,8 @@ impl AnswerRecord {
             7 => Question::Certificates,
             8 => Question::Yaml(name),
             9 => Question::Alerts,
+            10 => Question::Budgets,
+            11 => Question::Slo(name),
             _ => return None,
         };
         let answer = match self.what? {
@@ -120,6 +130,8 @@ impl AnswerRecord {
             AnswerWhat::Audit(reply) => Ok(Answer::Audit(reply.entries)),
             AnswerWhat::Certificates(reply) => Ok(Answer::Certificates(reply.certificates)),
             AnswerWhat::Yaml(yaml) => Ok(Answer::Yaml(yaml)),
+            AnswerWhat::Budgets(budgets) => Ok(Answer::Budgets(Box::new(budgets))),
+            AnswerWhat::Slo(slo) => Ok(Answer::Slo(Box::new(slo))),
             AnswerWhat::Alerts(reply) => Ok(Answer::Alerts(reply.alerts)),
             AnswerWhat::Same(_) => return None,
         };

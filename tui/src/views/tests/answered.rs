@@ -110,6 +110,14 @@ fn the_alerts_at_every_size() {
 }
 
 #[test]
+fn what_is_left_of_what_was_promised_at_every_size() {
+    Scene::new().check("slos", "b");
+    Scene::new().check("slo", "b/session-start\r\r");
+    Scene::new().check("slo-broken", "b/checkout\r\r");
+    Scene::refused().check("slos-refused", "b");
+}
+
+#[test]
 fn an_alert_is_taken_by_one_key_and_told_on_every_page() {
     let mut scene = Scene::new();
     scene.press("AK");
