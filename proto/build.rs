@@ -5,12 +5,15 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost_reflect::{DescriptorPool, Value};
 
-const SERVICES: [&str; 15] = [
+const SERVICES: [&str; 18] = [
     "access",
     "alert",
     "approval",
     "audit",
     "bulk",
+    "incident",
+    "maintenance",
+    "oncall",
     "operation",
     "plan",
     "quota",

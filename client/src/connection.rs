@@ -6,11 +6,14 @@ use streamspace_proto::v1::{
     WatchRequest, access_service_client::AccessServiceClient,
     alert_service_client::AlertServiceClient, approval_service_client::ApprovalServiceClient,
     audit_service_client::AuditServiceClient, bulk_service_client::BulkServiceClient,
-    operation_service_client::OperationServiceClient, plan_service_client::PlanServiceClient,
-    quota_service_client::QuotaServiceClient, region_service_client::RegionServiceClient,
-    session_service_client::SessionServiceClient, simulator_service_client::SimulatorServiceClient,
-    slo_service_client::SloServiceClient, tenant_service_client::TenantServiceClient,
-    usage_service_client::UsageServiceClient, watch_service_client::WatchServiceClient,
+    incident_service_client::IncidentServiceClient,
+    maintenance_service_client::MaintenanceServiceClient,
+    oncall_service_client::OncallServiceClient, operation_service_client::OperationServiceClient,
+    plan_service_client::PlanServiceClient, quota_service_client::QuotaServiceClient,
+    region_service_client::RegionServiceClient, session_service_client::SessionServiceClient,
+    simulator_service_client::SimulatorServiceClient, slo_service_client::SloServiceClient,
+    tenant_service_client::TenantServiceClient, usage_service_client::UsageServiceClient,
+    watch_service_client::WatchServiceClient,
 };
 use tonic::{Response, Status};
 
@@ -142,6 +145,21 @@ impl Connection {
     /// Service level objectives and their budgets.
     pub fn slos(&self) -> SloServiceClient<Carrier> {
         SloServiceClient::new(self.carrier.clone())
+    }
+
+    /// Incidents.
+    pub fn incidents(&self) -> IncidentServiceClient<Carrier> {
+        IncidentServiceClient::new(self.carrier.clone())
+    }
+
+    /// Rotas and escalation policies.
+    pub fn oncall(&self) -> OncallServiceClient<Carrier> {
+        OncallServiceClient::new(self.carrier.clone())
+    }
+
+    /// Maintenances and silences.
+    pub fn maintenance(&self) -> MaintenanceServiceClient<Carrier> {
+        MaintenanceServiceClient::new(self.carrier.clone())
     }
 
     /// Alerts.

@@ -80,18 +80,24 @@ pub fn due(
     acknowledged: Option<Timestamp>,
     now: Timestamp,
 ) -> Vec<usize> {
-    let mut waited = SignedDuration::ZERO;
     let mut due = Vec::new();
-    for (index, level) in levels.iter().enumerate() {
-        // A time past the calendar's end never comes.
-        let Ok(at) = opened.checked_add(waited) else { break };
+    for index in 0..levels.len() {
+        let Some(at) = due_at(levels, opened, index) else { break };
         if at > now || acknowledged.is_some_and(|acknowledged| acknowledged <= at) {
             break;
         }
         due.push(index);
-        waited = waited.saturating_add(SignedDuration::from_mins(i64::from(level.minutes)));
     }
     due
+}
+
+/// When the level of an index is due for an incident opened at `opened` that nobody
+/// acknowledges. `None`: there is no such level, or its time is past the calendar's end.
+#[must_use]
+pub fn due_at(levels: &[Level], opened: Timestamp, index: usize) -> Option<Timestamp> {
+    let before = levels.get(..index).filter(|_| index < levels.len())?;
+    let minutes: i64 = before.iter().map(|level| i64::from(level.minutes)).sum();
+    opened.checked_add(SignedDuration::from_mins(minutes)).ok()
 }
 
 #[cfg(test)]

@@ -24,15 +24,36 @@ pub enum State {
     Reviewed,
 }
 
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl State {
+    /// All of them, in their order.
+    pub const ALL: [Self; 5] =
+        [Self::Declared, Self::Triaged, Self::Mitigated, Self::Resolved, Self::Reviewed];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::Declared => "declared",
             Self::Triaged => "triaged",
             Self::Mitigated => "mitigated",
             Self::Resolved => "resolved",
             Self::Reviewed => "reviewed",
-        })
+        }
+    }
+
+    /// The state of a word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+
+    /// Whether somebody still works on it.
+    pub fn is_open(self) -> bool {
+        !matches!(self, Self::Resolved | Self::Reviewed)
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
     }
 }
 
