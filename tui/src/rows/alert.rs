@@ -173,6 +173,7 @@ mod tests {
 
     #[test]
     fn the_most_urgent_is_a_page_that_nobody_has_and_of_these_the_newest() {
+        use AlertSeverity::{Page, Ticket};
         let alert = |severity: AlertSeverity, owner: &str, began: i64| {
             let alert = v1::Alert {
                 severity: severity.into(),
@@ -182,7 +183,6 @@ mod tests {
             };
             Alert::new(RegionIndex(0), &alert).urgency()
         };
-        use AlertSeverity::{Page, Ticket};
         let ordered = [
             alert(Page, "", 200),
             alert(Page, "", 100),
