@@ -6,22 +6,29 @@ use streamspace_proto::{
     json::to_value,
     v1::{
         Alert, Certificate, DescribeSessionRequest, GetBudgetRequest, GetBurnChartRequest,
-        GetOperationRequest, GetQuotaRequest, GetRegionRequest, GetSessionRequest, GetSloRequest,
-        GetTenantRequest, GetUsageStatusRequest, ListAlertsRequest, ListAuditEntriesRequest,
-        ListBudgetsRequest, ListCertificatesRequest, ListLiveUsageRequest, ListSlosRequest,
-        ListTenantObjectsRequest, QueryUsageRequest, QueryUsageResponse, UsageGroup, UsageStatus,
+        GetImpactRequest, GetIncidentRequest, GetOperationRequest, GetQuotaRequest,
+        GetRegionRequest, GetSessionRequest, GetSloRequest, GetTenantRequest,
+        GetUsageStatusRequest, Incident, IncidentImpact, ListAlertsRequest,
+        ListAuditEntriesRequest, ListBudgetsRequest, ListCertificatesRequest, ListIncidentsRequest,
+        ListLiveUsageRequest, ListSlosRequest, ListTenantObjectsRequest, ListTimelineRequest,
+        QueryUsageRequest, QueryUsageResponse, UsageGroup, UsageStatus,
     },
 };
 
 use crate::{
     connection::{Outlet, PATIENCE, within},
     events::News,
-    state::{Answer, Budgets, LiveUsage, Question, SloDetail, TenantUsage},
+    state::{Answer, Budgets, IncidentDetail, LiveUsage, Question, SloDetail, TenantUsage},
     trouble::Trouble,
 };
 
 /// How much of the audit log is shown.
 const AUDIT_ENTRIES: i32 = 500;
+/// How many open incidents are read, of how many of them what they cost, and how many entries
+/// of a timeline are shown.
+const INCIDENTS: i32 = 200;
+const IMPACTS: usize = 10;
+const ENTRIES: usize = 300;
 /// How many budgets are read, those with least left, and how many SLOs.
 const BUDGETS: i32 = 1000;
 /// In how many steps the window of an SLO is looked at, and in how many its last hour.
@@ -75,6 +82,9 @@ async fn ask(connection: &Connection, question: &Question) -> Result<Answer, Tro
             let status = status(connection).await?;
             Answer::LiveUsage(Box::new(LiveUsage { live, status }))
         }
+        Question::Incidents => Answer::Incidents(incidents(connection).await?),
+        Question::Impacts => Answer::Impacts(impacts(connection).await?),
+        Question::Incident(name) => Answer::Incident(Box::new(incident(connection, name).await?)),
         Question::Budgets => Answer::Budgets(Box::new(budgets(connection).await?)),
         Question::Slo(name) => {
             Answer::Slo(Box::new(slo(connection, name, Timestamp::now()).await?))
@@ -90,6 +100,40 @@ async fn ask(connection: &Connection, question: &Question) -> Result<Answer, Tro
         }
         Question::Certificates => Answer::Certificates(certificates(connection).await?),
         Question::Yaml(name) => Answer::Yaml(yaml(connection, name).await?),
+    })
+}
+
+/// The incidents that are open, the gravest first.
+async fn incidents(connection: &Connection) -> Result<Vec<Incident>, ClientError> {
+    let request = ListIncidentsRequest { page_size: INCIDENTS, ..Default::default() };
+    Ok(within(PATIENCE, connection.incidents().list_incidents(request)).await?.incidents)
+}
+
+/// What the gravest of them cost so far.
+async fn impacts(connection: &Connection) -> Result<Vec<IncidentImpact>, ClientError> {
+    let mut impacts = Vec::new();
+    for incident in incidents(connection).await?.into_iter().take(IMPACTS) {
+        let request = GetImpactRequest { name: incident.name };
+        impacts.push(within(PATIENCE, connection.incidents().get_impact(request)).await?);
+    }
+    Ok(impacts)
+}
+
+/// An incident with whom it hits, what it costs and what happened.
+async fn incident(connection: &Connection, name: &str) -> Result<IncidentDetail, ClientError> {
+    let (mut incidents, name) = (connection.incidents(), name.to_owned());
+    let request = GetIncidentRequest { name: name.clone() };
+    let incident = within(PATIENCE, incidents.get_incident(request)).await?;
+    let request = ListTimelineRequest { name: name.clone(), before: None };
+    let timeline = within(PATIENCE, incidents.list_timeline(request)).await?;
+    let impact = within(PATIENCE, incidents.get_impact(GetImpactRequest { name })).await?;
+    // Nobody reads thousands of lines of it here.
+    let hidden = timeline.entries.len().saturating_sub(ENTRIES);
+    Ok(IncidentDetail {
+        incident: Some(incident),
+        truncated: timeline.truncated || hidden > 0,
+        entries: timeline.entries.into_iter().skip(hidden).collect(),
+        impact: Some(impact),
     })
 }
 
@@ -210,6 +254,10 @@ async fn yaml(connection: &Connection, name: &str) -> Result<String, Trouble> {
         "operations" => {
             let request = GetOperationRequest { name: owned };
             to_value(&within(PATIENCE, connection.operations().get_operation(request)).await?)
+        }
+        "incidents" => {
+            let request = GetIncidentRequest { name: owned };
+            to_value(&within(PATIENCE, connection.incidents().get_incident(request)).await?)
         }
         "slos" => {
             let request = GetSloRequest { name: owned };

@@ -11,7 +11,8 @@ use crate::{
     prompt::Prompt,
     recording::Place,
     rows::{
-        Alert, Audit, Budget, Certificate, Key, Operation, Row as _, Scope, Session, Tenant, short,
+        Alert, Audit, Budget, Certificate, Incident, Key, Operation, Row as _, Scope, Session,
+        Tenant, short,
     },
     table::{AnyTable, Table},
     theme::Theme,
@@ -24,7 +25,8 @@ mod trend;
 
 pub(crate) use changes::{ChangeLog, Entry, EntryKind, describe};
 pub(crate) use detail::{
-    Answer, Budgets, Detail, Details, LiveUsage, Question, SloDetail, TenantUsage,
+    Answer, Budgets, Detail, Details, Impacts, IncidentDetail, LiveUsage, Question, SloDetail,
+    TenantUsage,
 };
 pub(crate) use region::{Identity, Link, Region, RegionIndex, Report, Target};
 pub(crate) use trend::Trend;
@@ -51,6 +53,10 @@ pub(crate) enum Page {
     Operation(Key),
     /// What is used: by one tenant over time, or by all of them now.
     Usage(Option<Scope>),
+    /// The table of open incidents.
+    Incidents,
+    /// All about one.
+    Incident(Key),
     /// The table of error budgets.
     Slos,
     /// All about one.
@@ -107,6 +113,7 @@ pub(crate) struct State {
     pub(crate) tenants: Table<Tenant>,
     pub(crate) sessions: Table<Session>,
     pub(crate) operations: Table<Operation>,
+    pub(crate) incidents: Table<Incident>,
     pub(crate) budgets: Table<Budget>,
     pub(crate) alerts: Table<Alert>,
     pub(crate) audit: Table<Audit>,
@@ -149,6 +156,7 @@ impl State {
             tenants: Table::new(now),
             sessions: Table::new(now),
             operations: Table::new(now),
+            incidents: Table::new(now),
             budgets: Table::new(now),
             alerts: Table::new(now),
             audit: Table::sorted_by(Some(0), now),
@@ -223,6 +231,7 @@ impl State {
             Page::Tenants => Some(&self.tenants),
             Page::Sessions(_) => Some(&self.sessions),
             Page::Operations => Some(&self.operations),
+            Page::Incidents => Some(&self.incidents),
             Page::Slos => Some(&self.budgets),
             Page::Alerts => Some(&self.alerts),
             Page::Audit => Some(&self.audit),
@@ -236,6 +245,7 @@ impl State {
             Page::Tenants => Some(&mut self.tenants),
             Page::Sessions(_) => Some(&mut self.sessions),
             Page::Operations => Some(&mut self.operations),
+            Page::Incidents => Some(&mut self.incidents),
             Page::Slos => Some(&mut self.budgets),
             Page::Alerts => Some(&mut self.alerts),
             Page::Audit => Some(&mut self.audit),
@@ -245,9 +255,19 @@ impl State {
     }
 
     /// All tables.
-    pub(crate) fn tables_mut(&mut self) -> [&mut dyn AnyTable; 7] {
-        let Self { tenants, sessions, operations, budgets, alerts, audit, certificates, .. } = self;
-        [tenants, sessions, operations, budgets, alerts, audit, certificates]
+    pub(crate) fn tables_mut(&mut self) -> [&mut dyn AnyTable; 8] {
+        let Self {
+            tenants,
+            sessions,
+            operations,
+            incidents,
+            budgets,
+            alerts,
+            audit,
+            certificates,
+            ..
+        } = self;
+        [tenants, sessions, operations, incidents, budgets, alerts, audit, certificates]
     }
 
     /// Ids of changes begin here. Without it they would be the same in every dashboard.
@@ -289,7 +309,15 @@ impl State {
             id: escape(short(&alert.whole.name)).into_owned(),
             kind: Kind::Alert,
         };
+        let of_incident = |incident: &Incident| Subject {
+            region: incident.key().region,
+            name: incident.whole.name.clone(),
+            id: incident.id.clone(),
+            kind: Kind::Incident,
+        };
         match &self.page {
+            Page::Incidents => self.incidents.selected().map(of_incident),
+            Page::Incident(key) => self.incidents.get(key).map(of_incident),
             Page::Tenants => self.tenants.selected().map(of_tenant),
             Page::Tenant(key) => self.tenants.get(key).map(of_tenant),
             Page::Sessions(_) => self.sessions.selected().map(of_session),
@@ -356,7 +384,9 @@ impl State {
             | Page::Session(key)
             | Page::Operation(key)
             | Page::Slo(key)
+            | Page::Incident(key)
             | Page::Alert(key) => Some(of(key)),
+            Page::Incidents => self.incidents.selected().map(|row| of(row.key())),
             Page::Usage(Some(scope)) => Some(scope.region),
             Page::Yaml(region, _) => Some(*region),
             Page::Overview
@@ -427,6 +457,7 @@ impl State {
                 &mut self.tenants as &mut dyn AnyTable,
                 &mut self.sessions,
                 &mut self.operations,
+                &mut self.incidents,
                 &mut self.budgets,
                 &mut self.alerts,
                 &mut self.audit,

@@ -19,6 +19,7 @@ mod changes;
 mod conditions;
 mod frame;
 mod help;
+mod incidents;
 mod operation;
 mod operations;
 mod overlay;
@@ -80,6 +81,8 @@ fn with_view<T>(page: &Page, with: impl FnOnce(&dyn View) -> T) -> T {
         Page::Changes => with(&changes::Changes),
         Page::Usage(scope) => with(&usage::Usage(scope.clone())),
         Page::Regions => with(&regions::Regions),
+        Page::Incidents => with(&incidents::Incidents),
+        Page::Incident(key) => with(&incidents::IncidentPage(key)),
         Page::Slos => with(&slos::Slos),
         Page::Slo(key) => with(&slo::SloPage(key)),
         Page::Alerts => with(&alerts::Alerts),

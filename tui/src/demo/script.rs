@@ -218,7 +218,7 @@ impl Script {
             self.watched(second, 1, vec![told]);
         } else if closes && let Some(tenant) = place.tenants.first_mut() {
             tenant.state = TenantState::Cordoned.into();
-            tenant.cordon_reason = "INC-212 images cannot be pulled".into();
+            tenant.cordon_reason = "INC-97 images cannot be pulled".into();
             let resource = resource::Resource::Tenant(tenant.clone());
             let told = change(ChangeType::Updated, resource, "ops-1", second);
             self.watched(second, 1, vec![told]);

@@ -13,7 +13,9 @@ use streamspace_proto::{
 };
 
 use super::{
-    BEGIN, promises,
+    BEGIN,
+    incidents::{self, Deed},
+    promises,
     script::{change, session_of, set},
     time,
     world::{Place, World, report},
@@ -75,11 +77,13 @@ pub(super) struct Actors {
     world: World,
     /// The alerts that somebody took, where and by name.
     taken: Vec<(RegionIndex, String)>,
+    /// What somebody did to incidents.
+    deeds: Vec<Deed>,
 }
 
 impl Actors {
     pub(super) fn new(world: World) -> Self {
-        Self { world, taken: Vec::new() }
+        Self { world, taken: Vec::new(), deeds: Vec::new() }
     }
 
     fn place(&self, region: RegionIndex) -> Option<&Place> {
@@ -169,6 +173,18 @@ impl Troupe for Actors {
                 let sessions = self.place(region).map(|place| place.sessions.as_slice());
                 Answer::LiveUsage(Box::new(live(sessions.unwrap_or_default(), second)))
             }
+            Question::Incidents => {
+                Answer::Incidents(incidents::incidents(region, second, &self.deeds))
+            }
+            Question::Impacts => Answer::Impacts(
+                incidents::incidents(region, second, &self.deeds)
+                    .iter()
+                    .map(|incident| incidents::impact(incident, second))
+                    .collect(),
+            ),
+            Question::Incident(name) => {
+                Answer::Incident(Box::new(incidents::detail(region, name, second, &self.deeds)))
+            }
             Question::Budgets => Answer::Budgets(Box::new(promises::budgets(region, second))),
             Question::Slo(name) => Answer::Slo(Box::new(promises::detail(region, name, second))),
             Question::Alerts => Answer::Alerts(self.alerts(region, second)),
@@ -180,8 +196,16 @@ impl Troupe for Actors {
 
     fn work(&mut self, work: &Work, now: Timestamp) -> (Result<Vec<String>, Trouble>, Vec<News>) {
         let second = now.as_second() - BEGIN;
-        if work.verb == Verb::Acknowledge {
-            return (self.take(work, second), Vec::new());
+        match work.verb {
+            Verb::Acknowledge => return (self.take(work, second), Vec::new()),
+            Verb::Declare
+            | Verb::AcknowledgeIncident
+            | Verb::Note
+            | Verb::Mitigate
+            | Verb::Resolve => {
+                return (incidents::work(work, second, &mut self.deeds), Vec::new());
+            }
+            _ => {}
         }
         let name = &work.subject.name;
         let session = |state: SessionState, phase: SessionPhase| {
@@ -206,7 +230,8 @@ impl Troupe for Actors {
             Verb::HibernateAll | Verb::TerminateAll => {
                 (vec!["12 sessions: 9 changed, 3 as wished already".into()], None)
             }
-            Verb::SetPlan | Verb::SetQuota | Verb::Revoke | Verb::Acknowledge => (
+            // What incidents and alerts have was done above.
+            _ => (
                 vec!["nothing is behind this demonstration; a daemon would answer here".into()],
                 None,
             ),

@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 use streamspace_proto::v1::{
-    Alert, AuditEntry, Budget, BurnChart, Certificate, DescribeSessionResponse,
-    ListLiveUsageResponse, QueryUsageResponse, Quota, Slo, TenantObject, UsageStatus,
+    Alert, AuditEntry, Budget, BurnChart, Certificate, DescribeSessionResponse, Incident,
+    IncidentImpact, ListLiveUsageResponse, QueryUsageResponse, Quota, Slo, TenantObject,
+    TimelineEntry, UsageStatus,
 };
 
 use super::RegionIndex;
@@ -25,6 +26,12 @@ pub(crate) enum Question {
     Usage(String),
     /// What all take now, and how far the metering is.
     LiveUsage,
+    /// The incidents that are open.
+    Incidents,
+    /// What the open incidents cost so far.
+    Impacts,
+    /// All about one: whom it hits, what it costs, what happened.
+    Incident(String),
     /// The error budgets, and their SLOs.
     Budgets,
     /// All about one: its SLO, and whose it is where the SLO has one for each.
@@ -47,10 +54,12 @@ impl Question {
             | Self::Quota(_)
             | Self::LiveUsage
             | Self::Alerts
+            | Self::Incidents
+            | Self::Incident(_)
             | Self::Audit
             | Self::Yaml(_) => 5,
             // The cluster is asked for each; budgets change with each minute.
-            Self::Objects(_) | Self::Budgets | Self::Slo(_) => 15,
+            Self::Objects(_) | Self::Budgets | Self::Slo(_) | Self::Impacts => 15,
             // It is closed each five minutes.
             Self::Usage(_) | Self::Certificates => 30,
         }
@@ -58,7 +67,7 @@ impl Question {
 
     /// Whether it is asked on every page.
     fn is_standing(&self) -> bool {
-        *self == Self::Alerts
+        matches!(self, Self::Alerts | Self::Incidents)
     }
 }
 
@@ -70,6 +79,9 @@ pub(crate) enum Answer {
     Objects(Vec<TenantObject>),
     Usage(Box<TenantUsage>),
     LiveUsage(Box<LiveUsage>),
+    Incidents(Vec<Incident>),
+    Impacts(Vec<IncidentImpact>),
+    Incident(Box<IncidentDetail>),
     Budgets(Box<Budgets>),
     Slo(Box<SloDetail>),
     Alerts(Vec<Alert>),
@@ -105,6 +117,28 @@ pub(crate) struct LiveUsage {
     pub(crate) live: ListLiveUsageResponse,
     #[prost(message, required, tag = "2")]
     pub(crate) status: UsageStatus,
+}
+
+/// An incident with what belongs to it.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct IncidentDetail {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) incident: Option<Incident>,
+    /// The oldest first.
+    #[prost(message, repeated, tag = "2")]
+    pub(crate) entries: Vec<TimelineEntry>,
+    /// Whether there were more.
+    #[prost(bool, tag = "3")]
+    pub(crate) truncated: bool,
+    #[prost(message, optional, tag = "4")]
+    pub(crate) impact: Option<IncidentImpact>,
+}
+
+/// What the incidents of a region cost.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Impacts {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) impacts: Vec<IncidentImpact>,
 }
 
 /// Error budgets, and their SLOs.

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use ratatui::layout::Size;
 use streamspace_client::Counts;
 use streamspace_proto::v1::{
-    Alert, AuditEntry, Budget, Certificate, ChangeType, ConditionStatus, Health, OperationCounts,
-    SessionPhase, Slo, TenantState,
+    Alert, AuditEntry, Budget, BudgetImpact, Certificate, ChangeType, ConditionStatus, Health,
+    Incident, IncidentImpact, OperationCounts, SessionPhase, Slo, TenantState,
 };
 
 use super::{
@@ -22,7 +22,7 @@ use crate::{
 
 fn any_key() -> impl Strategy<Value = Key> {
     let code = prop_oneof![
-        8 => proptest::sample::select(vec!['j', 'k', 'g', 'G', '/', ':', 's', 'S', 't', 'p', 'v', 'c', 'o', 'O', '[', ']', '?', 'a', ' ', '=', 'u', 'U', 'r', 'l', 'A', 'K', 'b', 'x', 'Y', 'P', ',', '.', '<', '>'])
+        8 => proptest::sample::select(vec!['j', 'k', 'g', 'G', '/', ':', 's', 'S', 't', 'p', 'v', 'c', 'o', 'O', '[', ']', '?', 'a', ' ', '=', 'u', 'U', 'r', 'l', 'A', 'K', 'b', 'i', 'D', 'N', 'x', 'Y', 'P', ',', '.', '<', '>'])
             .prop_map(KeyCode::Char),
         1 => any::<char>().prop_map(KeyCode::Char),
         6 => proptest::sample::select(vec![
@@ -133,11 +133,30 @@ fn any_answer() -> impl Strategy<Value = EventKind> {
         let slos = vec![Slo { name: "slos/9".into(), problem: "no".into(), ..Slo::default() }];
         Answer::Budgets(Box::new(Budgets { budgets, slos }))
     });
+    let incident = |(id, severity, state, words): (u8, i32, i32, String)| Incident {
+        name: format!("incidents/INC-{id}"),
+        title: words.clone(),
+        commander: words,
+        severity,
+        state,
+        ..Incident::default()
+    };
+    let incident = (0..4_u8, -1..7_i32, -1..7_i32, ".{0,20}").prop_map(incident);
+    let incidents = proptest::collection::vec(incident, 0..4).prop_map(Answer::Incidents);
+    let impact = |(id, used): (u8, Option<i64>)| IncidentImpact {
+        name: format!("incidents/INC-{id}"),
+        budgets: vec![BudgetImpact { used_ppm: used, ..BudgetImpact::default() }],
+        ..IncidentImpact::default()
+    };
+    let impact = (0..4_u8, any::<Option<i64>>()).prop_map(impact);
+    let impacts = proptest::collection::vec(impact, 0..4).prop_map(Answer::Impacts);
     let tenant = || "[ab0-9]{1,2}".prop_map(|id| format!("tenants/{id}"));
     prop_oneof![
         audit.prop_map(|answer| (Question::Audit, Ok(answer))),
         alerts.prop_map(|answer| (Question::Alerts, Ok(answer))),
         Just((Question::Alerts, Err(Trouble::new("no")))),
+        incidents.prop_map(|answer| (Question::Incidents, Ok(answer))),
+        impacts.prop_map(|answer| (Question::Impacts, Ok(answer))),
         budgets.prop_map(|answer| (Question::Budgets, Ok(answer))),
         certificates.prop_map(|answer| (Question::Certificates, Ok(answer))),
         Just((Question::LiveUsage, Ok(Answer::LiveUsage(Box::default())))),

@@ -13,7 +13,7 @@ use crate::{
     format::{age, count, date_and_time, instant, seconds_since},
     keys::{Action, Mode},
     pen::{Pen, cells},
-    rows::{Alert, Key, Row as _, short},
+    rows::{Alert, Incident, Key, Row as _, short},
     state::{Detail, Question, RegionIndex, State},
     theme::Tone,
 };
@@ -80,7 +80,7 @@ impl View for AlertPage<'_> {
 
     fn draw(&self, state: &State, pen: &mut Pen<'_>) {
         let lines = self.lines(state, pen.width());
-        text::draw(&lines, state.scroll, is_known(state, self.0.region), pen);
+        text::draw(&lines, state.scroll, is_known(state, self.0.region, &Question::Alerts), pen);
     }
 }
 
@@ -137,66 +137,128 @@ fn age_of(alert: &Alert, state: &State) -> String {
     since.unwrap_or_else(|| state.theme.glyphs.unknown.to_owned())
 }
 
-/// Whether what is known of a region's alerts is what is.
-fn is_known(state: &State, region: RegionIndex) -> bool {
+/// Whether what is known of a region by a question is what is.
+fn is_known(state: &State, region: RegionIndex, question: &Question) -> bool {
     let is_answered = |detail: &Detail| detail.answer.is_some() && detail.error.is_none();
-    state.is_live(region) && state.details.get(region, &Question::Alerts).is_some_and(is_answered)
+    state.is_live(region) && state.details.get(region, question).is_some_and(is_answered)
 }
 
-/// Whether every page has a line for them.
+/// Whether every page has a line for what fires.
 pub(super) fn is_told(state: &State) -> bool {
-    state.alerts.iter().next().is_some() || unknown(state).is_some()
+    state.alerts.iter().next().is_some()
+        || grave(state).next().is_some()
+        || unknown(state).is_some()
 }
 
-/// A region that is live and does not tell its alerts, and why. One that refuses to is told
-/// of on the page of alerts.
-fn unknown(state: &State) -> Option<(&str, &str)> {
-    let regions = (0..).map(RegionIndex).zip(&state.regions);
-    let mut live = regions.filter(|(index, _)| state.is_live(*index));
-    live.find_map(|(index, region)| {
-        let detail = state.details.get(index, &Question::Alerts)?;
-        let error = detail.error.as_deref().filter(|_| !detail.refused)?;
-        Some((region.name(), error))
-    })
+/// The incidents that many users cannot work for.
+fn grave(state: &State) -> impl Iterator<Item = &Incident> {
+    state.incidents.iter().filter(|incident| incident.is_grave())
 }
 
-/// The worst of what fires, who has it, and how many more there are.
+/// What a region that is live does not tell, which one it is, and why. One that refuses to is
+/// told of on the page of what it does not tell.
+fn unknown(state: &State) -> Option<(&'static str, &str, &str)> {
+    [("alerts", Question::Alerts), ("incidents", Question::Incidents)].iter().find_map(
+        |(what, question)| {
+            let regions = (0..).map(RegionIndex).zip(&state.regions);
+            let mut live = regions.filter(|(index, _)| state.is_live(*index));
+            live.find_map(|(index, region)| {
+                let detail = state.details.get(index, question)?;
+                let error = detail.error.as_deref().filter(|_| !detail.refused)?;
+                Some((*what, region.name(), error))
+            })
+        },
+    )
+}
+
+/// What the line tells of.
+struct Told<'a> {
+    region: RegionIndex,
+    known: bool,
+    tone: Tone,
+    /// What it is, and for how long.
+    head: String,
+    owner: String,
+    is_taken: bool,
+    words: &'a str,
+}
+
+impl<'a> Told<'a> {
+    fn alert(alert: &'a Alert, state: &State) -> Self {
+        let region = alert.key().region;
+        Self {
+            region,
+            known: is_known(state, region, &Question::Alerts),
+            tone: tone(alert),
+            head: format!("{} {}", alert.severity_word(), age_of(alert, state)),
+            owner: alert.has_it(),
+            is_taken: !alert.owner.is_empty(),
+            words: if alert.summary.is_empty() { &alert.kind } else { &alert.summary },
+        }
+    }
+
+    fn incident(incident: &'a Incident, state: &State) -> Self {
+        let region = incident.key().region;
+        let age = super::incidents::age_of(incident, state.now);
+        Self {
+            region,
+            known: is_known(state, region, &Question::Incidents),
+            tone: if incident.hurts() { Tone::Hurt } else { Tone::Warn },
+            head: format!("{} {} {age}", incident.severity_word(), incident.id),
+            owner: incident.has_it(),
+            is_taken: incident.is_taken(),
+            words: &incident.title,
+        }
+    }
+}
+
+/// The gravest incident or the worst of what fires, who has it, and how many more there are.
 pub(super) fn draw_line(state: &State, y: u16, pen: &mut Pen<'_>) {
     let (width, glyphs) = (pen.width(), pen.theme.glyphs);
-    let Some(worst) = state.alerts.iter().min_by_key(|alert| (alert.urgency(), alert.key())) else {
-        if let Some((region, error)) = unknown(state) {
-            let words = format!(" {} alerts of {region} are not known: {error}", glyphs.unknown);
+    let incident = grave(state).min_by_key(|incident| (incident.urgency(), incident.key()));
+    let alert = state.alerts.iter().min_by_key(|alert| (alert.urgency(), alert.key()));
+    let told = incident.map(|incident| Told::incident(incident, state));
+    let Some(told) = told.or_else(|| alert.map(|alert| Told::alert(alert, state))) else {
+        if let Some((what, region, error)) = unknown(state) {
+            let words = format!(" {} {what} of {region} are not known: {error}", glyphs.unknown);
             pen.text(0, y, &words, Tone::Dim);
         }
         return;
     };
-    let known = is_known(state, worst.key().region);
-    let (sign, tone) =
-        if known { (glyphs.alarm, tone(worst)) } else { (glyphs.unknown, Tone::Dim) };
-    let plain = |wanted| if known { wanted } else { Tone::Dim };
+    let sign = if told.known { glyphs.alarm } else { glyphs.unknown };
+    let seen = |tone| if told.known { tone } else { Tone::Dim };
+    let owner = if told.is_taken { Tone::Plain } else { told.tone };
     let mut pieces = vec![
-        (format!(" {sign} {} {}", worst.severity_word(), age_of(worst, state)), tone),
-        (
-            format!("  {}", worst.has_it()),
-            if worst.owner.is_empty() { tone } else { plain(Tone::Plain) },
-        ),
+        (format!(" {sign} {}", told.head), seen(told.tone)),
+        (format!("  {}", told.owner), seen(owner)),
     ];
     if state.several() && width >= ROOMY {
-        pieces.push((format!("  {}", region_name(state, worst.key().region)), Tone::Dim));
+        pieces.push((format!("  {}", region_name(state, told.region)), Tone::Dim));
     }
-    let words = if worst.summary.is_empty() { &worst.kind } else { &worst.summary };
-    pieces.push((format!("  {words}"), plain(Tone::Plain)));
-    let more = state.alerts.iter().count() - 1;
-    let mut end = width;
-    if more > 0 {
-        let key = state.keys.of(Mode::Page, Action::Alerts);
-        let text = match width {
-            WIDE.. => format!("{} more, {key} shows all", count(more)),
-            ROOMY.. => format!("{} more ({key})", count(more)),
-            _ => format!("+{}", count(more)),
-        };
-        end = width.saturating_sub(cells(&text) + 3);
-        pen.right(width.saturating_sub(1), y, &text, pen.theme.style(Tone::Dim));
-    }
+    pieces.push((format!("  {}", told.words), seen(Tone::Plain)));
+    let end = others(state, y, pen);
     pen.pieces(0, y, end, &pieces);
+}
+
+/// How many more there are, at the right. Returns where the rest of the line ends.
+fn others(state: &State, y: u16, pen: &mut Pen<'_>) -> u16 {
+    let width = pen.width();
+    let (incidents, alerts) = (grave(state).count(), state.alerts.iter().count());
+    let more = (incidents + alerts).saturating_sub(1);
+    if more == 0 {
+        return width;
+    }
+    let key = |action| state.keys.of(Mode::Page, action);
+    let keys = match (incidents, alerts) {
+        (0, _) => key(Action::Alerts),
+        (_, 0) => key(Action::Incidents),
+        _ => format!("{} {}", key(Action::Incidents), key(Action::Alerts)),
+    };
+    let text = match width {
+        WIDE.. => format!("{} more: {keys}", count(more)),
+        ROOMY.. => format!("{} more ({keys})", count(more)),
+        _ => format!("+{}", count(more)),
+    };
+    pen.right(width.saturating_sub(1), y, &text, pen.theme.style(Tone::Dim));
+    width.saturating_sub(cells(&text) + 3)
 }

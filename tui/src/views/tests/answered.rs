@@ -110,6 +110,56 @@ fn the_alerts_at_every_size() {
 }
 
 #[test]
+fn the_incidents_at_every_size() {
+    Scene::new().check("incidents", "i");
+    Scene::new().check("incident", "i\r");
+    Scene::new().check("incident-old", "ij\r");
+    Scene::refused().check("incidents-refused", "i");
+}
+
+#[test]
+fn every_theme_shows_of_what_was_asked_what_is_live_old_refused_or_not_there() {
+    let none = |question: Question, answer: Answer| News::Answer(question, Ok(answer));
+    for theme in ThemeName::ALL {
+        let themed = |mut scene: Scene, key: char| {
+            scene.state.theme = Theme::new(&Options { theme, ..Options::default() });
+            scene.press(&key.to_string());
+            scene.happens(EventKind::Resize(Size { width: 80, height: 24 }));
+            scene
+        };
+        for (page, key) in [("alerts", 'A'), ("slos", 'b'), ("incidents", 'i')] {
+            check(&format!("{theme}/{page}-live"), &themed(Scene::new(), key).state);
+            check(&format!("{theme}/{page}-denied"), &themed(Scene::refused(), key).state);
+            let mut stale = themed(Scene::new(), key);
+            stale.at = stale.at + SignedDuration::from_secs(41);
+            stale.happens(EventKind::Tick);
+            check(&format!("{theme}/{page}-stale"), &stale.state);
+            let mut empty = themed(Scene::new(), key);
+            for region in (0..3).map(RegionIndex) {
+                for news in [
+                    none(Question::Alerts, Answer::Alerts(Vec::new())),
+                    none(Question::Incidents, Answer::Incidents(Vec::new())),
+                    none(Question::Budgets, Answer::Budgets(Box::default())),
+                ] {
+                    empty.happens(EventKind::News(region, news));
+                }
+            }
+            check(&format!("{theme}/{page}-empty"), &empty.state);
+        }
+    }
+}
+
+#[test]
+fn an_incident_is_declared_of_an_alert_and_told_on_every_page() {
+    let mut scene = Scene::new();
+    scene.press("AjD");
+    check("declare", &scene.state);
+    scene.press("\r\rthe shop is blind\r");
+    check("declared", &scene.state);
+    scene.check("incidents-more", "i");
+}
+
+#[test]
 fn what_is_left_of_what_was_promised_at_every_size() {
     Scene::new().check("slos", "b");
     Scene::new().check("slo", "b/session-start\r\r");
