@@ -63,7 +63,7 @@ needs:
 	@$(DEV)/needs postgresql
 
 needs-tests:
-	@$(DEV)/needs postgresql prometheus go
+	@$(DEV)/needs postgresql prometheus alertmanager go
 
 needs-cluster:
 	@$(DEV)/needs go

@@ -5,7 +5,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost_reflect::{DescriptorPool, Value};
 
-const SERVICES: [&str; 18] = [
+const SERVICES: [&str; 19] = [
     "access",
     "alert",
     "approval",
@@ -13,6 +13,7 @@ const SERVICES: [&str; 18] = [
     "bulk",
     "incident",
     "maintenance",
+    "notify",
     "oncall",
     "operation",
     "plan",

@@ -304,13 +304,14 @@ mod tests {
     use crate::commands::Cli;
 
     /// The last word of commands that change nothing in a region.
-    const READS: [&str; 29] = [
+    const READS: [&str; 30] = [
         "list",
         "show",
         "describe",
         "neighbours",
         "what-if",
         "chart",
+        "impact",
         "top",
         "compare",
         "export",

@@ -21,14 +21,19 @@ mod context;
 mod diff;
 mod doctor;
 pub(crate) mod explain;
+pub(crate) mod incident;
 mod login;
+mod maintenance;
 mod man;
+mod notify;
+mod oncall;
 pub(crate) mod operation;
 mod operator;
 mod plan;
 mod quota;
 mod region;
 mod session;
+mod silence;
 mod simulator;
 pub(crate) mod slo;
 mod status;
@@ -78,6 +83,21 @@ pub(crate) enum Command {
     /// What the daemon alerts for
     #[command(subcommand, visible_alias = "alerts")]
     Alert(alert::Command),
+    /// What goes wrong, who works on it, and what is written down of it
+    #[command(subcommand, visible_alias = "incidents")]
+    Incident(incident::Command),
+    /// Who is on call, and who is paged after whom
+    #[command(subcommand)]
+    Oncall(oncall::Command),
+    /// Times in which something may be down
+    #[command(subcommand)]
+    Maintenance(maintenance::Command),
+    /// Alerts that page nobody for a time
+    #[command(subcommand, visible_alias = "silences")]
+    Silence(silence::Command),
+    /// What is told to people and systems outside, and whether they got it
+    #[command(subcommand)]
+    Notify(notify::Command),
     /// Regions and their health
     #[command(subcommand, visible_alias = "regions")]
     Region(region::Command),
@@ -180,6 +200,11 @@ async fn run_online(shell: &Shell, command: Command) -> Outcome {
         Command::Usage(command) => usage::run(shell, command).await,
         Command::Slo(command) => slo::run(shell, command).await,
         Command::Alert(command) => alert::run(shell, command).await,
+        Command::Incident(command) => incident::run(shell, command).await,
+        Command::Oncall(command) => oncall::run(shell, command).await,
+        Command::Maintenance(command) => maintenance::run(shell, command).await,
+        Command::Silence(command) => silence::run(shell, command).await,
+        Command::Notify(command) => notify::run(shell, command).await,
         Command::Region(command) => region::run(shell, command).await,
         Command::Operation(command) => operation::run(shell, command).await,
         Command::Apply(args) => apply::run(shell, args).await,

@@ -10,7 +10,7 @@ mod table;
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
-use streamspace_client::text::{escape, misleads};
+use streamspace_client::text::{escape, escape_lines, misleads};
 use streamspace_proto::json::to_value;
 
 pub(crate) use csv::{csv_line, csv_titles, field as csv_field};
@@ -48,6 +48,15 @@ impl<N: Noun> Listing<N> {
             name: |one| one.resource_name().to_owned(),
             value: |one| Ok(to_value(one)?),
         }
+    }
+}
+
+/// Prints a text as it is: a file gets it byte for byte, a terminal nothing that acts on it.
+pub(crate) fn print_text(shell: &Shell, text: &str) -> Outcome {
+    if shell.terminal.output.terminal {
+        shell.print(&escape_lines(text))
+    } else {
+        shell.print(text)
     }
 }
 

@@ -8,12 +8,12 @@ use streamspace_proto::v1::{
     audit_service_client::AuditServiceClient, bulk_service_client::BulkServiceClient,
     incident_service_client::IncidentServiceClient,
     maintenance_service_client::MaintenanceServiceClient,
-    oncall_service_client::OncallServiceClient, operation_service_client::OperationServiceClient,
-    plan_service_client::PlanServiceClient, quota_service_client::QuotaServiceClient,
-    region_service_client::RegionServiceClient, session_service_client::SessionServiceClient,
-    simulator_service_client::SimulatorServiceClient, slo_service_client::SloServiceClient,
-    tenant_service_client::TenantServiceClient, usage_service_client::UsageServiceClient,
-    watch_service_client::WatchServiceClient,
+    notify_service_client::NotifyServiceClient, oncall_service_client::OncallServiceClient,
+    operation_service_client::OperationServiceClient, plan_service_client::PlanServiceClient,
+    quota_service_client::QuotaServiceClient, region_service_client::RegionServiceClient,
+    session_service_client::SessionServiceClient, simulator_service_client::SimulatorServiceClient,
+    slo_service_client::SloServiceClient, tenant_service_client::TenantServiceClient,
+    usage_service_client::UsageServiceClient, watch_service_client::WatchServiceClient,
 };
 use tonic::{Response, Status};
 
@@ -165,6 +165,11 @@ impl Connection {
     /// Alerts.
     pub fn alerts(&self) -> AlertServiceClient<Carrier> {
         AlertServiceClient::new(self.carrier.clone())
+    }
+
+    /// What is told to people and systems outside.
+    pub fn notify(&self) -> NotifyServiceClient<Carrier> {
+        NotifyServiceClient::new(self.carrier.clone())
     }
 
     /// Faults of a development region's simulated cluster.

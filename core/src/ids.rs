@@ -116,6 +116,42 @@ label!(
 label_name!(SloId, "slos", "SLO name", "it must be `slos/` and the SLO's id");
 
 label!(
+    /// What people call a rota: a DNS label of 1 to 40 characters that starts with a letter.
+    RotaId,
+    LabelRule {
+        kind: "rota id",
+        minimum: 1,
+        maximum: 40,
+        starts_with_letter: true,
+        dots: false,
+        rule: "it must be 1 to 40 lower-case letters, digits and hyphens, start with a letter and not end with a hyphen",
+        example: "primary",
+    }
+);
+label_name!(RotaId, "rotas", "rota name", "it must be `rotas/` and the rota's id");
+
+label!(
+    /// What people call an escalation policy: a DNS label of 1 to 40 characters that starts
+    /// with a letter.
+    EscalationPolicyId,
+    LabelRule {
+        kind: "escalation policy id",
+        minimum: 1,
+        maximum: 40,
+        starts_with_letter: true,
+        dots: false,
+        rule: "it must be 1 to 40 lower-case letters, digits and hyphens, start with a letter and not end with a hyphen",
+        example: "default",
+    }
+);
+label_name!(
+    EscalationPolicyId,
+    "escalationPolicies",
+    "escalation policy name",
+    "it must be `escalationPolicies/` and the policy's id"
+);
+
+label!(
     /// What people call a region: a DNS label of 1 to 63 characters.
     RegionId,
     LabelRule {

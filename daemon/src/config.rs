@@ -13,6 +13,7 @@ use thiserror::Error;
 use crate::{
     db::DatabaseConfig,
     kube::ClusterConfig,
+    notify::config::NotifyConfig,
     sessions::config::SessionConfig,
     slo::config::SloConfig,
     telemetry::logs::LogConfig,
@@ -57,6 +58,9 @@ pub struct Config {
     /// How service level objectives are measured.
     #[serde(default)]
     pub slo: SloConfig,
+    /// Who is told, and who may tell the daemon.
+    #[serde(default)]
+    pub notify: NotifyConfig,
     /// Logs go to standard error.
     #[serde(default)]
     pub log: LogConfig,
@@ -218,6 +222,7 @@ impl Config {
         self.sessions.check()?;
         self.usage.check()?;
         self.slo.check()?;
+        self.notify.check()?;
         if self.access.names.is_empty() {
             return Err(
                 "access.names: name at least one host that clients reach the daemon by".into()

@@ -53,6 +53,9 @@ pub enum RegionError {
     /// The webhook is configured in contradiction.
     #[error("{0}")]
     Webhook(String),
+    /// The channels are configured in contradiction.
+    #[error("{0}")]
+    Notify(String),
     /// An address is taken.
     #[error("cannot listen on {address}: {source}; stop what listens there, or configure another")]
     Listen {

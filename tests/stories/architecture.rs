@@ -93,7 +93,7 @@ fn the_pictures_stand_on_the_arrows() {
         let picture = block(picture);
         let floor = |name: &str| {
             let is_there = |line: &str| {
-                let outside = |c: char| !c.is_ascii_alphanumeric() && c != '-';
+                let outside = |c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_');
                 line.split(outside).any(|word| word == name)
             };
             let found = picture.lines().position(is_there);

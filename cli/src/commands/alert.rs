@@ -78,16 +78,21 @@ impl Reply for Alert {}
 async fn ack(shell: &Shell, args: &AckArgs) -> Outcome {
     let connection = shell.connect()?;
     let Some(name) = &args.name else { return ack_all(shell, &connection, args).await };
-    let typed = short(Alert::PREFIX, name);
-    let alerts = list(&connection, None, false).await?;
-    let alert = if typed.len() == WHOLE {
-        let full = full_name::<Alert>(typed);
-        let found = alerts.into_iter().find(|alert| alert.name == full);
-        found.unwrap_or(Alert { name: full, ..Alert::default() })
-    } else {
-        chosen(typed, alerts)?
-    };
+    let alert = named(&connection, name).await?;
     print_one(shell, &ack_one(shell, &connection, &args.change, &alert).await?)
+}
+
+/// The alert of a whole name, whatever became of it, or the one that fires whose name begins
+/// so.
+pub(crate) async fn named(connection: &Connection, typed: &str) -> Outcome<Alert> {
+    let typed = short(Alert::PREFIX, typed);
+    let alerts = list(connection, None, false).await?;
+    if typed.len() != WHOLE {
+        return chosen(typed, alerts);
+    }
+    let full = full_name::<Alert>(typed);
+    let found = alerts.into_iter().find(|alert| alert.name == full);
+    Ok(found.unwrap_or(Alert { name: full, ..Alert::default() }))
 }
 
 /// The one alert whose name begins so.

@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use streamspace_client::{Connection, credentials::Credential, text::escape};
 use streamspace_proto::v1::{
     Alert, Approval, BreakGlassGrant, Budget, Certificate, GetRegionRequest, GetUsageStatusRequest,
-    ListApprovalsRequest, ListBreakGlassGrantsRequest, ListCertificatesRequest,
+    Incident, ListApprovalsRequest, ListBreakGlassGrantsRequest, ListCertificatesRequest,
     ListOperationsRequest, ListOperatorLocksRequest, ListTenantsRequest, Operation, OperatorLock,
     Region, Session, Tenant, TenantView, UsageStatus, WhoAmIResponse,
 };
 
 use tonic::Code;
 
-use super::{alert, session, slo, whoami};
+use super::{alert, incident, session, slo, whoami};
 use crate::{
     errors::{Doing as _, Failure, Outcome},
     exit::Exit,
@@ -62,6 +62,8 @@ pub(super) struct Told {
     budgets: Part<Vec<Budget>>,
     /// What fires; none where the daemon is older than alerts.
     alerts: Part<Vec<Alert>>,
+    /// The incidents that are open; none where the daemon is older than incidents.
+    incidents: Part<Vec<Incident>>,
 }
 
 pub(crate) async fn run(shell: &Shell) -> Outcome {
@@ -140,12 +142,14 @@ async fn ask(connection: &Connection, within: Option<prost_types::Duration>) -> 
     });
     let budgets = Box::pin(async { known(slo::budgets(connection, Some(FAILED), UNWELL).await) });
     let alerts = Box::pin(async { known(alert::list(connection, Some(FAILED), false).await) });
+    let incidents =
+        Box::pin(async { known(incident::incidents(connection, Some(FAILED), false).await) });
     let ((region, who, tenants, approvals, grants), (operations, locks, certificates), more) = tokio::join!(
         Box::pin(async { tokio::join!(region, who, tenants, approvals, grants) }),
         Box::pin(async { tokio::join!(operations, locks, certificates) }),
-        async { tokio::join!(metering, failed, budgets, alerts) },
+        async { tokio::join!(metering, failed, budgets, alerts, incidents) },
     );
-    let (metering, failed, budgets, alerts) = more;
+    let (metering, failed, budgets, alerts, incidents) = more;
     let region = region?;
     Ok(Told {
         region,
@@ -161,6 +165,7 @@ async fn ask(connection: &Connection, within: Option<prost_types::Duration>) -> 
         failed,
         budgets,
         alerts,
+        incidents,
     })
 }
 
@@ -232,6 +237,7 @@ fn title(kind: &str) -> &'static str {
         "session" => "Sessions",
         "budget" => "Budget",
         "alert" => "Alert",
+        "incident" => "Incident",
         _ => "Other",
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use streamspace_client::Connection;
 use streamspace_proto::v1::{
-    ListAlertsRequest, ListApprovalsRequest, ListBreakGlassGrantsRequest, ListCertificatesRequest,
+    ListApprovalsRequest, ListBreakGlassGrantsRequest, ListCertificatesRequest,
     ListEnrolmentTokensRequest, ListFaultsRequest, ListOperationsRequest, ListOperatorLocksRequest,
     ListPlansRequest, ListSessionsRequest, ListSlosRequest, ListTemplatesRequest,
     ListTenantsRequest, Session, TenantView,
@@ -13,6 +13,8 @@ use tonic::Status;
 
 use super::cache::{Name, Told};
 use crate::resource::{short, word};
+
+mod duty;
 
 /// The most that are asked for. A list that is longer helps nobody to choose.
 const PAGE: i32 = 500;
@@ -43,10 +45,21 @@ pub(super) enum Kind {
     Slos,
     /// Those that fire.
     Alerts,
+    /// Those that are open.
+    Incidents,
+    Rotas,
+    /// Who is paged after whom.
+    Policies,
+    /// Those that are not over.
+    Maintenances,
+    /// Those that hold.
+    Silences,
+    Channels,
+    RefusedNotices,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 23] = [
         Self::Tenants,
         Self::Plans,
         Self::Operations,
@@ -63,6 +76,13 @@ impl Kind {
         Self::Users,
         Self::Slos,
         Self::Alerts,
+        Self::Incidents,
+        Self::Rotas,
+        Self::Policies,
+        Self::Maintenances,
+        Self::Silences,
+        Self::Channels,
+        Self::RefusedNotices,
     ];
 
     /// What it is called between processes and in the names of files.
@@ -84,6 +104,13 @@ impl Kind {
             Self::Users => "users",
             Self::Slos => "slos",
             Self::Alerts => "alerts",
+            Self::Incidents => "incidents",
+            Self::Rotas => "rotas",
+            Self::Policies => "escalation-policies",
+            Self::Maintenances => "maintenances",
+            Self::Silences => "silences",
+            Self::Channels => "channels",
+            Self::RefusedNotices => "refused-notices",
         }
     }
 
@@ -102,6 +129,13 @@ impl Kind {
             Self::Templates => "templates/",
             Self::Slos => "slos/",
             Self::Alerts => "alerts/",
+            Self::Incidents => "incidents/",
+            Self::Rotas => "rotas/",
+            Self::Policies => "escalationPolicies/",
+            Self::Maintenances => "maintenances/",
+            Self::Silences => "silences/",
+            Self::Channels => "channels/",
+            Self::RefusedNotices => "notices/",
             // What is offered of them is not what they are called in full.
             Self::Sessions | Self::Users => "",
         }
@@ -170,7 +204,14 @@ pub(super) async fn ask(connection: &Connection, kind: Kind, prefix: &str) -> Re
         Kind::Templates => templates(connection).await?,
         Kind::Users => users(connection).await?,
         Kind::Slos => slos(connection).await?,
-        Kind::Alerts => alerts(connection).await?,
+        Kind::Alerts => duty::alerts(connection).await?,
+        Kind::Incidents => duty::incidents(connection).await?,
+        Kind::Rotas => duty::rotas(connection).await?,
+        Kind::Policies => duty::policies(connection).await?,
+        Kind::Maintenances => duty::maintenances(connection).await?,
+        Kind::Silences => duty::silences(connection).await?,
+        Kind::Channels => duty::channels(connection).await?,
+        Kind::RefusedNotices => duty::refused_notices(connection).await?,
     };
     Ok(Told {
         prefix: prefix.to_owned(),
@@ -330,13 +371,6 @@ async fn slos(connection: &Connection) -> Result<Page, Status> {
     let request = ListSlosRequest { page_size: PAGE, ..Default::default() };
     let reply = connection.slos().list_slos(request).await?.into_inner();
     let names = reply.slos.into_iter().map(|slo| (slo.name, slo.display_name));
-    Ok((names.collect(), reply.next_page_token))
-}
-
-async fn alerts(connection: &Connection) -> Result<Page, Status> {
-    let request = ListAlertsRequest { page_size: PAGE, ..Default::default() };
-    let reply = connection.alerts().list_alerts(request).await?.into_inner();
-    let names = reply.alerts.into_iter().map(|alert| (alert.name, alert.summary));
     Ok((names.collect(), reply.next_page_token))
 }
 

@@ -17,6 +17,16 @@ pub struct Level {
     pub targets: Vec<String>,
     /// Minutes to acknowledge before the next level is told.
     pub minutes: u16,
+    /// The channels that carry it, by name; those that are for pages where it is empty.
+    pub channels: Vec<String>,
+}
+
+/// The levels where no policy fits: whoever the channels for pages reach, and once more
+/// after `minutes`.
+#[must_use]
+pub fn built_in(minutes: u16) -> Vec<Level> {
+    let level = Level { targets: vec!["on call".to_owned()], minutes, channels: Vec::new() };
+    vec![level.clone(), level]
 }
 
 /// Why a policy is refused.
@@ -106,7 +116,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn levels(minutes: &[u16]) -> Vec<Level> {
-        minutes.iter().map(|&minutes| Level { targets: vec!["lee".into()], minutes }).collect()
+        minutes
+            .iter()
+            .map(|&minutes| Level { targets: vec!["lee".into()], minutes, channels: vec![] })
+            .collect()
     }
 
     fn at(seconds: i64) -> Timestamp {
@@ -134,7 +147,7 @@ mod tests {
             Err(Refusal::NotShorterThanRto { level: 1, minutes: 15, rto: 15 })
         );
         assert_eq!(validate(&levels(&[5, 14]), Some(15)), Ok(()));
-        let nobody = Level { targets: vec![" ".into()], minutes: 5 };
+        let nobody = Level { targets: vec![" ".into()], minutes: 5, channels: vec![] };
         assert_eq!(validate(&[nobody], None), Err(Refusal::NoTarget(0)));
     }
 

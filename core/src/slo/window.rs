@@ -6,7 +6,7 @@ use thiserror::Error;
 use crate::text;
 
 /// A minute, counted since 1970 UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Minute(pub i64);
 
 impl Minute {

@@ -9,7 +9,9 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use store::{Firing, NewAlert, begin, end, end_all_of, firing, firing_of};
+pub use store::{
+    Firing, NewAlert, Seen, begin, end, end_all_of, find, firing, firing_of, paging, take,
+};
 
 /// The tenant of what is the region's own: none has it.
 pub const REGION: uuid::Uuid = uuid::Uuid::nil();

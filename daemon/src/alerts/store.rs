@@ -160,6 +160,82 @@ pub async fn end_all_of(tx: &mut PgConnection, subject: &str) -> Result<(), DbEr
     Ok(())
 }
 
+/// An alert as those see it who act on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Its id.
+    pub alert_uid: Uuid,
+    /// What people call the tenant; empty for the region.
+    pub tenant: String,
+    /// What it is.
+    pub kind: String,
+    /// Which rule of it.
+    pub rule: String,
+    /// What it is about.
+    pub subject: String,
+    /// How it reaches people: `page` or `ticket`.
+    pub severity: String,
+    /// A sentence with the numbers.
+    pub summary: String,
+    /// Since when.
+    pub start: Timestamp,
+    /// Whether it is over.
+    pub ended: bool,
+    /// Who has it in hand; empty where nobody.
+    pub acknowledged_by: String,
+}
+
+impl Seen {
+    /// Its name in the contract.
+    pub fn name(&self) -> String {
+        format!("alerts/{}", self.alert_uid)
+    }
+
+    fn of(record: Record) -> Self {
+        Self {
+            alert_uid: record.alert_uid,
+            tenant: record.tenant.unwrap_or_default(),
+            kind: record.kind,
+            rule: record.rule,
+            subject: record.subject,
+            severity: record.severity,
+            summary: record.summary,
+            start: record.start,
+            ended: record.end.is_some(),
+            acknowledged_by: record.acknowledged_by,
+        }
+    }
+}
+
+/// Those that fire and page, and those of these ids, the oldest first.
+pub async fn paging(tx: &mut PgConnection, also: &[Uuid]) -> Result<Vec<Seen>, DbError> {
+    let query = format!(
+        "{COLUMNS} WHERE (end_time IS NULL AND severity = 'page') OR alert_uid = ANY ($1) \
+         ORDER BY start_time, alert_uid"
+    );
+    let rows: Vec<Record> =
+        sqlx::query_as(sqlx::AssertSqlSafe(query)).bind(also).fetch_all(tx).await?;
+    Ok(rows.into_iter().map(Seen::of).collect())
+}
+
+/// One of them.
+pub async fn find(tx: &mut PgConnection, alert_uid: Uuid) -> Result<Option<Seen>, DbError> {
+    Ok(lock(tx, alert_uid).await?.map(Seen::of))
+}
+
+/// Has somebody have those of these ids that nobody has.
+pub async fn take(tx: &mut PgConnection, ids: &[Uuid], actor: &str) -> Result<(), DbError> {
+    sqlx::query(
+        "UPDATE alerts SET acknowledged_by = $2, acknowledge_time = now() \
+         WHERE alert_uid = ANY ($1) AND acknowledged_by = ''",
+    )
+    .bind(ids)
+    .bind(actor)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
 const COLUMNS: &str = "SELECT alerts.*, tenants.tenant_id FROM alerts \
                        LEFT JOIN tenants USING (tenant_uid)";
 

@@ -13,6 +13,7 @@ pub mod sequencer;
 pub mod service;
 mod store;
 pub mod sweep;
+pub mod trail;
 
 pub use log::AuditLog;
 pub use service::Audit;

@@ -29,6 +29,7 @@ use crate::{
     config::{AccessConfig, Config, ListenConfig, TenantConfig, host_name},
     db::{Database, migrate},
     kube::{Cluster, ClusterConfig},
+    notify::config::NotifyConfig,
     platform::{
         install::{self, InstallOptions},
         manifests::Manifests,
@@ -144,6 +145,7 @@ async fn run_on(
         sessions,
         usage: UsageConfig::default(),
         slo: SloConfig { evaluate_seconds: 5, settle_seconds: 10, ..SloConfig::default() },
+        notify: NotifyConfig::default(),
         log: LogConfig::default(),
     };
     let brought = Brought { faults, sockets: Some((sockets.grpc, sockets.http)) };

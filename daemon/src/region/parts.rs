@@ -1,6 +1,6 @@
 //! The parts of a region's daemon and its loops.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use prometheus_client::registry::Registry;
@@ -19,7 +19,10 @@ use crate::{
     },
     config::Config,
     db::{ChangeLog, Database, LeaderLease, Leadership, replicas, requests},
+    incidents::engine::Engine,
     kube::Cluster,
+    maintenance::ends::Ends,
+    notify::{self, Channels, NotifyCounters, Sender, SenderParts},
     platform::reconciler::PlatformReconciler,
     regions::{
         self,
@@ -45,6 +48,7 @@ use crate::{
     slo::{Evaluator, EvaluatorParts, config::SloConfig, own::OwnCounters},
     telemetry::{
         metrics::{Metrics, RegionCollector},
+        notify::{NotifyBoard, NotifyCollector},
         resources::{DiskBoard, ResourceCollector},
         usage::{UsageBoard, UsageCollector},
     },
@@ -85,6 +89,10 @@ pub(super) struct Parts {
     pub(super) webhook: Option<TcpListener>,
     pub(super) usage: UsageConfig,
     pub(super) slo: SloConfig,
+    pub(super) channels: Channels,
+    pub(super) inbound: Option<(TcpListener, PathBuf)>,
+    pub(super) notices: Arc<NotifyCounters>,
+    pub(super) notify_board: NotifyBoard,
     pub(super) counters: Arc<UsageCounters>,
     pub(super) usage_board: UsageBoard,
     pub(super) disk: DiskBoard,
@@ -126,6 +134,12 @@ impl Parts {
         let webhook = match config.sessions.webhook.listen {
             Some(address) => Some(super::listen(address).await?),
             None => None,
+        };
+        let channels = Channels::new(&config.notify).map_err(RegionError::Notify)?;
+        let told = &config.notify.inbound;
+        let inbound = match (told.listen, &told.token_file) {
+            (Some(address), Some(file)) => Some((super::listen(address).await?, file.clone())),
+            _ => None,
         };
         let asked = reach::client(&config.sessions.webhook, authority.certificates())
             .map_err(RegionError::Webhook)?;
@@ -182,6 +196,10 @@ impl Parts {
             faults,
             usage: config.usage.clone(),
             slo: config.slo.clone(),
+            channels,
+            inbound,
+            notices: Arc::default(),
+            notify_board: NotifyBoard::default(),
             counters: Arc::default(),
             usage_board: UsageBoard::default(),
             disk: DiskBoard::new(config.access.directory.clone()),
@@ -216,6 +234,10 @@ impl Parts {
         registry.register_collector(Box::new(UsageCollector {
             board: self.usage_board.clone(),
             counters: Arc::clone(&self.counters),
+        }));
+        registry.register_collector(Box::new(NotifyCollector {
+            board: self.notify_board.clone(),
+            counters: Arc::clone(&self.notices),
         }));
         registry.register_collector(Box::new(ResourceCollector {
             db: self.db.clone(),
@@ -322,11 +344,24 @@ impl Parts {
             clock: rpc::system_clock(),
         });
         acting.spawn(evaluator.run(ends.clone(), acting.stop.clone()));
+        let sender = Sender::new(SenderParts {
+            db: db.clone(),
+            channels: self.channels.clone(),
+            counters: self.notices,
+        });
+        acting.spawn(sender.run(ends.clone(), acting.stop.clone()));
+        hear(self.inbound, &db, acting);
         acting.spawn(reservations::run(db.clone(), ends.clone(), acting.stop.clone()));
         let log = EndLog::new(Arc::clone(&audit) as _);
         acting.spawn(expiry::run(db.clone(), log.clone(), ends.clone(), acting.stop.clone()));
         let stopped = acting.stop.clone();
         acting.spawn(access::ends::run(db.clone(), log.clone(), ends.clone(), stopped));
+        let (clock, region) = (rpc::system_clock, self.region.as_str());
+        let incidents = Engine::new(db.clone(), clock(), region, self.channels.clone());
+        acting.spawn(incidents.run(ends.clone(), acting.stop.clone()));
+        let channels = self.channels.clone();
+        let maintenances = Ends::new(db.clone(), log.clone(), clock(), region, channels);
+        acting.spawn(maintenances.run(ends.clone(), acting.stop.clone()));
         let stopped = acting.stop.clone();
         acting.spawn(regions::ends::run(db.clone(), log, self.region, ends, stopped));
         acting.spawn(reconciler.run(may_write, acting.stop.clone()));
@@ -336,6 +371,7 @@ impl Parts {
         standing.spawn(own.run(db.clone(), unjudged, stop()));
         standing.spawn(self.controls.run(stop()));
         standing.spawn(self.usage_board.run(db.clone(), stop()));
+        standing.spawn(self.notify_board.run(db.clone(), self.channels, stop()));
         standing.spawn(self.disk.run(stop()));
         standing.spawn(self.lease.run(stop()));
         standing.spawn(self.serving.run(stop()));
@@ -349,4 +385,15 @@ impl Parts {
         let stopped = stop();
         standing.spawn(async move { standings.run(&db, stopped).await });
     }
+}
+
+/// Serves Alertmanagers, where that is configured.
+fn hear(inbound: Option<(TcpListener, PathBuf)>, db: &Database, acting: &Stage) {
+    let Some((listener, token_file)) = inbound else { return };
+    let serving = notify::inbound::serve(listener, token_file, db.clone(), acting.stop.clone());
+    acting.spawn(async move {
+        if let Err(error) = serving.await {
+            tracing::error!(%error, "no Alertmanager reaches this replica any more");
+        }
+    });
 }

@@ -7,9 +7,12 @@ use streamspace_proto::{
     v1::{
         access_service_server::AccessServiceServer, alert_service_server::AlertServiceServer,
         approval_service_server::ApprovalServiceServer, audit_service_server::AuditServiceServer,
-        bulk_service_server::BulkServiceServer, operation_service_server::OperationServiceServer,
-        plan_service_server::PlanServiceServer, quota_service_server::QuotaServiceServer,
-        region_service_server::RegionServiceServer, session_service_server::SessionServiceServer,
+        bulk_service_server::BulkServiceServer, incident_service_server::IncidentServiceServer,
+        maintenance_service_server::MaintenanceServiceServer,
+        notify_service_server::NotifyServiceServer, oncall_service_server::OncallServiceServer,
+        operation_service_server::OperationServiceServer, plan_service_server::PlanServiceServer,
+        quota_service_server::QuotaServiceServer, region_service_server::RegionServiceServer,
+        session_service_server::SessionServiceServer,
         simulator_service_server::SimulatorServiceServer, slo_service_server::SloServiceServer,
         tenant_service_server::TenantServiceServer, usage_service_server::UsageServiceServer,
         watch_service_server::WatchServiceServer,
@@ -25,6 +28,10 @@ use crate::{
     approvals::service::Approvals,
     audit::Audit,
     bulk::{change::Work, service::Bulk},
+    incidents::service::Incidents,
+    maintenance::service::Maintenances,
+    notify::service::Notices,
+    oncall::service::Oncall,
     operations::service::Operations,
     plans::service::Plans,
     quotas::service::Quotas,
@@ -62,12 +69,17 @@ impl Parts {
             controls: self.controls.clone(),
         };
         let Work { tenants, quotas } = self.work();
+        let notices = Notices::new(db(), self.region.clone(), self.channels.clone());
         let operations = Operations::new(db(), self.changes.clone());
         let simulations = Simulations::new(self.faults.clone(), self.cluster.endpoint());
         let usages = Usages::new(db(), stop.clone()).counting(Arc::clone(&self.counters));
         let sessions =
             Sessions { db: db(), cluster: self.cluster.clone(), admission: self.admission.clone() };
         let watches = Watches::new(db(), self.changes.clone(), stop.clone());
+        let clock = rpc::system_clock;
+        let region = self.region.as_str();
+        let incidents = Incidents::new(db(), clock(), region, self.channels.clone());
+        let maintenances = Maintenances::new(db(), clock(), region, self.channels.clone());
         let mut services = Routes::builder();
         services
             .add_service(AccessServiceServer::new(access))
@@ -75,6 +87,10 @@ impl Parts {
             .add_service(ApprovalServiceServer::new(Approvals::new(db())))
             .add_service(AuditServiceServer::new(Audit::new(db())))
             .add_service(BulkServiceServer::new(Bulk { db: db(), work: self.work() }))
+            .add_service(NotifyServiceServer::new(notices))
+            .add_service(IncidentServiceServer::new(incidents))
+            .add_service(MaintenanceServiceServer::new(maintenances))
+            .add_service(OncallServiceServer::new(Oncall::new(db(), clock())))
             .add_service(OperationServiceServer::new(operations))
             .add_service(PlanServiceServer::new(Plans::new(db())))
             .add_service(QuotaServiceServer::new(quotas))

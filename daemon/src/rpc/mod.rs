@@ -11,6 +11,7 @@ pub mod caller;
 pub mod canonical;
 pub mod ends;
 pub mod errors;
+pub mod input;
 pub mod limits;
 pub mod listing;
 mod message;
@@ -31,6 +32,15 @@ use jiff::Timestamp;
 pub use caller::{BreakGlass, Call, CallNotes, Caller};
 pub use errors::{RpcError, RpcResult};
 pub use status::CALL_ID;
+
+/// Answers a call by a method of the service that takes the caller and the request.
+macro_rules! answer {
+    ($self:ident, $request:ident, $method:ident) => {{
+        let caller = $crate::rpc::Caller::of(&$request)?.clone();
+        Ok(tonic::Response::new($self.$method(&caller, $request.get_ref()).await?))
+    }};
+}
+pub(crate) use answer;
 
 /// Tells the time. Tests bring their own.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;

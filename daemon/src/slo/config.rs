@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::usage::actual::prometheus_access;
+use crate::http_client::prometheus_access;
 
 /// How service level objectives are measured.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -23,7 +23,8 @@ pub struct SloConfig {
     /// `http://prometheus.monitoring:9090`: a URL with no user, query or fragment in it.
     #[schemars(extend("x-default" = "none: such SLOs are not measured and say so"))]
     pub prometheus: Option<String>,
-    /// A file with a bearer token for it, read anew each time. Needs `https`.
+    /// A file with a bearer token for it, read anew each time. Needs `https`,
+    /// but for a server at a loopback address.
     #[schemars(extend("x-default" = "no token"))]
     pub prometheus_token_file: Option<PathBuf>,
     /// A file of PEM certificates, one of which must have signed its certificate. `https`
@@ -62,8 +63,8 @@ impl SloConfig {
         }
         prometheus_access(
             self.prometheus.as_deref(),
-            self.prometheus_token_file.as_deref(),
-            self.prometheus_ca_file.as_deref(),
+            self.prometheus_token_file.as_ref(),
+            self.prometheus_ca_file.as_ref(),
             "slo",
         )
         .map_err(|fault| format!("slo.{fault}"))

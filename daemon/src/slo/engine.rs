@@ -26,8 +26,9 @@ use super::{
 use crate::{
     alerts::REGION,
     db::{Database, DbError, Leadership, Scope, lease},
+    http_client::{Client, Terms},
     rpc::Clock,
-    usage::{self, actual::Client},
+    usage,
 };
 
 /// So many minutes are read at once: three hours, or half an hour where each tenant has a
@@ -76,7 +77,7 @@ impl Evaluator {
         let EvaluatorParts { db, config, clock } = parts;
         let client = config.prometheus.as_deref().and_then(|url| {
             let (token, ca) = (&config.prometheus_token_file, &config.prometheus_ca_file);
-            Client::new(url, token.clone(), ca.clone()).ok()
+            Client::new(url, token.clone(), ca.clone(), Terms::QUERY).ok()
         });
         Self { db, config, clock, client, planted: false, failing: false }
     }

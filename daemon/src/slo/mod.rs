@@ -8,6 +8,7 @@ mod amend;
 mod budgets;
 pub mod config;
 mod convert;
+mod cost;
 mod engine;
 pub mod own;
 mod prometheus;
@@ -21,4 +22,5 @@ mod store;
 mod tests;
 mod view;
 
+pub use cost::{Cost, costs, unknown};
 pub use engine::{Evaluator, EvaluatorParts};

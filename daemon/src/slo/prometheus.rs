@@ -8,7 +8,7 @@ use streamspace_core::slo::{
     promql::{self, Part},
 };
 
-use crate::usage::actual::{self, Client};
+use crate::{http_client::Client, usage::actual};
 
 const PATH: &str = "/api/v1/query_range";
 

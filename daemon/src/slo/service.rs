@@ -19,7 +19,7 @@ use crate::{
     alerts::{self, REGION},
     db::{Database, DbError},
     rpc::{
-        Caller, Clock,
+        Caller, Clock, answer,
         errors::{RpcError, RpcResult},
         listing::Paging,
         once::Once,
@@ -322,14 +322,6 @@ async fn budget_uid(
             found.map(|row| row.uid).ok_or_else(|| RpcError::NotFound(id.to_name()))
         }
     }
-}
-
-/// Answers a call by a method of the same name.
-macro_rules! answer {
-    ($self:ident, $request:ident, $method:ident) => {{
-        let caller = Caller::of(&$request)?.clone();
-        Ok(Response::new($self.$method(&caller, $request.get_ref()).await?))
-    }};
 }
 
 #[tonic::async_trait]

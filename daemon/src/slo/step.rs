@@ -22,6 +22,7 @@ use super::{
 use crate::{
     alerts::{self, NewAlert, REGION},
     db::DbError,
+    maintenance::{self, Window},
 };
 
 /// A budget burns.
@@ -97,7 +98,8 @@ pub(super) async fn advance(
     leave(tx, record, subjects, &known).await?;
     let mut firing = Fires::read(tx, record).await?;
     let mut measured = BTreeSet::new();
-    let step = Step { record, updates, until };
+    let away = maintenance::windows(tx, record.known, until).await?;
+    let step = Step { record, updates, until, away: &away };
     for part in subjects.chunks(TOGETHER) {
         step.part(tx, part, &known, &mut firing, &mut measured).await?;
     }
@@ -233,6 +235,8 @@ struct Step<'a> {
     record: &'a SloRecord,
     updates: &'a Updates,
     until: Minute,
+    /// Times that do not count.
+    away: &'a [Window],
 }
 
 impl Step<'_> {
@@ -262,7 +266,10 @@ impl Step<'_> {
             let mut last = None;
             let mut minute = record.known;
             while minute < self.until {
-                let cell = self.updates.cell(subject.uid, minute);
+                let cell = Cell {
+                    excluded: self.is_away(subject, minute),
+                    ..self.updates.cell(subject.uid, minute)
+                };
                 series.push(minute, cell);
                 if cell.counts.is_some() {
                     measured.insert(minute);
@@ -303,6 +310,11 @@ impl Step<'_> {
             .collect();
         series::write(tx, record.uid, &changed).await?;
         budgets::write(tx, record.uid, &rows).await
+    }
+
+    fn is_away(&self, subject: &Subject, minute: Minute) -> bool {
+        let id = self.record.slo.id.as_str();
+        self.away.iter().any(|window| window.covers(id, &subject.name, minute))
     }
 
     async fn tell(

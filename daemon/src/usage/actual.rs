@@ -8,8 +8,6 @@
 //! [`source`] says what a source gives, [`book`] adds it up (pure), [`store`] keeps it in
 //! one transaction of the leader, and [`beside`] puts it beside the sums of a time.
 
-pub(crate) use config::prometheus_access;
-pub(crate) use http::Client;
 pub(crate) use prometheus::result;
 
 pub use config::ActualConfig;
@@ -20,7 +18,6 @@ pub(super) mod beside;
 mod book;
 mod config;
 mod engine;
-mod http;
 mod metrics_api;
 mod pods;
 mod prometheus;

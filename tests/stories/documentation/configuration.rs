@@ -35,6 +35,13 @@ fn rows(schema: &Value, name: &str, table: &mut String, sections: &mut Vec<(Stri
             sections.push((name, value.clone(), is_optional));
             continue;
         }
+        // A section for each name of the reader's own choice.
+        let each = &value["additionalProperties"];
+        if !each["properties"].is_null() {
+            let name = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
+            sections.push((format!("{name}.NAME"), each.clone(), true));
+            continue;
+        }
         let default = if let Some(words) = value["x-default"].as_str() {
             words.to_owned()
         } else if required.iter().any(|required| required.as_str() == Some(key)) {

@@ -8,7 +8,7 @@ use std::{
 
 use clap::{ValueEnum, ValueHint};
 use serde_json::Value;
-use streamspace_client::text::{escape, escape_lines};
+use streamspace_client::text::escape;
 use streamspace_proto::{
     json::to_value,
     v1::{ExportSlosRequest, ImportSlosRequest, ImportedSlo, Slo, SloFormat},
@@ -18,7 +18,7 @@ use super::get;
 use crate::{
     change::{ChangeArgs, approvable, reason, request_id},
     errors::{Doing as _, Failure, Outcome},
-    output::{Cell, Column, Listing, Tone, preview, print_rows},
+    output::{Cell, Column, Listing, Tone, preview, print_rows, print_text},
     resource::{Noun as _, call, full_name, short},
     shell::Shell,
 };
@@ -157,10 +157,5 @@ pub(super) async fn export(shell: &Shell, args: &ExportArgs) -> Outcome {
     };
     let connection = shell.connect()?;
     let reply = call!(&connection, slos.export_slos(request)).doing(|| "export SLOs".into())?;
-    // A file gets it byte for byte; a terminal gets nothing that acts on it.
-    if shell.terminal.output.terminal {
-        shell.print(&escape_lines(&reply.text))
-    } else {
-        shell.print(&reply.text)
-    }
+    print_text(shell, &reply.text)
 }

@@ -123,8 +123,10 @@ pub(super) fn report(told: &Told, now: Timestamp) -> Report {
     if let Some(budgets) = found.part("budgets", &told.budgets) {
         found.budgets(budgets);
     }
+    let incidents = found.part("incidents", &told.incidents).map_or(&[][..], Vec::as_slice);
+    found.incidents(incidents);
     if let Some(alerts) = found.part("alerts", &told.alerts) {
-        found.alerts(alerts);
+        found.alerts(alerts, incidents);
     }
     let Found { findings, not_for_the_role, .. } = found;
     let (needs, notes): (Vec<_>, Vec<_>) = findings.into_iter().partition(|it| it.needs);

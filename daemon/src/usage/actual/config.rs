@@ -1,14 +1,11 @@
 //! The section `[usage.actual]` of the configuration file.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::http::{Endpoint, authorities, token};
+use crate::http_client::prometheus_access;
 
 /// The shortest time between two readings; metrics-server measures no oftener.
 const PERIOD_MINIMUM: u16 = 15;
@@ -34,7 +31,8 @@ pub struct ActualConfig {
     /// or fragment in it. What pods send is read from it.
     #[schemars(extend("x-default" = "none: egress and recordings are not measured"))]
     pub prometheus: Option<String>,
-    /// A file with a bearer token for it, read anew each time. Needs `https`.
+    /// A file with a bearer token for it, read anew each time. Needs `https`,
+    /// but for a server at a loopback address.
     #[schemars(extend("x-default" = "no token"))]
     pub prometheus_token_file: Option<PathBuf>,
     /// A file of PEM certificates, one of which must have signed its certificate. `https` needs
@@ -123,58 +121,11 @@ impl ActualConfig {
     fn check_prometheus(&self) -> Result<(), String> {
         prometheus_access(
             self.prometheus.as_deref(),
-            self.prometheus_token_file.as_deref(),
-            self.prometheus_ca_file.as_deref(),
+            self.prometheus_token_file.as_ref(),
+            self.prometheus_ca_file.as_ref(),
             "usage.actual",
         )
     }
-}
-
-/// Checks how a Prometheus is reached by the keys `prometheus`, `prometheus_token_file` and
-/// `prometheus_ca_file` of a section. The error begins with the key.
-pub(crate) fn prometheus_access(
-    url: Option<&str>,
-    token_file: Option<&Path>,
-    ca_file: Option<&Path>,
-    section: &str,
-) -> Result<(), String> {
-    let Some(url) = url else {
-        let files = [("prometheus_token_file", token_file), ("prometheus_ca_file", ca_file)];
-        return match files.into_iter().find(|(_, file)| file.is_some()) {
-            Some((key, _)) => {
-                Err(format!("{key}: is for no server; name one as {section}.prometheus"))
-            }
-            None => Ok(()),
-        };
-    };
-    let endpoint = Endpoint::parse(url).map_err(|fault| format!("prometheus: {fault}"))?;
-    match (endpoint.is_secure(), ca_file) {
-        (true, None) => {
-            return Err("prometheus_ca_file: https needs the certificates to trust; name a file, \
-                        for example \"/etc/ssl/certs/ca-certificates.crt\""
-                .into());
-        }
-        (false, Some(_)) => {
-            return Err(format!(
-                "prometheus_ca_file: http proves nothing; write {section}.prometheus with https, or \
-                 leave the file out"
-            ));
-        }
-        (true, Some(path)) => {
-            authorities(path).map_err(|fault| format!("prometheus_ca_file: {fault}"))?;
-        }
-        (false, None) => {}
-    }
-    if let Some(path) = token_file {
-        if !endpoint.is_secure() {
-            return Err(format!(
-                "prometheus_token_file: a token is not sent over http, where others can read it; \
-                 write {section}.prometheus with https"
-            ));
-        }
-        token(path).map_err(|fault| format!("prometheus_token_file: {fault}"))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

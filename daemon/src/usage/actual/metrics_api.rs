@@ -12,10 +12,9 @@ use streamspace_core::usage::Second;
 
 use super::{
     engine::Selector,
-    http::ANSWER_MAXIMUM,
     source::{Measured, Metric, Missing, Pods, Sample, Source, Value},
 };
-use crate::kube::Cluster;
+use crate::{http_client::Terms, kube::Cluster};
 
 const PATH: &str = "/apis/metrics.k8s.io/v1beta1/pods";
 const LIMIT: Duration = Duration::from_secs(10);
@@ -65,7 +64,7 @@ impl MetricsApi {
             }
             status => return Err(failed(format!("metrics.k8s.io answers with {status}"))),
         }
-        let body = Limited::new(response.into_body(), ANSWER_MAXIMUM).collect().await;
+        let body = Limited::new(response.into_body(), Terms::QUERY.answer_maximum).collect().await;
         let body = body.map_err(|error| {
             failed(format!("what metrics.k8s.io answers cannot be read: {error}"))
         })?;

@@ -10,9 +10,10 @@ use streamspace_core::usage::Second;
 
 use super::{
     ActualConfig,
-    http::{Answer, Client, Endpoint},
     source::{Measured, Metric, Missing, PodName, Pods, Sample, Source, Value},
 };
+
+use crate::http_client::{Answer, Client, Terms};
 
 const PATH: &str = "/api/v1/query";
 /// Larger than any amount, and small enough for 64 bits.
@@ -47,12 +48,9 @@ impl Prometheus {
     /// By the configuration; `None` where none is named, or nothing is asked of it.
     pub(super) fn new(config: &ActualConfig) -> Option<Self> {
         // It was checked at the start.
-        let endpoint = Endpoint::parse(config.prometheus.as_deref()?).ok()?;
-        let client = Client {
-            endpoint,
-            token_file: config.prometheus_token_file.clone(),
-            ca_file: config.prometheus_ca_file.clone(),
-        };
+        let (token, ca) = (&config.prometheus_token_file, &config.prometheus_ca_file);
+        let url = config.prometheus.as_deref()?;
+        let client = Client::new(url, token.clone(), ca.clone(), Terms::QUERY).ok()?;
         let egress = Some(&config.egress_query).filter(|query| !query.is_empty());
         let queries: Vec<Query> = [
             // Seconds of CPU, and thousandths of a core times seconds.
@@ -218,12 +216,13 @@ fn whole(number: f64) -> Option<i128> {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use http::HeaderMap;
 
     use super::*;
 
     fn answer(status: u16, body: &str) -> Answer {
         let status = StatusCode::from_u16(status).unwrap();
-        Answer { status, body: Bytes::from(body.to_owned()) }
+        Answer { status, headers: HeaderMap::new(), body: Bytes::from(body.to_owned()) }
     }
 
     fn vector(result: &str) -> Answer {

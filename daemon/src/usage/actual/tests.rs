@@ -24,7 +24,6 @@ use crate::{
 mod kept;
 mod metrics_api;
 mod prometheus;
-mod secure;
 
 /// A region with the tenant `acme`, which this replica leads.
 struct World {

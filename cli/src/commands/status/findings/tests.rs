@@ -59,6 +59,7 @@ fn well() -> Told {
         failed: Ok(Vec::new()),
         budgets: Ok(Vec::new()),
         alerts: Ok(Vec::new()),
+        incidents: Ok(Vec::new()),
     }
 }
 
@@ -319,4 +320,29 @@ fn budgets_that_are_not_well_and_alerts_that_nobody_has_need_somebody() {
     let names: Vec<_> = found.iter().map(|(_, name, _)| name.as_str()).collect();
     assert_eq!(names, ["slos/paged", "slos/gone", "slos/blind", "alerts/a"]);
     assert!(found[0].2.contains("12.34 %"), "{found:?}");
+}
+
+#[test]
+fn an_incident_that_nobody_has_needs_somebody_and_its_alerts_are_told_with_it() {
+    use streamspace_proto::v1::{Alert, Incident, IncidentSeverity};
+    let incident = |number: u32, who: &str| Incident {
+        name: format!("incidents/INC-{number}"),
+        title: "API errors".into(),
+        severity: IncidentSeverity::P1.into(),
+        acknowledged_by: who.into(),
+        alerts: vec!["alerts/a".into()],
+        next_update_time: None,
+        ..Incident::default()
+    };
+    let mut told = well();
+    told.alerts = Ok(vec![Alert { name: "alerts/a".into(), firing: true, ..Alert::default() }]);
+    let past = now().checked_sub(SignedDuration::from_mins(5)).ok();
+    let late = Incident { next_update_time: super::wire(past), ..incident(9, "kim") };
+    told.incidents = Ok(vec![incident(7, ""), incident(8, "kim"), late]);
+    let found = report(&told, now());
+    let names = |list: &[Finding]| list.iter().map(|it| it.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&found.needs), ["incidents/INC-7", "incidents/INC-9"]);
+    assert_eq!(found.needs[0].next, "ssctl incident ack INC-7");
+    assert!(found.needs[1].message.contains("wait for an update"), "{:?}", found.needs[1]);
+    assert_eq!(names(&found.notes), ["incidents/INC-8"]);
 }

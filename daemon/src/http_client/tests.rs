@@ -1,4 +1,4 @@
-//! A Prometheus behind TLS and a token.
+//! A server behind TLS and a token.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -17,7 +17,6 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::usage::actual::http::{Client, Endpoint};
 
 /// Serves one answer to whoever shows the token `word`; where it listens, and its
 /// certificate.
@@ -67,8 +66,8 @@ async fn who_is_not_proved_gets_no_token_and_who_is_does() {
         path
     };
     let ask = async |ca_file: PathBuf, token_file: Option<PathBuf>| {
-        let endpoint = Endpoint::parse(&format!("https://localhost:{}", address.port())).unwrap();
-        let client = Client { endpoint, token_file, ca_file: Some(ca_file) };
+        let url = format!("https://localhost:{}", address.port());
+        let client = Client::new(&url, token_file, Some(ca_file), Terms::QUERY).unwrap();
         client.post("/api/v1/query", "query=up".into()).await.map(|answer| answer.status)
     };
     let (ca, wrong) = (file("ca.pem", &certificate), file("other.pem", &other));
@@ -79,4 +78,29 @@ async fn who_is_not_proved_gets_no_token_and_who_is_does() {
     assert!(error.contains("no TLS connection"), "{error}");
     let error = ask(ca, Some(file("empty", "\n"))).await.unwrap_err();
     assert!(error.contains("holds no bearer token"), "{error}");
+}
+
+#[test]
+fn an_endpoint_is_read_or_refused() {
+    let read = |url| Endpoint::parse(url);
+    let plain = read("http://prometheus.monitoring:9090").unwrap();
+    assert_eq!(
+        (plain.name(), plain.port(), plain.prefix.as_str()),
+        ("prometheus.monitoring", 9090, "")
+    );
+    let six = read("https://[::1]/prom/").unwrap();
+    assert_eq!((six.name(), six.port(), six.prefix.as_str()), ("::1", 443, "/prom"));
+    assert_eq!(six.host_header(), "[::1]");
+    for (url, may) in [
+        ("https://far.example", true),
+        ("http://127.0.0.1:1", true),
+        ("http://[::1]", true),
+        ("http://localhost", false),
+        ("http://127.0.0.1.far.example", false),
+    ] {
+        assert_eq!(read(url).unwrap().may_have_token(), may, "{url}");
+    }
+    for url in ["", "x", "ftp://x", "http://", "http://a@b", "http://a?b", "http://a#b", "//a"] {
+        assert!(read(url).is_err(), "{url}");
+    }
 }

@@ -1,13 +1,19 @@
 //! One question to an HTTP server and its answer, of a bounded size and in a bounded time.
 //!
-//! There is a question a minute or so, so each has a connection of its own: nothing is kept
-//! that could be stale, and the files of certificates and the token are read anew.
+//! Questions are few, so each has a connection of its own: nothing is kept that could be
+//! stale, and the files of certificates and tokens are read anew. A redirection is an answer
+//! like others and is not followed: a token goes to nobody else.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Method, Request, StatusCode, Uri,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST},
 };
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -24,16 +30,32 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-/// How long a question may take, from the connection to the last byte.
-const LIMIT: Duration = Duration::from_secs(10);
-/// The largest answer: some 200,000 series.
-pub(super) const ANSWER_MAXIMUM: usize = 64 << 20;
+mod access;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use access::{Keys, prometheus_access};
+
 /// The largest file of certificates or tokens.
 const FILE_MAXIMUM: u64 = 1 << 20;
 
+/// How long a question may take, from the connection to the last byte, and how large its
+/// answer may be, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Terms {
+    pub(crate) deadline: Duration,
+    pub(crate) answer_maximum: usize,
+}
+
+impl Terms {
+    /// For a Prometheus: its answer may have some 200,000 series.
+    pub(crate) const QUERY: Self =
+        Self { deadline: Duration::from_secs(10), answer_maximum: 64 << 20 };
+}
+
 /// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Endpoint {
+pub(crate) struct Endpoint {
     is_secure: bool,
     /// With brackets where it is an IPv6 address, as it stands in a `Host` header.
     host: String,
@@ -44,7 +66,7 @@ pub(super) struct Endpoint {
 
 impl Endpoint {
     /// Reads a URL, or says what to write.
-    pub(super) fn parse(url: &str) -> Result<Self, String> {
+    pub(crate) fn parse(url: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
                 "{url:?} must be an http or https URL with no user, query or fragment in it, for \
@@ -74,8 +96,15 @@ impl Endpoint {
     }
 
     /// Whether it proves who it is.
-    pub(super) fn is_secure(&self) -> bool {
+    pub(crate) fn is_secure(&self) -> bool {
         self.is_secure
+    }
+
+    /// Whether it may be shown a token: it proves who it is, or is this machine by its address.
+    /// A name is believed to nobody, also not `localhost`.
+    pub(crate) fn may_have_token(&self) -> bool {
+        let local = self.name().parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        self.is_secure || local
     }
 
     fn port(&self) -> u16 {
@@ -95,57 +124,130 @@ impl Endpoint {
     }
 }
 
+/// One question.
+#[derive(Clone, Debug)]
+pub(crate) struct Question {
+    pub(crate) method: Method,
+    /// What follows the path of the server's URL.
+    pub(crate) path: String,
+    /// The type of the body; empty where there is none.
+    pub(crate) content_type: &'static str,
+    pub(crate) body: Bytes,
+    /// What else is in its head.
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Question {
+    /// One without a body.
+    pub(crate) fn get(path: impl Into<String>) -> Self {
+        Self {
+            method: Method::GET,
+            path: path.into(),
+            content_type: "",
+            body: Bytes::new(),
+            headers: Vec::new(),
+        }
+    }
+
+    /// One that takes something away.
+    pub(crate) fn delete(path: impl Into<String>) -> Self {
+        Self { method: Method::DELETE, ..Self::get(path) }
+    }
+
+    /// One that brings JSON.
+    pub(crate) fn json(method: Method, path: impl Into<String>, body: impl Into<Bytes>) -> Self {
+        Self { method, content_type: "application/json", body: body.into(), ..Self::get(path) }
+    }
+
+    /// One that brings a form.
+    fn form(path: &str, form: String) -> Self {
+        Self {
+            method: Method::POST,
+            content_type: "application/x-www-form-urlencoded",
+            body: form.into(),
+            ..Self::get(path)
+        }
+    }
+}
+
 /// Asks one server.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
-    pub(super) endpoint: Endpoint,
-    pub(super) token_file: Option<std::path::PathBuf>,
-    pub(super) ca_file: Option<std::path::PathBuf>,
+    endpoint: Endpoint,
+    token_file: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
+    scheme: &'static str,
+    terms: Terms,
 }
 
 /// What a server said.
+#[derive(Clone, Debug)]
 pub(crate) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) body: Bytes,
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Client {
     /// Asks the server at a URL, with the token and by the certificates of these files.
     pub(crate) fn new(
         url: &str,
-        token_file: Option<std::path::PathBuf>,
-        ca_file: Option<std::path::PathBuf>,
+        token_file: Option<PathBuf>,
+        ca_file: Option<PathBuf>,
+        terms: Terms,
     ) -> Result<Self, String> {
-        Ok(Self { endpoint: Endpoint::parse(url)?, token_file, ca_file })
+        let endpoint = Endpoint::parse(url)?;
+        Ok(Self { endpoint, token_file, ca_file, scheme: "Bearer", terms })
+    }
+
+    /// The word before the token, where it is not `Bearer`.
+    pub(crate) fn with_scheme(self, scheme: &'static str) -> Self {
+        Self { scheme, ..self }
     }
 
     /// Sends a form to a path of the server. The error is for people and names no secret.
     pub(crate) async fn post(&self, path: &str, form: String) -> Result<Answer, String> {
-        match tokio::time::timeout(LIMIT, self.ask(path, form)).await {
+        self.ask(Question::form(path, form)).await
+    }
+
+    /// Asks a question. The error is for people and names no secret.
+    pub(crate) async fn ask(&self, question: Question) -> Result<Answer, String> {
+        let deadline = self.terms.deadline;
+        match tokio::time::timeout(deadline, self.answer(question)).await {
             Ok(answer) => answer,
-            Err(_) => Err(format!("it did not answer within {} s", LIMIT.as_secs())),
+            Err(_) => Err(format!("it did not answer within {} s", deadline.as_secs_f32())),
         }
     }
 
-    async fn ask(&self, path: &str, form: String) -> Result<Answer, String> {
+    async fn answer(&self, question: Question) -> Result<Answer, String> {
         let endpoint = &self.endpoint;
+        let path = format!("{}{}", endpoint.prefix, question.path);
         let mut request = Request::builder()
-            .method(Method::POST)
-            .uri(format!("{}{path}", endpoint.prefix))
+            .method(question.method)
+            .uri(if path.is_empty() { "/".to_owned() } else { path })
             .header(HOST, endpoint.host_header())
-            .header(ACCEPT, "application/json")
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+            .header(ACCEPT, "application/json");
+        if !question.content_type.is_empty() {
+            request = request.header(CONTENT_TYPE, question.content_type);
+        }
         if let Some(file) = &self.token_file {
-            request = request.header(AUTHORIZATION, token(file)?);
+            if !endpoint.may_have_token() {
+                return Err("a token is not sent over http, where others can read it".into());
+            }
+            request = request.header(AUTHORIZATION, token(self.scheme, file)?);
+        }
+        for (name, value) in question.headers {
+            request = request.header(name, value);
         }
         let request = request
-            .body(Full::new(Bytes::from(form)))
+            .body(Full::new(question.body))
             .map_err(|error| format!("no request can be made: {error}"))?;
         let stream = TcpStream::connect((endpoint.name(), endpoint.port()))
             .await
             .map_err(|error| format!("it cannot be reached: {error}"))?;
+        let maximum = self.terms.answer_maximum;
         if !endpoint.is_secure {
-            return exchange(stream, request).await;
+            return exchange(stream, request, maximum).await;
         }
         let file = self.ca_file.as_ref().ok_or("no certificates to trust are configured")?;
         let mut roots = RootCertStore::empty();
@@ -164,22 +266,23 @@ impl Client {
             .connect(name, stream)
             .await
             .map_err(|error| format!("no TLS connection: {error}"))?;
-        exchange(stream, request).await
+        exchange(stream, request, maximum).await
     }
 }
 
 async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     request: Request<Full<Bytes>>,
+    maximum: usize,
 ) -> Result<Answer, String> {
     let failed = |error: hyper::Error| format!("it does not answer: {error}");
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
     let asking = async {
         let response = sender.send_request(request).await.map_err(failed)?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), ANSWER_MAXIMUM).collect().await;
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, maximum).collect().await;
         let body = body.map_err(|error| format!("its answer cannot be read: {error}"))?;
-        Ok(Answer { status, body: body.to_bytes() })
+        Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes() })
     };
     tokio::pin!(asking);
     // The connection moves only while it is polled, and ends with this function.
@@ -194,7 +297,7 @@ async fn exchange(
 }
 
 /// The certificates of a file.
-pub(super) fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+pub(crate) fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let text = read(path)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     match found {
@@ -203,15 +306,21 @@ pub(super) fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, S
     }
 }
 
-/// The header that shows the token of a file.
-pub(super) fn token(path: &Path) -> Result<HeaderValue, String> {
+/// The secret of a file: one word. The error names the file and not what is in it.
+pub(crate) fn secret(path: &Path) -> Result<String, String> {
     let wrong = || format!("{} holds no bearer token on a line of its own", path.display());
     let bytes = read(path)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| wrong())?.trim();
     if text.is_empty() || !text.chars().all(|c| c.is_ascii_graphic()) {
         return Err(wrong());
     }
-    let mut header = HeaderValue::from_str(&format!("Bearer {text}")).map_err(|_| wrong())?;
+    Ok(text.to_owned())
+}
+
+/// The header that shows the token of a file.
+fn token(scheme: &str, path: &Path) -> Result<HeaderValue, String> {
+    let mut header = HeaderValue::from_str(&format!("{scheme} {}", secret(path)?))
+        .map_err(|_| format!("{} holds no token", path.display()))?;
     header.set_sensitive(true);
     Ok(header)
 }
@@ -223,26 +332,4 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
         return Err(format!("{}: is larger than {FILE_MAXIMUM} bytes", path.display()));
     }
     std::fs::read(path).map_err(unreadable)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_endpoint_is_read_or_refused() {
-        let read = |url| Endpoint::parse(url);
-        let plain = read("http://prometheus.monitoring:9090").unwrap();
-        assert_eq!(
-            (plain.name(), plain.port(), plain.prefix.as_str()),
-            ("prometheus.monitoring", 9090, "")
-        );
-        let six = read("https://[::1]/prom/").unwrap();
-        assert_eq!((six.name(), six.port(), six.prefix.as_str()), ("::1", 443, "/prom"));
-        assert_eq!(six.host_header(), "[::1]");
-        for url in ["", "x", "ftp://x", "http://", "http://a@b", "http://a?b", "http://a#b", "//a"]
-        {
-            assert!(read(url).is_err(), "{url}");
-        }
-    }
 }

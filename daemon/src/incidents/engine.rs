@@ -1,0 +1,287 @@
+//! What the leader does by itself: alerts open incidents and end them, and levels are paged
+//! as their minutes pass.
+//!
+//! A round is one transaction, and what it did stands in the rows. So a leader may be killed
+//! at any line: the next one finds all of a round or nothing of it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use jiff::Timestamp;
+use sqlx::PgConnection;
+use streamspace_core::incident::{IncidentId, Severity};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{
+    change::{self, Change, Hit},
+    open::{self, New},
+    store::{self, Joined},
+    tell::Teller,
+};
+use crate::{
+    alerts::{self, Seen},
+    db::{Database, Leadership, Scope, lease},
+    maintenance::{Labels, Quiet},
+    notify::{self, Channels, InboundAlert},
+    rpc::{Clock, ends::ACTOR, errors::RpcResult},
+};
+
+const PERIOD: Duration = Duration::from_secs(1);
+/// So many alerts of Alertmanagers are taken in a round.
+const TAKEN: i64 = 100;
+
+/// The leader's loop.
+#[derive(Clone)]
+pub struct Engine {
+    db: Database,
+    clock: Clock,
+    tell: Teller,
+}
+
+impl Engine {
+    /// Follows the incidents of a region, and tells people by `channels`.
+    pub fn new(db: Database, clock: Clock, region: &str, channels: Channels) -> Self {
+        Self { db, clock, tell: Teller { region: region.to_owned(), channels } }
+    }
+
+    /// Does so while this replica leads, until it is stopped.
+    pub async fn run(self, leadership: watch::Receiver<Leadership>, stop: CancellationToken) {
+        let mut failing = false;
+        while stop.run_until_cancelled(tokio::time::sleep(PERIOD)).await.is_some() {
+            let now = leadership.borrow().clone();
+            if !now.leads {
+                continue;
+            }
+            match self.round(&now).await {
+                Ok(_) => failing = false,
+                Err(error) => {
+                    if !failing {
+                        tracing::warn!(%error, "incidents are not followed; it is tried again");
+                    }
+                    failing = true;
+                }
+            }
+        }
+    }
+
+    /// One round. How many things it did.
+    pub(super) async fn round(&self, leadership: &Leadership) -> RpcResult<usize> {
+        let now = (self.clock)();
+        let mut tx = self.db.begin(&Scope::Region).await?;
+        if !lease::still_leads(&mut tx, leadership).await? {
+            return Ok(0);
+        }
+        let done = self.own(&mut tx, now).await?
+            + self.foreign(&mut tx, now).await?
+            + self.page(&mut tx, now).await?;
+        if done > 0 {
+            tx.commit().await.map_err(crate::db::DbError::from)?;
+        }
+        Ok(done)
+    }
+
+    /// The daemon's own alerts.
+    async fn own(&self, tx: &mut PgConnection, now: Timestamp) -> RpcResult<usize> {
+        let known = store::joined(tx, &[]).await?;
+        let ids: Vec<Uuid> = known
+            .iter()
+            .filter_map(|it| Uuid::try_parse(it.alert.strip_prefix("alerts/")?).ok())
+            .collect();
+        let seen = alerts::paging(tx, &ids).await?;
+        let names: Vec<String> = seen.iter().map(Seen::name).collect();
+        let joined: BTreeMap<String, Joined> =
+            store::joined(tx, &names).await?.into_iter().map(|it| (it.alert.clone(), it)).collect();
+        let mut quiet = None;
+        let mut done = 0;
+        for alert in &seen {
+            done += match joined.get(&alert.name()) {
+                Some(it) if alert.ended && it.firing => {
+                    self.over(tx, &alert.name(), &alert.summary, now).await?
+                }
+                Some(it) if !alert.acknowledged_by.is_empty() => {
+                    self.acknowledge(tx, it.id, &alert.acknowledged_by, now).await?
+                }
+                None if !alert.ended => {
+                    let quiet = match &quiet {
+                        Some(quiet) => quiet,
+                        None => quiet.insert(Quiet::read(tx, now).await?),
+                    };
+                    if quiet.hushes(&labels(alert)) {
+                        0
+                    } else {
+                        let id = self.open(tx, of_own(alert), &alert.name(), now).await?;
+                        if !alert.acknowledged_by.is_empty() {
+                            self.acknowledge(tx, id, &alert.acknowledged_by, now).await?;
+                        }
+                        1
+                    }
+                }
+                Some(_) | None => 0,
+            };
+        }
+        Ok(done)
+    }
+
+    /// The alerts of Alertmanagers.
+    async fn foreign(&self, tx: &mut PgConnection, now: Timestamp) -> RpcResult<usize> {
+        let taken = notify::take_inbound(tx, TAKEN).await?;
+        let done = taken.len();
+        let mut quiet = None;
+        for alert in taken {
+            let name = format!("alertmanager/{}/{}", alert.fingerprint, alert.starts.as_second());
+            if !alert.firing {
+                self.over(tx, &name, &summary(&alert), now).await?;
+                continue;
+            }
+            let quiet = match &quiet {
+                Some(quiet) => quiet,
+                None => quiet.insert(Quiet::read(tx, now).await?),
+            };
+            let is_known = store::joined(tx, std::slice::from_ref(&name))
+                .await?
+                .iter()
+                .any(|it| it.alert == name);
+            if !is_known && !quiet.hushes(&alert.labels) {
+                self.open(tx, of_foreign(&alert), &name, now).await?;
+            }
+        }
+        Ok(done)
+    }
+
+    /// Joins an alert to the open incident about the same, or opens one.
+    async fn open(
+        &self,
+        tx: &mut PgConnection,
+        new: New,
+        alert: &str,
+        now: Timestamp,
+    ) -> RpcResult<IncidentId> {
+        let key = new.dedup_key.clone().unwrap_or_default();
+        let id = match store::lock_open(tx, &key).await? {
+            Some(record) => {
+                let (summary, start) = (new.title, new.start);
+                let joining = Change::Alert { summary, start, hit: new.hit };
+                let changed = change::apply(&record, &joining, ACTOR, now)?;
+                self.tell.keep(tx, &changed, now).await?;
+                record.id
+            }
+            None => {
+                let made = open::record(tx, new, ACTOR, now).await?;
+                open::write(tx, &self.tell, made, now).await?.id
+            }
+        };
+        store::claim(tx, id, alert, true).await?;
+        Ok(id)
+    }
+
+    /// An alert is over.
+    async fn over(
+        &self,
+        tx: &mut PgConnection,
+        alert: &str,
+        summary: &str,
+        now: Timestamp,
+    ) -> RpcResult<usize> {
+        let Some(id) = store::over(tx, alert).await? else { return Ok(0) };
+        let Some(record) = store::lock(tx, id).await? else { return Ok(0) };
+        let last = store::alerts_of(tx, id).await?.iter().all(|it| !it.firing);
+        let over = Change::AlertOver { summary: summary.to_owned(), last };
+        let changed = change::apply(&record, &over, ACTOR, now)?;
+        self.tell.keep(tx, &changed, now).await?;
+        Ok(1)
+    }
+
+    /// Who has an alert in hand has its incident, where nobody has.
+    async fn acknowledge(
+        &self,
+        tx: &mut PgConnection,
+        id: IncidentId,
+        actor: &str,
+        now: Timestamp,
+    ) -> RpcResult<usize> {
+        let Some(record) = store::lock(tx, id).await? else { return Ok(0) };
+        if record.acknowledged.is_some() || !record.state.is_open() {
+            return Ok(0);
+        }
+        let changed = change::apply(&record, &Change::Acknowledge, actor, now)?;
+        self.tell.keep(tx, &changed, now).await?;
+        Ok(1)
+    }
+
+    /// Pages the levels whose minutes are over.
+    async fn page(&self, tx: &mut PgConnection, now: Timestamp) -> RpcResult<usize> {
+        let mut done = 0;
+        for id in store::paging(tx).await? {
+            let Some(record) = store::lock(tx, id).await? else { continue };
+            let changed = change::apply(&record, &Change::Page, ACTOR, now)?;
+            if changed.record != record {
+                self.tell.keep(tx, &changed, now).await?;
+                done += 1;
+            }
+        }
+        Ok(done)
+    }
+}
+
+fn labels(alert: &Seen) -> Labels {
+    let labels = [
+        ("alertname", &alert.kind),
+        ("rule", &alert.rule),
+        ("subject", &alert.subject),
+        ("tenant", &alert.tenant),
+        ("severity", &alert.severity),
+    ];
+    labels.map(|(name, value)| (name.to_owned(), value.clone())).into()
+}
+
+/// What an alert says, as an incident about it.
+pub(super) fn of_own(alert: &Seen) -> New {
+    let slo = alert.subject.strip_prefix("slos/");
+    let tenant = (!alert.tenant.is_empty()).then(|| alert.tenant.clone());
+    New {
+        title: title(&alert.summary),
+        severity: Severity::P2,
+        dedup_key: Some(format!("{}/{}", alert.kind, alert.subject)),
+        hit: Hit {
+            tenants: tenant.into_iter().collect(),
+            slos: slo.map(str::to_owned).into_iter().collect(),
+        },
+        start: alert.start,
+        acknowledged: false,
+        policy: None,
+    }
+}
+
+fn of_foreign(alert: &InboundAlert) -> New {
+    let label = |name: &str| alert.labels.get(name).map(String::as_str).unwrap_or_default();
+    let pages = matches!(label("severity"), "page" | "critical");
+    New {
+        title: title(&summary(alert)),
+        severity: if pages { Severity::P2 } else { Severity::P3 },
+        dedup_key: Some(format!("alertmanager/{}", label("alertname"))),
+        hit: Hit::default(),
+        start: alert.starts,
+        acknowledged: false,
+        policy: None,
+    }
+}
+
+fn summary(alert: &InboundAlert) -> String {
+    let annotated = ["summary", "description"].into_iter();
+    let found = annotated.filter_map(|name| alert.annotations.get(name)).find(|it| !it.is_empty());
+    let named = || alert.labels.get("alertname");
+    found.or_else(named).cloned().unwrap_or_else(|| "an alert without a name".to_owned())
+}
+
+/// The longest title of an incident, in characters.
+pub(super) const TITLE_MAXIMUM: usize = 200;
+
+/// A text of anybody as a title: one line, not too long.
+fn title(text: &str) -> String {
+    let shown = streamspace_core::text::escape(text);
+    if shown.chars().count() <= TITLE_MAXIMUM {
+        return shown;
+    }
+    shown.chars().take(TITLE_MAXIMUM.saturating_sub(1)).chain(['…']).collect()
+}
