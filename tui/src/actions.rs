@@ -1,4 +1,4 @@
-//! What can be done to a session or a tenant: who may, what is asked for, what the same
+//! What can be done to a session, a tenant and more: who may, what is asked for, what the same
 //! command is, and the dialog on the way to it.
 
 use std::{collections::HashMap, sync::LazyLock};
@@ -14,7 +14,7 @@ use crate::{
 mod dialog;
 mod menu;
 
-pub(crate) use dialog::{Dialog, Rehearsal, Stage, Work};
+pub(crate) use dialog::{Dialog, Rehearsal, Stage, Work, severity};
 pub(crate) use menu::Menu;
 
 /// What something is done to.
@@ -34,6 +34,9 @@ pub(crate) enum Kind {
     Session,
     Tenant,
     Certificate,
+    Alert,
+    Incident,
+    Region,
 }
 
 /// Something that can be done.
@@ -51,6 +54,12 @@ pub(crate) enum Verb {
     SetPlan,
     SetQuota,
     Revoke,
+    Acknowledge,
+    Declare,
+    AcknowledgeIncident,
+    Note,
+    Mitigate,
+    Resolve,
 }
 
 /// Something that is asked for.
@@ -59,6 +68,12 @@ pub(crate) enum Field {
     Plan,
     /// `cpu=+40`
     Amount,
+    /// What is wrong, in a line.
+    Title,
+    /// How grave it is.
+    Severity,
+    /// What the timeline keeps.
+    Note,
     /// How long it holds; until somebody ends it where it is empty.
     Lifetime,
     Reason,
@@ -71,6 +86,9 @@ impl Field {
         match self {
             Self::Plan => "plan",
             Self::Amount => "amount",
+            Self::Title => "title",
+            Self::Severity => "severity",
+            Self::Note => "note",
             Self::Lifetime => "for",
             Self::Reason => "reason",
             Self::Confirmation => "confirm",
@@ -82,6 +100,11 @@ impl Field {
         match self {
             Self::Plan => "business",
             Self::Amount => "cpu=+40, or memory=200Gi",
+            Self::Title => "what is wrong, in one line",
+            Self::Severity => {
+                "P0 all is down, P1 many, P2 some cannot work, P3, P4 nobody is paged"
+            }
+            Self::Note => "what the timeline keeps",
             Self::Lifetime => "8h, or nothing: until somebody ends it",
             Self::Reason => "why, or an incident as INC-7; it goes to the audit log",
             Self::Confirmation => "type the name",
@@ -105,6 +128,11 @@ impl Verb {
                 Self::TerminateAll,
             ],
             Kind::Certificate => &[Self::Revoke],
+            Kind::Alert => &[Self::Acknowledge, Self::Declare],
+            Kind::Incident => {
+                &[Self::AcknowledgeIncident, Self::Note, Self::Mitigate, Self::Resolve]
+            }
+            Kind::Region => &[Self::Declare],
         }
     }
 
@@ -117,10 +145,13 @@ impl Verb {
             Self::Cordon => 'c',
             Self::Uncordon => 'u',
             Self::Suspend => 's',
-            Self::Resume | Self::Revoke => 'r',
+            Self::Resume | Self::Revoke | Self::Resolve => 'r',
             Self::SetPlan => 'p',
             Self::SetQuota => 'q',
-            Self::HibernateAll => 'd',
+            Self::HibernateAll | Self::Declare => 'd',
+            Self::Acknowledge | Self::AcknowledgeIncident => 'a',
+            Self::Note => 'n',
+            Self::Mitigate => 'm',
         }
     }
 
@@ -138,6 +169,13 @@ impl Verb {
             Self::HibernateAll => "drain: hibernate all its sessions",
             Self::TerminateAll => "drain hard: terminate all its sessions",
             Self::Revoke => "revoke: it opens nothing any more, its streams end",
+            Self::Acknowledge | Self::AcknowledgeIncident => {
+                "acknowledge: tell that you have it in hand"
+            }
+            Self::Declare => "declare: an incident, which pages who is on call",
+            Self::Note => "note: add to the timeline",
+            Self::Mitigate => "mitigate: users are not hurt any more",
+            Self::Resolve => "resolve: the cause is gone",
         }
     }
 
@@ -161,6 +199,11 @@ impl Verb {
             Self::SetPlan => "streamspace.admin.v1.TenantService/UpdateTenant",
             Self::SetQuota => "streamspace.admin.v1.QuotaService/SetQuota",
             Self::Revoke => "streamspace.admin.v1.AccessService/RevokeCertificate",
+            Self::Acknowledge => "streamspace.admin.v1.AlertService/AcknowledgeAlert",
+            Self::Declare => "streamspace.admin.v1.IncidentService/DeclareIncident",
+            Self::AcknowledgeIncident => "streamspace.admin.v1.IncidentService/AcknowledgeIncident",
+            Self::Note => "streamspace.admin.v1.IncidentService/AddNote",
+            Self::Mitigate | Self::Resolve => "streamspace.admin.v1.IncidentService/MoveIncident",
         }
     }
 
@@ -176,17 +219,36 @@ impl Verb {
         )
     }
 
+    /// Whether it tells others something, and changes nothing that serves anybody. At night
+    /// nobody should have to write an alert's name for that.
+    fn only_tells(self) -> bool {
+        matches!(
+            self,
+            Self::Acknowledge
+                | Self::Declare
+                | Self::AcknowledgeIncident
+                | Self::Note
+                | Self::Mitigate
+                | Self::Resolve
+        )
+    }
+
     /// What is asked for, where it is done in a region.
     pub(crate) fn fields(self, region: &Region) -> Vec<Field> {
         let own: &[Field] = match self {
             Self::SetPlan => &[Field::Plan],
             Self::SetQuota => &[Field::Amount, Field::Lifetime],
             Self::Cordon => &[Field::Lifetime],
+            Self::Declare => &[Field::Severity, Field::Title],
+            Self::Note | Self::Mitigate | Self::Resolve => &[Field::Note],
             _ => &[],
         };
         let mut fields = own.to_vec();
-        fields.push(Field::Reason);
-        if self.takes_away() || region.target.protected {
+        // The timeline keeps why.
+        if !own.contains(&Field::Note) {
+            fields.push(Field::Reason);
+        }
+        if self.takes_away() || region.target.protected && !self.only_tells() {
             fields.push(Field::Confirmation);
         }
         fields
@@ -195,7 +257,10 @@ impl Verb {
     /// Whether a field must not be empty.
     pub(crate) fn requires(self, field: Field) -> bool {
         match field {
-            Field::Plan | Field::Amount | Field::Confirmation => true,
+            Field::Plan | Field::Amount | Field::Confirmation | Field::Title | Field::Severity => {
+                true
+            }
+            Field::Note => self == Self::Note,
             Field::Reason => rule(self).is_some_and(|rule| rule.needs_reason),
             Field::Lifetime => false,
         }
@@ -207,6 +272,10 @@ impl Verb {
         let option = |flag: &str, field: Field| {
             let value = given(field);
             if value.is_empty() { String::new() } else { format!(" {flag} {}", shell_word(&value)) }
+        };
+        let text = |field: Field| match given(field) {
+            text if text.is_empty() => text,
+            text => format!(" {}", shell_word(&text)),
         };
         let lifetime = option("--for", Field::Lifetime);
         let own = match self {
@@ -228,6 +297,20 @@ impl Verb {
             Self::HibernateAll => format!("session drain --tenant {id}"),
             Self::TerminateAll => format!("session drain --tenant {id} --terminate"),
             Self::Revoke => format!("cert revoke {id}"),
+            Self::Acknowledge => format!("alert ack {id}"),
+            Self::Declare => {
+                let alert = match subject.kind {
+                    Kind::Alert => format!(" --alert {id}"),
+                    _ => String::new(),
+                };
+                let severity = option("--severity", Field::Severity);
+                let title = text(Field::Title);
+                format!("incident declare{title}{severity}{alert}")
+            }
+            Self::AcknowledgeIncident => format!("incident ack {id}"),
+            Self::Note => format!("incident note {id}{}", text(Field::Note)),
+            Self::Mitigate => format!("incident mitigate {id}{}", text(Field::Note)),
+            Self::Resolve => format!("incident resolve {id}{}", text(Field::Note)),
         };
         format!("ssctl {own}{}", option("--reason", Field::Reason))
     }
@@ -283,7 +366,14 @@ mod tests {
 
     #[test]
     fn no_key_does_two_things_to_one_thing_and_each_has_a_rule() {
-        for kind in [Kind::Session, Kind::Tenant, Kind::Certificate] {
+        for kind in [
+            Kind::Session,
+            Kind::Tenant,
+            Kind::Certificate,
+            Kind::Alert,
+            Kind::Incident,
+            Kind::Region,
+        ] {
             let mut seen = Vec::new();
             for verb in Verb::of(kind) {
                 assert!(!seen.contains(&verb.key()), "{verb:?}");

@@ -1,6 +1,10 @@
 //! Numbers over time as text: a line of steps, and a chart of bars. What is not known is
 //! a gap with a sign of its own, and never a zero.
 
+mod dots;
+
+pub(crate) use dots::Dots;
+
 use crate::{
     pen::{Line, text_width},
     theme::{Glyphs, Tone},

@@ -5,6 +5,8 @@ use jiff::Timestamp;
 
 use crate::recording::{Film, Troupe};
 
+mod incidents;
+mod promises;
 mod script;
 mod troupe;
 mod world;

@@ -58,6 +58,47 @@ pub(crate) fn age(seconds: i64) -> String {
     }
 }
 
+/// So many parts of 100 as a decimal with two places.
+fn hundredths(parts: i64) -> String {
+    let sign = if parts < 0 { "-" } else { "" };
+    let size = parts.unsigned_abs();
+    format!("{sign}{}.{:02}", size / 100, size % 100)
+}
+
+/// Millionths in percent, rounded down, so that it never shows more than there is.
+pub(crate) fn percent(ppm: i64) -> String {
+    format!("{} %", hundredths(ppm.div_euclid(100)))
+}
+
+/// Thousandths as a burn rate: 14400 is `14.40`, rounded down.
+pub(crate) fn rate(milli: i64) -> String {
+    hundredths(milli.div_euclid(10))
+}
+
+/// A span in minutes, rounded down: 43 min 12 s is `43.20`.
+pub(crate) fn minutes(span: Option<&prost_types::Duration>) -> String {
+    let milli = span.map_or(0, |span| {
+        span.seconds.saturating_mul(1000).saturating_add(i64::from(span.nanos / 1_000_000))
+    });
+    hundredths(milli.div_euclid(600))
+}
+
+/// A span in its two largest units: `45s`, `20m`, `1h30m`, `3d4h`.
+pub(crate) fn span(seconds: i64) -> String {
+    let seconds = seconds.max(0);
+    let (days, hours) = (seconds / 86_400, seconds / 3600 % 24);
+    let (minutes, rest) = (seconds / 60 % 60, seconds % 60);
+    let pair = |large: i64, unit: char, small: i64, sub: char| {
+        if small == 0 { format!("{large}{unit}") } else { format!("{large}{unit}{small}{sub}") }
+    };
+    match () {
+        () if days > 0 => pair(days, 'd', hours, 'h'),
+        () if hours > 0 => pair(hours, 'h', minutes, 'm'),
+        () if minutes > 0 => pair(minutes, 'm', rest, 's'),
+        () => format!("{rest}s"),
+    }
+}
+
 /// A protobuf instant; none where it is absent or out of range.
 pub(crate) fn instant(time: Option<&prost_types::Timestamp>) -> Option<Timestamp> {
     time.and_then(|time| Timestamp::new(time.seconds, time.nanos).ok())
@@ -119,6 +160,21 @@ mod tests {
     fn hours_are_rounded_and_never_cut() {
         for (sum, text) in [(0, "0.00"), (18_000, "0.01"), (9_018_360_000, "2,505.10")] {
             assert_eq!(hours(sum, 3_600_000), text);
+        }
+    }
+
+    #[test]
+    fn shares_and_rates_never_show_more_than_there_is() {
+        for (ppm, text) in [(700_000, "70.00 %"), (699_999, "69.99 %"), (-1, "-0.01 %")] {
+            assert_eq!(percent(ppm), text);
+        }
+        assert_eq!(percent(i64::MIN), "-922337203685477.59 %");
+        assert_eq!(rate(14_400), "14.40");
+        let of = |seconds| Some(prost_types::Duration { seconds, nanos: 0 });
+        assert_eq!(minutes(of(2592).as_ref()), "43.20");
+        assert_eq!(minutes(of(-30).as_ref()), "-0.50");
+        for (seconds, text) in [(-5, "0s"), (90, "1m30s"), (3600, "1h"), (273_600, "3d4h")] {
+            assert_eq!(span(seconds), text);
         }
     }
 

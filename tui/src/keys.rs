@@ -42,6 +42,12 @@ pub(crate) enum Action {
     Usage,
     AllUsage,
     Regions,
+    /// The table of open incidents.
+    Incidents,
+    /// The table of error budgets.
+    Slos,
+    /// The table of alerts.
+    Alerts,
     Audit,
     Certificates,
     /// All of the thing at hand, as the contract has it.
@@ -56,6 +62,12 @@ pub(crate) enum Action {
     Repaint,
     /// What can be done to the thing at hand.
     Act,
+    /// Tells that one has the alert or the incident at hand.
+    Acknowledge,
+    /// Declares an incident.
+    Declare,
+    /// Adds to the timeline of the incident at hand.
+    Note,
     /// The command that does the same.
     Copy,
     Accept,
@@ -142,6 +154,9 @@ impl KeyMap {
             (A::Usage, READING, vec![char('u')], "what the tenant at hand uses, or what all use", Some("usage")),
             (A::AllUsage, READING, vec![char('U'), char('6')], "what all use", None),
             (A::Regions, READING, vec![char('r'), char('7')], "the regions", None),
+            (A::Incidents, READING, vec![char('i')], "the incidents", Some("incidents")),
+            (A::Slos, READING, vec![char('b')], "the SLOs with their error budgets", Some("SLOs")),
+            (A::Alerts, READING, vec![char('A')], "the alerts", Some("alerts")),
             (A::Audit, READING, vec![char('l'), char('8')], "the audit log", None),
             (A::Certificates, READING, vec![char('x'), char('9')], "the certificates", None),
             (A::Yaml, READING, vec![char('Y')], "all of it as YAML", None),
@@ -157,6 +172,9 @@ impl KeyMap {
             (A::First, READING, vec![char('g'), plain(Home)], "to the first", None),
             (A::Last, READING, vec![char('G'), plain(End)], "to the last", None),
             (A::Act, READING, vec![char('a')], "what can be done to the selected row, or to what the page is about", Some("act")),
+            (A::Acknowledge, READING, vec![char('K')], "tell that you have the alert or the incident at hand", None),
+            (A::Declare, READING, vec![char('D')], "declare an incident, of the alert at hand or of its region", None),
+            (A::Note, READING, vec![char('N')], "add a note to the incident at hand", None),
             (A::Copy, READING, vec![char('y')], "copy the command that shows the same", Some("copy")),
             (A::Repaint, ANYWHERE, vec![control('l')], "draw the screen anew", None),
             (A::Accept, ANSWERING, vec![plain(Enter)], "take what is typed", Some("take")),

@@ -151,7 +151,8 @@ pub async fn run(
     state.locked = locked.map(str::to_owned);
     let mut shown = Stage::new(state, Feed::Live(Live::new(connections)));
     shown.recorder = recorder;
-    show(shown, &options).await
+    // On the heap: whoever calls should not have to hold it all.
+    Box::pin(show(shown, &options)).await
 }
 
 /// Shows a recording again, until its user leaves it: what was seen then, and once a key is
@@ -169,7 +170,8 @@ pub async fn replay(
     let mut shown = Stage::new(state, feed);
     shown.follow(keys);
     shown.begin(begin);
-    show(shown, &options).await
+    // On the heap: whoever calls should not have to hold it all.
+    Box::pin(show(shown, &options)).await
 }
 
 /// Shows three regions that are made up, with nothing behind them.
@@ -182,7 +184,8 @@ pub async fn demonstrate(begin: Begin, options: Options, keys: KeyMap) -> Result
     let feed = Feed::Played(Box::new(Player::new(film, "made up", Some(troupe))));
     let mut shown = Stage::new(state, feed);
     shown.begin(begin);
-    show(shown, &options).await
+    // On the heap: whoever calls should not have to hold it all.
+    Box::pin(show(shown, &options)).await
 }
 
 /// Runs on the terminal, and gives it back.

@@ -6,7 +6,7 @@ use streamspace_core::suggest;
 
 use crate::{
     rows::{Key, Row, Scope, Tenant},
-    state::{Page, State},
+    state::{Page, RegionIndex, State},
 };
 
 /// How many ways to go on are offered.
@@ -16,6 +16,8 @@ const OFFERED: usize = 8;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     Go(Page),
+    /// Declare an incident, where it is known of which region.
+    Declare(Option<RegionIndex>),
     /// Sort the table by a column, or against its direction.
     Sort {
         column: String,
@@ -33,6 +35,8 @@ enum Takes {
     Tenant,
     /// A session, as `tenant/session`.
     Session,
+    /// A region's name; the one at hand where there is none.
+    Region,
     /// A column of the table, and `desc` for the other direction.
     Column,
     /// A text or an expression.
@@ -55,6 +59,7 @@ impl Entry {
             Takes::Nothing => "",
             Takes::Tenant => " [TENANT]",
             Takes::Session => " TENANT/SESSION",
+            Takes::Region => " [REGION]",
             Takes::Column => " COLUMN [desc]",
             Takes::Filter => " [FILTER]",
         };
@@ -74,6 +79,10 @@ pub(crate) const COMMANDS: &[Entry] = &[
     Entry { name: "changes", aliases: &["c"], takes: Takes::Nothing, label: "what changed since this was opened" },
     Entry { name: "usage", aliases: &["u"], takes: Takes::Tenant, label: "what one tenant uses, or all" },
     Entry { name: "regions", aliases: &["r", "region"], takes: Takes::Nothing, label: "how each region is" },
+    Entry { name: "incidents", aliases: &["incident", "i"], takes: Takes::Nothing, label: "the table of open incidents" },
+    Entry { name: "declare", aliases: &[], takes: Takes::Region, label: "declare an incident" },
+    Entry { name: "slos", aliases: &["slo", "budgets", "b"], takes: Takes::Nothing, label: "the table of SLOs with their error budgets" },
+    Entry { name: "alerts", aliases: &["alert"], takes: Takes::Nothing, label: "the table of alerts" },
     Entry { name: "audit", aliases: &["log"], takes: Takes::Nothing, label: "the end of the audit log" },
     Entry { name: "certificates", aliases: &["certs", "cert"], takes: Takes::Nothing, label: "the table of certificates" },
     Entry { name: "yaml", aliases: &["y"], takes: Takes::Nothing, label: "all of what is at hand, as the contract has it" },
@@ -114,6 +123,10 @@ pub(crate) fn parse(text: &str, state: &State) -> Result<Command, String> {
         "operations" => Command::Go(Page::Operations),
         "changes" => Command::Go(Page::Changes),
         "regions" => Command::Go(Page::Regions),
+        "incidents" => Command::Go(Page::Incidents),
+        "declare" => Command::Declare(region(argument, state)?),
+        "slos" => Command::Go(Page::Slos),
+        "alerts" => Command::Go(Page::Alerts),
         "audit" => Command::Go(Page::Audit),
         "certificates" => Command::Go(Page::Certificates),
         "yaml" => {
@@ -167,6 +180,16 @@ fn scope(id: &str, state: &State) -> Result<Option<Scope>, String> {
     Ok(Some(Scope { region, tenant: tenant.id.as_str().into() }))
 }
 
+/// The region of a name; none where none is named.
+fn region(name: &str, state: &State) -> Result<Option<RegionIndex>, String> {
+    if name.is_empty() {
+        return Ok(None);
+    }
+    let mut regions = (0..).map(RegionIndex).zip(&state.regions);
+    let found = regions.find(|(_, region)| region.name() == name);
+    found.map(|(index, _)| Some(index)).ok_or_else(|| format!("no region {name} is looked at"))
+}
+
 fn session(path: &str, state: &State) -> Result<Key, String> {
     let Some((tenant, id)) = path.split_once('/') else {
         return Err("a session is written TENANT/SESSION".into());
@@ -191,6 +214,10 @@ pub(crate) fn choices(text: &str, state: &State) -> Vec<String> {
             offered(
                 paths.filter(|path| path.starts_with(argument)).map(|it| escape(it).into_owned()),
             )
+        }
+        Some(Takes::Region) => {
+            let names = state.regions.iter().map(crate::state::Region::name);
+            offered(names.filter(|name| name.starts_with(argument)).map(str::to_owned))
         }
         Some(Takes::Column) => {
             let orders = state.table().map(crate::table::AnyTable::orders).unwrap_or_default();

@@ -5,22 +5,38 @@ use streamspace_client::{ClientError, Connection};
 use streamspace_proto::{
     json::to_value,
     v1::{
-        Certificate, DescribeSessionRequest, GetOperationRequest, GetQuotaRequest,
-        GetRegionRequest, GetSessionRequest, GetTenantRequest, GetUsageStatusRequest,
-        ListAuditEntriesRequest, ListCertificatesRequest, ListLiveUsageRequest,
-        ListTenantObjectsRequest, QueryUsageRequest, QueryUsageResponse, UsageGroup, UsageStatus,
+        Alert, Certificate, DescribeSessionRequest, GetBudgetRequest, GetBurnChartRequest,
+        GetImpactRequest, GetIncidentRequest, GetOperationRequest, GetQuotaRequest,
+        GetRegionRequest, GetSessionRequest, GetSloRequest, GetTenantRequest,
+        GetUsageStatusRequest, Incident, IncidentImpact, ListAlertsRequest,
+        ListAuditEntriesRequest, ListBudgetsRequest, ListCertificatesRequest, ListIncidentsRequest,
+        ListLiveUsageRequest, ListSlosRequest, ListTenantObjectsRequest, ListTimelineRequest,
+        QueryUsageRequest, QueryUsageResponse, UsageGroup, UsageStatus,
     },
 };
 
 use crate::{
     connection::{Outlet, PATIENCE, within},
     events::News,
-    state::{Answer, LiveUsage, Question, TenantUsage},
+    state::{Answer, Budgets, IncidentDetail, LiveUsage, Question, SloDetail, TenantUsage},
     trouble::Trouble,
 };
 
 /// How much of the audit log is shown.
 const AUDIT_ENTRIES: i32 = 500;
+/// How many open incidents are read, of how many of them what they cost, and how many entries
+/// of a timeline are shown.
+const INCIDENTS: i32 = 200;
+const IMPACTS: usize = 10;
+const ENTRIES: usize = 300;
+/// How many budgets are read, those with least left, and how many SLOs.
+const BUDGETS: i32 = 1000;
+/// In how many steps the window of an SLO is looked at, and in how many its last hour.
+const STEPS: i32 = 200;
+const MINUTES: i32 = 60;
+const AN_HOUR: i64 = 3600;
+/// How many alerts are read: those that fire, the newest first.
+const ALERTS: i32 = 1000;
 /// How many certificates one answer has, and how many answers are read.
 const CERTIFICATES: i32 = 1000;
 const PAGES: usize = 10;
@@ -66,6 +82,14 @@ async fn ask(connection: &Connection, question: &Question) -> Result<Answer, Tro
             let status = status(connection).await?;
             Answer::LiveUsage(Box::new(LiveUsage { live, status }))
         }
+        Question::Incidents => Answer::Incidents(incidents(connection).await?),
+        Question::Impacts => Answer::Impacts(impacts(connection).await?),
+        Question::Incident(name) => Answer::Incident(Box::new(incident(connection, name).await?)),
+        Question::Budgets => Answer::Budgets(Box::new(budgets(connection).await?)),
+        Question::Slo(name) => {
+            Answer::Slo(Box::new(slo(connection, name, Timestamp::now()).await?))
+        }
+        Question::Alerts => Answer::Alerts(alerts(connection).await?),
         Question::Audit => {
             let request = ListAuditEntriesRequest {
                 page_size: AUDIT_ENTRIES,
@@ -77,6 +101,77 @@ async fn ask(connection: &Connection, question: &Question) -> Result<Answer, Tro
         Question::Certificates => Answer::Certificates(certificates(connection).await?),
         Question::Yaml(name) => Answer::Yaml(yaml(connection, name).await?),
     })
+}
+
+/// The incidents that are open, the gravest first.
+async fn incidents(connection: &Connection) -> Result<Vec<Incident>, ClientError> {
+    let request = ListIncidentsRequest { page_size: INCIDENTS, ..Default::default() };
+    Ok(within(PATIENCE, connection.incidents().list_incidents(request)).await?.incidents)
+}
+
+/// What the gravest of them cost so far.
+async fn impacts(connection: &Connection) -> Result<Vec<IncidentImpact>, ClientError> {
+    let mut impacts = Vec::new();
+    for incident in incidents(connection).await?.into_iter().take(IMPACTS) {
+        let request = GetImpactRequest { name: incident.name };
+        impacts.push(within(PATIENCE, connection.incidents().get_impact(request)).await?);
+    }
+    Ok(impacts)
+}
+
+/// An incident with whom it hits, what it costs and what happened.
+async fn incident(connection: &Connection, name: &str) -> Result<IncidentDetail, ClientError> {
+    let (mut incidents, name) = (connection.incidents(), name.to_owned());
+    let request = GetIncidentRequest { name: name.clone() };
+    let incident = within(PATIENCE, incidents.get_incident(request)).await?;
+    let request = ListTimelineRequest { name: name.clone(), before: None };
+    let timeline = within(PATIENCE, incidents.list_timeline(request)).await?;
+    let impact = within(PATIENCE, incidents.get_impact(GetImpactRequest { name })).await?;
+    // Nobody reads thousands of lines of it here.
+    let hidden = timeline.entries.len().saturating_sub(ENTRIES);
+    Ok(IncidentDetail {
+        incident: Some(incident),
+        truncated: timeline.truncated || hidden > 0,
+        entries: timeline.entries.into_iter().skip(hidden).collect(),
+        impact: Some(impact),
+    })
+}
+
+/// The budgets with least left, and the SLOs.
+async fn budgets(connection: &Connection) -> Result<Budgets, ClientError> {
+    let request = ListBudgetsRequest { page_size: BUDGETS, ..ListBudgetsRequest::default() };
+    let budgets = within(PATIENCE, connection.slos().list_budgets(request)).await?.budgets;
+    let request = ListSlosRequest { page_size: BUDGETS, ..ListSlosRequest::default() };
+    let slos = within(PATIENCE, connection.slos().list_slos(request)).await?.slos;
+    Ok(Budgets { budgets, slos })
+}
+
+/// An error budget by its SLO and whose it is, and how it came to be as it is.
+async fn slo(
+    connection: &Connection,
+    name: &str,
+    now: Timestamp,
+) -> Result<SloDetail, ClientError> {
+    let (slo, tenant) = name.split_once(' ').unwrap_or((name, ""));
+    let (slo, tenant) = (slo.to_owned(), tenant.to_owned());
+    let mut slos = connection.slos();
+    let request = GetSloRequest { name: slo.clone() };
+    let whole = within(PATIENCE, slos.get_slo(request)).await?;
+    let request = GetBudgetRequest { slo: slo.clone(), tenant: tenant.clone() };
+    let budget = within(PATIENCE, slos.get_budget(request)).await?;
+    let request = GetBurnChartRequest { slo, tenant, steps: STEPS, ..Default::default() };
+    let window = within(PATIENCE, slos.get_burn_chart(request.clone())).await?;
+    let second = now.as_second().saturating_sub(AN_HOUR);
+    let start_time = Some(prost_types::Timestamp { seconds: second, nanos: 0 });
+    let request = GetBurnChartRequest { start_time, steps: MINUTES, ..request };
+    let hour = within(PATIENCE, slos.get_burn_chart(request)).await?;
+    Ok(SloDetail { slo: Some(whole), budget: Some(budget), window: Some(window), hour: Some(hour) })
+}
+
+/// What fires.
+async fn alerts(connection: &Connection) -> Result<Vec<Alert>, ClientError> {
+    let request = ListAlertsRequest { page_size: ALERTS, ..ListAlertsRequest::default() };
+    Ok(within(PATIENCE, connection.alerts().list_alerts(request)).await?.alerts)
 }
 
 /// The certificates that open something.
@@ -159,6 +254,19 @@ async fn yaml(connection: &Connection, name: &str) -> Result<String, Trouble> {
         "operations" => {
             let request = GetOperationRequest { name: owned };
             to_value(&within(PATIENCE, connection.operations().get_operation(request)).await?)
+        }
+        "incidents" => {
+            let request = GetIncidentRequest { name: owned };
+            to_value(&within(PATIENCE, connection.incidents().get_incident(request)).await?)
+        }
+        "slos" => {
+            let request = GetSloRequest { name: owned };
+            to_value(&within(PATIENCE, connection.slos().get_slo(request)).await?)
+        }
+        "alerts" => {
+            let alerts = alerts(connection).await?;
+            let missing = || Trouble::new(&format!("{name} does not fire any more"));
+            to_value(alerts.iter().find(|alert| alert.name == name).ok_or_else(missing)?)
         }
         "certificates" => {
             let request = ListCertificatesRequest {

@@ -13,14 +13,20 @@ use crate::{
     theme::Tone,
 };
 
+mod alert;
 mod audit;
+mod budget;
 mod certificate;
+mod incident;
 mod operation;
 mod session;
 mod tenant;
 
+pub(crate) use alert::Alert;
 pub(crate) use audit::Audit;
+pub(crate) use budget::Budget;
 pub(crate) use certificate::Certificate;
+pub(crate) use incident::Incident;
 pub(crate) use operation::Operation;
 pub(crate) use session::Session;
 pub(crate) use tenant::{Tenant, condition_word, shell_word, short, state_word};
@@ -108,6 +114,10 @@ pub(crate) trait Row: Sized + 'static {
 
     fn key(&self) -> &Key;
     fn wellness(&self) -> Wellness;
+    /// What the worst is by, the least first.
+    fn urgency(&self) -> i64 {
+        self.wellness() as i64
+    }
     /// Which of [`Self::STATES`] it is in.
     fn state(&self) -> usize;
     /// Whether it belongs to a tenant.
@@ -150,6 +160,10 @@ pub(crate) struct Column<R: 'static> {
     /// Whether the most, or the newest, is wanted first.
     pub(crate) falls: bool,
     pub(crate) look: Look,
+    /// How full a gauge before its text is, of 1000; none has no gauge.
+    pub(crate) gauge: Option<fn(&R) -> Option<usize>>,
+    /// Whether it takes no room where no row says anything in it.
+    pub(crate) sparse: bool,
 }
 
 /// How a column looks beside the others.
@@ -175,6 +189,8 @@ impl<R> Column<R> {
             order: None,
             falls: false,
             look: Look::Plain,
+            gauge: None,
+            sparse: most == u16::MAX,
         }
     }
 
@@ -190,6 +206,16 @@ impl<R> Column<R> {
 
     const fn ordered(mut self, order: fn(&R) -> SortKey<'_>) -> Self {
         self.order = Some(order);
+        self
+    }
+
+    const fn gauged(mut self, gauge: fn(&R) -> Option<usize>) -> Self {
+        self.gauge = Some(gauge);
+        self
+    }
+
+    const fn sparse(mut self) -> Self {
+        self.sparse = true;
         self
     }
 

@@ -10,7 +10,10 @@ use crate::{
     keys::{KeyMap, Mode},
     prompt::Prompt,
     recording::Place,
-    rows::{Audit, Certificate, Key, Operation, Row as _, Scope, Session, Tenant},
+    rows::{
+        Alert, Audit, Budget, Certificate, Incident, Key, Operation, Row as _, Scope, Session,
+        Tenant, short,
+    },
     table::{AnyTable, Table},
     theme::Theme,
 };
@@ -21,7 +24,10 @@ mod region;
 mod trend;
 
 pub(crate) use changes::{ChangeLog, Entry, EntryKind, describe};
-pub(crate) use detail::{Answer, Detail, Details, LiveUsage, Question, TenantUsage};
+pub(crate) use detail::{
+    Answer, Budgets, Detail, Details, Impacts, IncidentDetail, LiveUsage, Question, SloDetail,
+    TenantUsage,
+};
 pub(crate) use region::{Identity, Link, Region, RegionIndex, Report, Target};
 pub(crate) use trend::Trend;
 
@@ -47,6 +53,18 @@ pub(crate) enum Page {
     Operation(Key),
     /// What is used: by one tenant over time, or by all of them now.
     Usage(Option<Scope>),
+    /// The table of open incidents.
+    Incidents,
+    /// All about one.
+    Incident(Key),
+    /// The table of error budgets.
+    Slos,
+    /// All about one.
+    Slo(Key),
+    /// The table of alerts.
+    Alerts,
+    /// All about one.
+    Alert(Key),
     /// How each region is.
     Regions,
     /// The end of the audit log.
@@ -95,6 +113,9 @@ pub(crate) struct State {
     pub(crate) tenants: Table<Tenant>,
     pub(crate) sessions: Table<Session>,
     pub(crate) operations: Table<Operation>,
+    pub(crate) incidents: Table<Incident>,
+    pub(crate) budgets: Table<Budget>,
+    pub(crate) alerts: Table<Alert>,
     pub(crate) audit: Table<Audit>,
     pub(crate) certificates: Table<Certificate>,
     pub(crate) changes: ChangeLog,
@@ -135,6 +156,9 @@ impl State {
             tenants: Table::new(now),
             sessions: Table::new(now),
             operations: Table::new(now),
+            incidents: Table::new(now),
+            budgets: Table::new(now),
+            alerts: Table::new(now),
             audit: Table::sorted_by(Some(0), now),
             certificates: Table::new(now),
             changes: ChangeLog::default(),
@@ -207,6 +231,9 @@ impl State {
             Page::Tenants => Some(&self.tenants),
             Page::Sessions(_) => Some(&self.sessions),
             Page::Operations => Some(&self.operations),
+            Page::Incidents => Some(&self.incidents),
+            Page::Slos => Some(&self.budgets),
+            Page::Alerts => Some(&self.alerts),
             Page::Audit => Some(&self.audit),
             Page::Certificates => Some(&self.certificates),
             _ => None,
@@ -218,6 +245,9 @@ impl State {
             Page::Tenants => Some(&mut self.tenants),
             Page::Sessions(_) => Some(&mut self.sessions),
             Page::Operations => Some(&mut self.operations),
+            Page::Incidents => Some(&mut self.incidents),
+            Page::Slos => Some(&mut self.budgets),
+            Page::Alerts => Some(&mut self.alerts),
             Page::Audit => Some(&mut self.audit),
             Page::Certificates => Some(&mut self.certificates),
             _ => None,
@@ -225,9 +255,19 @@ impl State {
     }
 
     /// All tables.
-    pub(crate) fn tables_mut(&mut self) -> [&mut dyn AnyTable; 5] {
-        let Self { tenants, sessions, operations, audit, certificates, .. } = self;
-        [tenants, sessions, operations, audit, certificates]
+    pub(crate) fn tables_mut(&mut self) -> [&mut dyn AnyTable; 8] {
+        let Self {
+            tenants,
+            sessions,
+            operations,
+            incidents,
+            budgets,
+            alerts,
+            audit,
+            certificates,
+            ..
+        } = self;
+        [tenants, sessions, operations, incidents, budgets, alerts, audit, certificates]
     }
 
     /// Ids of changes begin here. Without it they would be the same in every dashboard.
@@ -263,12 +303,28 @@ impl State {
             id: certificate.serial.clone(),
             kind: Kind::Certificate,
         };
+        let of_alert = |alert: &Alert| Subject {
+            region: alert.key().region,
+            name: alert.whole.name.clone(),
+            id: escape(short(&alert.whole.name)).into_owned(),
+            kind: Kind::Alert,
+        };
+        let of_incident = |incident: &Incident| Subject {
+            region: incident.key().region,
+            name: incident.whole.name.clone(),
+            id: incident.id.clone(),
+            kind: Kind::Incident,
+        };
         match &self.page {
+            Page::Incidents => self.incidents.selected().map(of_incident),
+            Page::Incident(key) => self.incidents.get(key).map(of_incident),
             Page::Tenants => self.tenants.selected().map(of_tenant),
             Page::Tenant(key) => self.tenants.get(key).map(of_tenant),
             Page::Sessions(_) => self.sessions.selected().map(of_session),
             Page::Session(key) => self.sessions.get(key).map(of_session),
             Page::Certificates => self.certificates.selected().map(of_certificate),
+            Page::Alerts => self.alerts.selected().map(of_alert),
+            Page::Alert(key) => self.alerts.get(key).map(of_alert),
             _ => None,
         }
     }
@@ -279,7 +335,10 @@ impl State {
             return Some((subject.region, subject.name));
         }
         let of_operation = |row: &Operation| (row.key().region, row.whole.name.clone());
+        let of_budget = |row: &Budget| (row.key().region, row.whole.slo.clone());
         match &self.page {
+            Page::Slos => self.budgets.selected().map(of_budget),
+            Page::Slo(key) => self.budgets.get(key).map(of_budget),
             Page::Operations => self.operations.selected().map(of_operation),
             Page::Operation(key) => self.operations.get(key).map(of_operation),
             // Of several it would be one of them, whichever.
@@ -302,6 +361,10 @@ impl State {
             Page::Sessions(Some(scope)) | Page::Usage(Some(scope)) => Some(scope.clone()),
             Page::Sessions(None) => self.sessions.selected().map(Session::scope),
             Page::Session(key) => self.sessions.get(key).map(Session::scope),
+            Page::Slos => self.budgets.selected().and_then(Budget::scope),
+            Page::Slo(key) => self.budgets.get(key).and_then(Budget::scope),
+            Page::Alerts => self.alerts.selected().and_then(Alert::scope),
+            Page::Alert(key) => self.alerts.get(key).and_then(Alert::scope),
             _ => None,
         }
     }
@@ -317,12 +380,20 @@ impl State {
             }
             Page::Operations => self.operations.selected().map(|row| of(row.key())),
             Page::Certificates => self.certificates.selected().map(|row| of(row.key())),
-            Page::Tenant(key) | Page::Session(key) | Page::Operation(key) => Some(of(key)),
+            Page::Tenant(key)
+            | Page::Session(key)
+            | Page::Operation(key)
+            | Page::Slo(key)
+            | Page::Incident(key)
+            | Page::Alert(key) => Some(of(key)),
+            Page::Incidents => self.incidents.selected().map(|row| of(row.key())),
             Page::Usage(Some(scope)) => Some(scope.region),
             Page::Yaml(region, _) => Some(*region),
             Page::Overview
             | Page::Regions
             | Page::Usage(None)
+            | Page::Slos
+            | Page::Alerts
             | Page::Audit
             | Page::Changes
             | Page::Help => None,
@@ -369,7 +440,7 @@ impl State {
         }
         self.page = visit.page;
         self.scroll = visit.scroll;
-        self.details = Details::default();
+        self.details.leave();
     }
 
     /// Somebody looks elsewhere in a recording than was looked then.
@@ -386,6 +457,9 @@ impl State {
                 &mut self.tenants as &mut dyn AnyTable,
                 &mut self.sessions,
                 &mut self.operations,
+                &mut self.incidents,
+                &mut self.budgets,
+                &mut self.alerts,
                 &mut self.audit,
                 &mut self.certificates,
             ] {

@@ -119,6 +119,8 @@ pub(crate) struct Glyphs {
     pub(crate) steps: &'static [&'static str],
     /// Of a number that is not known.
     pub(crate) gap: &'static str,
+    /// Whether there are patterns of dots.
+    pub(crate) braille: bool,
 }
 
 static UNICODE: Glyphs = Glyphs {
@@ -139,6 +141,7 @@ static UNICODE: Glyphs = Glyphs {
     gauge: &["·", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"],
     steps: &["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
     gap: "╌",
+    braille: true,
 };
 
 static ASCII: Glyphs = Glyphs {
@@ -159,6 +162,7 @@ static ASCII: Glyphs = Glyphs {
     gauge: &[".", "#"],
     steps: &["_", ".", ":", "-", "=", "+", "*", "#"],
     gap: "?",
+    braille: false,
 };
 
 impl Glyphs {

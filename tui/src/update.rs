@@ -7,11 +7,12 @@ use ratatui::layout::Position;
 use streamspace_client::text::escape;
 
 use crate::{
+    actions::Verb,
     events::{Effect, Event, EventKind, News, Play},
     keys::{Action, Key, Mode},
     palette::{self, Command},
     prompt::{Prompt, PromptKind},
-    rows::{self, Audit, Certificate, Row as _},
+    rows::{self, Alert, Audit, Budget, Certificate, Incident, Row as _},
     state::{Answer, Identity, Overlay, Page, Question, RegionIndex, Report, State},
     views,
 };
@@ -103,6 +104,32 @@ fn take(state: &mut State, index: RegionIndex, news: News) {
 /// Puts the rows of an answer into their table, in the place of all that it had of the region.
 fn listed(state: &mut State, index: RegionIndex, answer: Option<&Answer>) {
     match answer {
+        Some(Answer::Incidents(incidents)) => {
+            let row = |incident| {
+                let row = Incident::new(index, incident);
+                let before = state.incidents.get(row.key());
+                row.knowing(before)
+            };
+            let rows: Vec<_> = incidents.iter().map(row).collect();
+            state.incidents.replace(index, rows.into_iter());
+        }
+        Some(Answer::Impacts(impacts)) => {
+            for impact in impacts {
+                let key = rows::Key::new(index, "", &impact.name);
+                if let Some(row) = state.incidents.get(&key).cloned() {
+                    state.incidents.put(row.with_impact(impact));
+                }
+            }
+            state.incidents.settle();
+        }
+        Some(Answer::Budgets(all)) => {
+            let rows = Budget::all(index, &all.slos, &all.budgets);
+            state.budgets.replace(index, rows);
+        }
+        Some(Answer::Alerts(alerts)) => {
+            let rows = alerts.iter().map(|alert| Alert::new(index, alert));
+            state.alerts.replace(index, rows);
+        }
         Some(Answer::Audit(entries)) => {
             let rows = entries.iter().map(|entry| Audit::new(index, entry));
             state.audit.replace(index, rows);
@@ -130,19 +157,23 @@ fn settle(state: &mut State) {
 
 /// What must be asked for the page.
 fn ask(state: &mut State) -> Vec<Effect> {
-    let wanted = questions(state);
+    let mut wanted = questions(state);
+    wanted.extend(of_all(state, &Question::Alerts));
+    wanted.extend(of_all(state, &Question::Incidents));
     let live: Vec<bool> = state.regions.iter().map(|it| it.is_live(state.now)).collect();
     let is_live = |region: RegionIndex| live.get(usize::from(region.0)) == Some(&true);
     let due = state.details.want(wanted, state.now, is_live);
     due.into_iter().map(|(region, question)| Effect::Ask(region, question)).collect()
 }
 
+/// A question to every region.
+fn of_all(state: &State, question: &Question) -> Vec<(RegionIndex, Question)> {
+    let regions = (0..).map(RegionIndex).zip(&state.regions);
+    regions.map(|(region, _)| (region, question.clone())).collect()
+}
+
 /// What the page shows that no watch tells.
 fn questions(state: &State) -> Vec<(RegionIndex, Question)> {
-    let of_all = |question: Question| {
-        let regions = (0..).map(RegionIndex).zip(&state.regions);
-        regions.map(|(region, _)| (region, question.clone())).collect()
-    };
     match &state.page {
         Page::Session(key) => {
             let session = state.sessions.get(key).map(|row| Question::Session(row.name()));
@@ -154,9 +185,19 @@ fn questions(state: &State) -> Vec<(RegionIndex, Question)> {
             name.map(both).into_iter().flatten().map(|question| (key.region, question)).collect()
         }
         Page::Usage(Some(scope)) => vec![(scope.region, Question::Usage(scope.name()))],
-        Page::Usage(None) => of_all(Question::LiveUsage),
-        Page::Audit => of_all(Question::Audit),
-        Page::Certificates => of_all(Question::Certificates),
+        Page::Usage(None) => of_all(state, &Question::LiveUsage),
+        Page::Incidents => of_all(state, &Question::Impacts),
+        Page::Incident(key) => {
+            let name = state.incidents.get(key).map(|row| row.whole.name.clone());
+            name.map(|name| (key.region, Question::Incident(name))).into_iter().collect()
+        }
+        Page::Slos => of_all(state, &Question::Budgets),
+        Page::Slo(key) => {
+            let name = state.budgets.get(key).map(Budget::name);
+            name.map(|name| (key.region, Question::Slo(name))).into_iter().collect()
+        }
+        Page::Audit => of_all(state, &Question::Audit),
+        Page::Certificates => of_all(state, &Question::Certificates),
         Page::Yaml(region, name) => vec![(*region, Question::Yaml(name.clone()))],
         Page::Overview
         | Page::Regions
@@ -164,6 +205,8 @@ fn questions(state: &State) -> Vec<(RegionIndex, Question)> {
         | Page::Sessions(_)
         | Page::Operations
         | Page::Operation(_)
+        | Page::Alerts
+        | Page::Alert(_)
         | Page::Changes
         | Page::Help => Vec::new(),
     }
@@ -248,6 +291,12 @@ fn act(state: &mut State, mode: Mode, action: Action) -> Option<Effect> {
             state.go(Page::Usage(scope));
         }
         Action::AllUsage => state.go(Page::Usage(None)),
+        Action::Incidents => state.go(Page::Incidents),
+        Action::Declare => return answers::declare(state, None),
+        Action::Note => return answers::begin(state, Verb::Note),
+        Action::Slos => state.go(Page::Slos),
+        Action::Alerts => state.go(Page::Alerts),
+        Action::Acknowledge => return answers::acknowledge(state),
         Action::Regions => state.go(Page::Regions),
         Action::Audit => state.go(Page::Audit),
         Action::Certificates => state.go(Page::Certificates),
@@ -323,6 +372,9 @@ fn open(state: &mut State) {
         Page::Operations => {
             state.operations.selected().map(|row| Page::Operation(row.key().clone()))
         }
+        Page::Incidents => state.incidents.selected().map(|row| Page::Incident(row.key().clone())),
+        Page::Slos => state.budgets.selected().map(|row| Page::Slo(row.key().clone())),
+        Page::Alerts => state.alerts.selected().map(|row| Page::Alert(row.key().clone())),
         Page::Certificates => state.resource_at_hand().map(|(at, name)| Page::Yaml(at, name)),
         _ => None,
     };
@@ -389,6 +441,7 @@ fn run(state: &mut State, command: Command) -> Result<Option<Effect>, String> {
     match command {
         Command::Quit => return Ok(Some(Effect::Quit)),
         Command::Go(page) => state.go(page),
+        Command::Declare(region) => return Ok(answers::declare(state, region)),
         Command::Sort { column, reversed } => {
             if let Some(table) = state.table_mut() {
                 table.sort_by(&column, reversed);

@@ -12,12 +12,14 @@ use crate::{
 
 use text::Line;
 
+mod alerts;
 mod audit;
 mod certificates;
 mod changes;
 mod conditions;
 mod frame;
 mod help;
+mod incidents;
 mod operation;
 mod operations;
 mod overlay;
@@ -25,6 +27,8 @@ mod overview;
 mod regions;
 mod session;
 mod sessions;
+mod slo;
+mod slos;
 mod table;
 mod tenant;
 mod tenants;
@@ -77,6 +81,12 @@ fn with_view<T>(page: &Page, with: impl FnOnce(&dyn View) -> T) -> T {
         Page::Changes => with(&changes::Changes),
         Page::Usage(scope) => with(&usage::Usage(scope.clone())),
         Page::Regions => with(&regions::Regions),
+        Page::Incidents => with(&incidents::Incidents),
+        Page::Incident(key) => with(&incidents::IncidentPage(key)),
+        Page::Slos => with(&slos::Slos),
+        Page::Slo(key) => with(&slo::SloPage(key)),
+        Page::Alerts => with(&alerts::Alerts),
+        Page::Alert(key) => with(&alerts::AlertPage(key)),
         Page::Audit => with(&audit::Audit),
         Page::Certificates => with(&certificates::Certificates),
         Page::Yaml(region, name) => with(&yaml::Yaml(*region, name)),

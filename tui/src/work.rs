@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use streamspace_client::{ClientError, Connection, INCIDENT_HEADER, Incident, parse_duration};
+use streamspace_client::{
+    ClientError, Connection, INCIDENT_HEADER, Incident as UnderIncident, parse_duration,
+};
 use streamspace_proto::v1::{
-    ChangeSessionsRequest, ChangeSessionsResponse, Consequence, CordonTenantRequest, Quota,
+    self, AcknowledgeAlertRequest, AcknowledgeIncidentRequest, AddNoteRequest,
+    ChangeSessionsRequest, ChangeSessionsResponse, Consequence, CordonTenantRequest,
+    DeclareIncidentRequest, IncidentSeverity, IncidentState, MoveIncidentRequest, Quota,
     QuotaChange, QuotaLine, ResumeTenantRequest, RevokeCertificateRequest, SessionState,
     SetQuotaRequest, SuspendTenantRequest, Tenant, UncordonTenantRequest, UpdateTenantRequest,
 };
@@ -12,10 +16,11 @@ use tokio::time::timeout;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    actions::{Verb, Work},
+    actions::{Kind, Verb, Work, severity},
     connection::Outlet,
     events::News,
-    rows::{short, state_word},
+    rows::{Incident, short, state_word},
+    state::RegionIndex,
 };
 
 /// A change is committed within it, or it is not known whether it was.
@@ -34,7 +39,7 @@ pub(crate) async fn work(connection: Connection, outlet: Outlet, work: Box<Work>
 /// A request with the incident that its reason names, if it is one.
 fn request<T>(work: &Work, message: T) -> Request<T> {
     let mut request = Request::new(message);
-    if let Ok(incident) = work.reason.parse::<Incident>()
+    if let Ok(incident) = work.reason.parse::<UnderIncident>()
         && let Ok(value) = incident.name().parse()
     {
         request.metadata_mut().insert(INCIDENT_HEADER, value);
@@ -98,6 +103,18 @@ async fn ask(connection: &Connection, work: &Work) -> Result<Vec<String>, Status
             lines.extend(told(&revoked.consequences));
             Ok(lines)
         }
+        Verb::Declare | Verb::AcknowledgeIncident | Verb::Note | Verb::Mitigate | Verb::Resolve => {
+            of_incident(connection, work, request_id).await
+        }
+        Verb::Acknowledge => {
+            let message = AcknowledgeAlertRequest { name, validate_only, request_id, reason };
+            let reply = connection.alerts().acknowledge_alert(request(work, message)).await?;
+            let alert = reply.into_inner();
+            Ok(vec![becomes(
+                format!("{} has it: {}", alert.acknowledged_by, alert.summary),
+                validate_only,
+            )])
+        }
         Verb::SetQuota => {
             let (resource, amount) = work.amount.split_once('=').unwrap_or_default();
             let change = QuotaChange { resource: resource.into(), amount: amount.into() };
@@ -116,6 +133,77 @@ async fn ask(connection: &Connection, work: &Work) -> Result<Vec<String>, Status
             Ok(lines)
         }
     }
+}
+
+/// A change of an incident, or a new one.
+async fn of_incident(
+    connection: &Connection,
+    work: &Work,
+    request_id: String,
+) -> Result<Vec<String>, Status> {
+    let (name, reason) = (work.subject.name.clone(), work.reason.clone());
+    let (validate_only, mut incidents) = (work.rehearse, connection.incidents());
+    let reply = match work.verb {
+        Verb::Declare => {
+            let of_alert = work.subject.kind == Kind::Alert;
+            let message = DeclareIncidentRequest {
+                title: work.title.clone(),
+                severity: graveness(&work.severity).into(),
+                alert: if of_alert { name } else { String::new() },
+                validate_only,
+                request_id,
+                reason,
+                ..DeclareIncidentRequest::default()
+            };
+            incidents.declare_incident(request(work, message)).await?
+        }
+        Verb::Note => {
+            let message = AddNoteRequest {
+                name,
+                text: work.note.clone(),
+                validate_only,
+                request_id,
+                reason,
+                ..AddNoteRequest::default()
+            };
+            let reply = incidents.add_note(request(work, message)).await?;
+            let id = short(&reply.into_inner().name).to_owned();
+            return Ok(vec![becomes(format!("noted in {id}: {}", work.note), validate_only)]);
+        }
+        Verb::Mitigate | Verb::Resolve => {
+            let resolves = work.verb == Verb::Resolve;
+            let state = if resolves { IncidentState::Resolved } else { IncidentState::Mitigated };
+            let message = MoveIncidentRequest {
+                name,
+                state: state.into(),
+                note: work.note.clone(),
+                validate_only,
+                request_id,
+                reason,
+                ..MoveIncidentRequest::default()
+            };
+            incidents.move_incident(request(work, message)).await?
+        }
+        _ => {
+            let message = AcknowledgeIncidentRequest { name, validate_only, request_id, reason };
+            incidents.acknowledge_incident(request(work, message)).await?
+        }
+    };
+    Ok(vec![incident(&reply.into_inner(), validate_only)])
+}
+
+/// What an incident is now, or would be.
+fn incident(incident: &v1::Incident, rehearsed: bool) -> String {
+    let row = Incident::new(RegionIndex::default(), incident);
+    // A rehearsal has no number.
+    let id = if rehearsed || row.id.is_empty() { String::new() } else { format!("{} ", row.id) };
+    let (severity, state) = (row.severity_word(), row.state_word());
+    becomes(format!("{id}{severity} {state}, {}: {}", row.has_it(), row.title), rehearsed)
+}
+
+fn graveness(word: &str) -> IncidentSeverity {
+    let place = severity(word).and_then(|place| i32::try_from(place + 1).ok());
+    place.and_then(|place| IncidentSeverity::try_from(place).ok()).unwrap_or_default()
 }
 
 /// The limits of a resource, as the cluster names them: `requests.cpu` is one of `cpu`.

@@ -8,6 +8,14 @@ use crate::state::Region;
 /// The longest text of a field.
 const LONGEST: usize = 500;
 
+/// How grave an incident can be, the gravest first.
+pub(crate) const SEVERITIES: [&str; 5] = ["P0", "P1", "P2", "P3", "P4"];
+
+/// Which of [`SEVERITIES`] a word is, in any case.
+pub(crate) fn severity(word: &str) -> Option<usize> {
+    SEVERITIES.iter().position(|known| known.eq_ignore_ascii_case(word))
+}
+
 /// What is told to whoever sends before there is an answer.
 const NOT_YET: &str = "it is not known yet what it would do: again once it is";
 
@@ -23,6 +31,9 @@ pub(crate) struct Work {
     pub(crate) amount: String,
     pub(crate) lifetime: String,
     pub(crate) reason: String,
+    pub(crate) title: String,
+    pub(crate) severity: String,
+    pub(crate) note: String,
 }
 
 /// A field and what was written into it.
@@ -72,9 +83,18 @@ pub(crate) struct Dialog {
 }
 
 impl Dialog {
-    pub(crate) fn new(subject: Subject, verb: Verb, region: &Region, request_id: Uuid) -> Self {
+    /// What is `given` stands in its field from the beginning.
+    pub(crate) fn new(
+        subject: Subject,
+        verb: Verb,
+        region: &Region,
+        request_id: Uuid,
+        given: &[(Field, String)],
+    ) -> Self {
         let entries = verb.fields(region);
-        let entries = entries.into_iter().map(|field| Entry { field, text: String::new() });
+        let text = |field| given.iter().find(|(of, _)| *of == field).map(|(_, text)| text.clone());
+        let entries =
+            entries.into_iter().map(|field| Entry { field, text: text(field).unwrap_or_default() });
         Self {
             subject,
             verb,
@@ -109,6 +129,9 @@ impl Dialog {
             lifetime: self.given(Field::Lifetime),
             // The rule may want one also of a rehearsal.
             reason: self.given(Field::Reason),
+            title: self.given(Field::Title),
+            severity: self.given(Field::Severity).to_uppercase(),
+            note: self.given(Field::Note),
         }
     }
 
@@ -119,11 +142,13 @@ impl Dialog {
 
     /// What is to be rehearsed, where that is not known for what was given.
     pub(crate) fn rehearse(&mut self) -> Option<Work> {
-        let needed = [Field::Plan, Field::Amount];
-        let is_whole = self
-            .entries
-            .iter()
-            .all(|entry| !needed.contains(&entry.field) || !entry.text.trim().is_empty());
+        // Neither why, nor the name once more.
+        let after = [Field::Reason, Field::Confirmation];
+        let is_whole = self.entries.iter().all(|entry| {
+            !self.verb.requires(entry.field)
+                || after.contains(&entry.field)
+                || !entry.text.trim().is_empty()
+        });
         let work = self.rehearsal_work();
         if !is_whole || self.rehearsed.as_ref() == Some(&work) {
             return None;
@@ -222,6 +247,9 @@ impl Dialog {
                 }
                 Field::Lifetime if !text.is_empty() => {
                     streamspace_client::parse_duration(text).err()?
+                }
+                Field::Severity if severity(text).is_none() => {
+                    format!("severity is one of {}", SEVERITIES.join(", "))
                 }
                 Field::Amount if !text.contains('=') => {
                     format!("write {}", Field::Amount.hint())

@@ -25,7 +25,7 @@ use crate::{
 /// How long the story is, in seconds.
 const LENGTH: i64 = 1800;
 /// When the second region's cluster gets slow, and when it is well again.
-const SLOW: std::ops::Range<i64> = 55..420;
+pub(super) const SLOW: std::ops::Range<i64> = 55..420;
 /// When the third region is cut off, and when it is back.
 const CUT_OFF: std::ops::Range<i64> = 140..200;
 /// When the bulk change begins; it takes so long.
@@ -218,7 +218,7 @@ impl Script {
             self.watched(second, 1, vec![told]);
         } else if closes && let Some(tenant) = place.tenants.first_mut() {
             tenant.state = TenantState::Cordoned.into();
-            tenant.cordon_reason = "INC-212 images cannot be pulled".into();
+            tenant.cordon_reason = "INC-97 images cannot be pulled".into();
             let resource = resource::Resource::Tenant(tenant.clone());
             let told = change(ChangeType::Updated, resource, "ops-1", second);
             self.watched(second, 1, vec![told]);

@@ -5,7 +5,7 @@ use streamspace_core::load::random::Random;
 use streamspace_proto::{
     json::to_value,
     v1::{
-        self, AuditDecision, AuditEntry, AuditPhase, Certificate, CertificateKind,
+        self, Alert, AuditDecision, AuditEntry, AuditPhase, Certificate, CertificateKind,
         CertificateState, ChangeType, ClusterEvent, DescribeSessionResponse, QueryUsageResponse,
         Quota, QuotaLine, Session, SessionObject, SessionPhase, SessionState, Tenant, TenantObject,
         TenantObjectState, TenantState, UsageAmounts, UsageRow, UsageStatus, resource,
@@ -14,6 +14,8 @@ use streamspace_proto::{
 
 use super::{
     BEGIN,
+    incidents::{self, Deed},
+    promises,
     script::{change, session_of, set},
     time,
     world::{Place, World, report},
@@ -67,15 +69,21 @@ const PAST: [(i64, &str, &str, &str, &str); 9] = [
     (40_200, "ops-2", "PlanService/UpdatePlan", "plans/business", "more memory from today on"),
 ];
 const HOUR: i64 = 3600;
+/// Who looks.
+const ME: &str = "ops-1";
 
 /// Everybody who answers.
 pub(super) struct Actors {
     world: World,
+    /// The alerts that somebody took, where and by name.
+    taken: Vec<(RegionIndex, String)>,
+    /// What somebody did to incidents.
+    deeds: Vec<Deed>,
 }
 
 impl Actors {
     pub(super) fn new(world: World) -> Self {
-        Self { world }
+        Self { world, taken: Vec::new(), deeds: Vec::new() }
     }
 
     fn place(&self, region: RegionIndex) -> Option<&Place> {
@@ -100,6 +108,36 @@ impl Actors {
             create_time: time(-60),
             ..Session::default()
         })
+    }
+
+    /// What fires, and who has it.
+    fn alerts(&self, region: RegionIndex, second: i64) -> Vec<Alert> {
+        let mut alerts = promises::alerts(region, second);
+        for alert in &mut alerts {
+            if self.taken.contains(&(region, alert.name.clone())) {
+                alert.acknowledged_by = ME.into();
+                alert.acknowledge_time = time(second);
+            }
+        }
+        alerts
+    }
+
+    /// Somebody takes an alert; only the first one can.
+    fn take(&mut self, work: &Work, second: i64) -> Result<Vec<String>, Trouble> {
+        let (region, name) = (work.subject.region, &work.subject.name);
+        let alerts = self.alerts(region, second);
+        let Some(alert) = alerts.into_iter().find(|alert| alert.name == *name) else {
+            return Err(Trouble::new("it does not fire any more"));
+        };
+        if !["", ME].contains(&alert.acknowledged_by.as_str()) {
+            let words = format!("{} has it in hand already: speak to them", alert.acknowledged_by);
+            return Err(Trouble { refused: true, ..Trouble::new(&words) });
+        }
+        let would = if work.rehearse { "it would be: " } else { "" };
+        if !work.rehearse {
+            self.taken.push((region, name.clone()));
+        }
+        Ok(vec![format!("{would}{ME} has it: {}", alert.summary)])
     }
 
     fn yaml(&self, region: RegionIndex, name: &str) -> String {
@@ -135,6 +173,21 @@ impl Troupe for Actors {
                 let sessions = self.place(region).map(|place| place.sessions.as_slice());
                 Answer::LiveUsage(Box::new(live(sessions.unwrap_or_default(), second)))
             }
+            Question::Incidents => {
+                Answer::Incidents(incidents::incidents(region, second, &self.deeds))
+            }
+            Question::Impacts => Answer::Impacts(
+                incidents::incidents(region, second, &self.deeds)
+                    .iter()
+                    .map(|incident| incidents::impact(incident, second))
+                    .collect(),
+            ),
+            Question::Incident(name) => {
+                Answer::Incident(Box::new(incidents::detail(region, name, second, &self.deeds)))
+            }
+            Question::Budgets => Answer::Budgets(Box::new(promises::budgets(region, second))),
+            Question::Slo(name) => Answer::Slo(Box::new(promises::detail(region, name, second))),
+            Question::Alerts => Answer::Alerts(self.alerts(region, second)),
             Question::Audit => Answer::Audit(audit(region)),
             Question::Certificates => Answer::Certificates(certificates()),
             Question::Yaml(name) => Answer::Yaml(self.yaml(region, name)),
@@ -143,6 +196,17 @@ impl Troupe for Actors {
 
     fn work(&mut self, work: &Work, now: Timestamp) -> (Result<Vec<String>, Trouble>, Vec<News>) {
         let second = now.as_second() - BEGIN;
+        match work.verb {
+            Verb::Acknowledge => return (self.take(work, second), Vec::new()),
+            Verb::Declare
+            | Verb::AcknowledgeIncident
+            | Verb::Note
+            | Verb::Mitigate
+            | Verb::Resolve => {
+                return (incidents::work(work, second, &mut self.deeds), Vec::new());
+            }
+            _ => {}
+        }
         let name = &work.subject.name;
         let session = |state: SessionState, phase: SessionPhase| {
             let mut one = self.session(work.subject.region, name);
@@ -166,7 +230,8 @@ impl Troupe for Actors {
             Verb::HibernateAll | Verb::TerminateAll => {
                 (vec!["12 sessions: 9 changed, 3 as wished already".into()], None)
             }
-            Verb::SetPlan | Verb::SetQuota | Verb::Revoke => (
+            // What incidents and alerts have was done above.
+            _ => (
                 vec!["nothing is behind this demonstration; a daemon would answer here".into()],
                 None,
             ),

@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 use streamspace_proto::v1::{
-    AuditEntry, Certificate, DescribeSessionResponse, ListLiveUsageResponse, QueryUsageResponse,
-    Quota, TenantObject, UsageStatus,
+    Alert, AuditEntry, Budget, BurnChart, Certificate, DescribeSessionResponse, Incident,
+    IncidentImpact, ListLiveUsageResponse, QueryUsageResponse, Quota, Slo, TenantObject,
+    TimelineEntry, UsageStatus,
 };
 
 use super::RegionIndex;
@@ -25,6 +26,18 @@ pub(crate) enum Question {
     Usage(String),
     /// What all take now, and how far the metering is.
     LiveUsage,
+    /// The incidents that are open.
+    Incidents,
+    /// What the open incidents cost so far.
+    Impacts,
+    /// All about one: whom it hits, what it costs, what happened.
+    Incident(String),
+    /// The error budgets, and their SLOs.
+    Budgets,
+    /// All about one: its SLO, and whose it is where the SLO has one for each.
+    Slo(String),
+    /// What fires.
+    Alerts,
     /// The latest entries of the audit log.
     Audit,
     /// The certificates that the region issued.
@@ -37,12 +50,24 @@ impl Question {
     /// What is known is asked anew after so many seconds.
     fn period(&self) -> i64 {
         match self {
-            Self::Session(_) | Self::Quota(_) | Self::LiveUsage | Self::Audit | Self::Yaml(_) => 5,
-            // The cluster is asked for each of them.
-            Self::Objects(_) => 15,
+            Self::Session(_)
+            | Self::Quota(_)
+            | Self::LiveUsage
+            | Self::Alerts
+            | Self::Incidents
+            | Self::Incident(_)
+            | Self::Audit
+            | Self::Yaml(_) => 5,
+            // The cluster is asked for each; budgets change with each minute.
+            Self::Objects(_) | Self::Budgets | Self::Slo(_) | Self::Impacts => 15,
             // It is closed each five minutes.
             Self::Usage(_) | Self::Certificates => 30,
         }
+    }
+
+    /// Whether it is asked on every page.
+    fn is_standing(&self) -> bool {
+        matches!(self, Self::Alerts | Self::Incidents)
     }
 }
 
@@ -54,6 +79,12 @@ pub(crate) enum Answer {
     Objects(Vec<TenantObject>),
     Usage(Box<TenantUsage>),
     LiveUsage(Box<LiveUsage>),
+    Incidents(Vec<Incident>),
+    Impacts(Vec<IncidentImpact>),
+    Incident(Box<IncidentDetail>),
+    Budgets(Box<Budgets>),
+    Slo(Box<SloDetail>),
+    Alerts(Vec<Alert>),
     Audit(Vec<AuditEntry>),
     Certificates(Vec<Certificate>),
     Yaml(String),
@@ -88,6 +119,52 @@ pub(crate) struct LiveUsage {
     pub(crate) status: UsageStatus,
 }
 
+/// An incident with what belongs to it.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct IncidentDetail {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) incident: Option<Incident>,
+    /// The oldest first.
+    #[prost(message, repeated, tag = "2")]
+    pub(crate) entries: Vec<TimelineEntry>,
+    /// Whether there were more.
+    #[prost(bool, tag = "3")]
+    pub(crate) truncated: bool,
+    #[prost(message, optional, tag = "4")]
+    pub(crate) impact: Option<IncidentImpact>,
+}
+
+/// What the incidents of a region cost.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Impacts {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) impacts: Vec<IncidentImpact>,
+}
+
+/// Error budgets, and their SLOs.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Budgets {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) budgets: Vec<Budget>,
+    #[prost(message, repeated, tag = "2")]
+    pub(crate) slos: Vec<Slo>,
+}
+
+/// An error budget, and how it came to be as it is.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct SloDetail {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) slo: Option<Slo>,
+    #[prost(message, optional, tag = "2")]
+    pub(crate) budget: Option<Budget>,
+    /// Over its window.
+    #[prost(message, optional, tag = "3")]
+    pub(crate) window: Option<BurnChart>,
+    /// By minute.
+    #[prost(message, optional, tag = "4")]
+    pub(crate) hour: Option<BurnChart>,
+}
+
 /// What is known of one thing.
 #[derive(Clone, Debug)]
 pub(crate) struct Detail {
@@ -101,12 +178,14 @@ pub(crate) struct Detail {
     pub(crate) answer: Option<(Timestamp, Answer)>,
     /// Why the last question was not answered.
     pub(crate) error: Option<String>,
+    /// Whether the daemon refused to.
+    pub(crate) refused: bool,
 }
 
 impl Detail {
     fn new(region: RegionIndex, question: Question, now: Timestamp) -> Self {
         let asked = Some(now);
-        Self { region, question, asked, tried: now, answer: None, error: None }
+        Self { region, question, asked, tried: now, answer: None, error: None, refused: false }
     }
 
     /// Whether it is time to ask again; so it is where the clock was set back.
@@ -149,6 +228,11 @@ impl Details {
             .collect()
     }
 
+    /// Another page has other questions. What every page shows stays.
+    pub(super) fn leave(&mut self) {
+        self.0.retain(|detail| detail.question.is_standing());
+    }
+
     /// Whether something is to be asked; then it counts as asked.
     fn is_due(&mut self, region: RegionIndex, question: &Question, now: Timestamp) -> bool {
         let known = |detail: &&mut Detail| detail.region == region && detail.question == *question;
@@ -178,6 +262,7 @@ impl Details {
         let known = |detail: &&mut Detail| detail.region == region && detail.question == *question;
         let Some(detail) = self.0.iter_mut().find(known) else { return };
         detail.asked = None;
+        detail.refused = answer.as_ref().is_err_and(|trouble| trouble.refused);
         match answer {
             Ok(answer) => (detail.answer, detail.error) = (Some((now, answer)), None),
             Err(trouble) => detail.error = Some(trouble.words),

@@ -22,7 +22,7 @@ impl<R: Row> Table<R> {
     fn sort_key<'a>(&self, row: &'a R) -> SortKey<'a> {
         match self.column().and_then(|column| column.order) {
             Some(order) => order(row),
-            None => SortKey::Number(Some(row.wellness() as i64)),
+            None => SortKey::Number(Some(row.urgency())),
         }
     }
 

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use ratatui::layout::Size;
 use streamspace_client::Counts;
 use streamspace_proto::v1::{
-    AuditEntry, Certificate, ChangeType, ConditionStatus, Health, OperationCounts, SessionPhase,
-    TenantState,
+    Alert, AuditEntry, Budget, BudgetImpact, Certificate, ChangeType, ConditionStatus, Health,
+    Incident, IncidentImpact, OperationCounts, SessionPhase, Slo, TenantState,
 };
 
 use super::{
@@ -16,13 +16,13 @@ use super::{
 use crate::{
     events::{EventKind, News, Watched},
     keys::Key,
-    state::{Answer, Question, RegionIndex},
+    state::{Answer, Budgets, Question, RegionIndex},
     trouble::Trouble,
 };
 
 fn any_key() -> impl Strategy<Value = Key> {
     let code = prop_oneof![
-        8 => proptest::sample::select(vec!['j', 'k', 'g', 'G', '/', ':', 's', 'S', 't', 'p', 'v', 'c', 'o', 'O', '[', ']', '?', 'a', ' ', '=', 'u', 'U', 'r', 'l', 'x', 'Y', 'P', ',', '.', '<', '>'])
+        8 => proptest::sample::select(vec!['j', 'k', 'g', 'G', '/', ':', 's', 'S', 't', 'p', 'v', 'c', 'o', 'O', '[', ']', '?', 'a', ' ', '=', 'u', 'U', 'r', 'l', 'A', 'K', 'b', 'i', 'D', 'N', 'x', 'Y', 'P', ',', '.', '<', '>'])
             .prop_map(KeyCode::Char),
         1 => any::<char>().prop_map(KeyCode::Char),
         6 => proptest::sample::select(vec![
@@ -111,9 +111,53 @@ fn any_answer() -> impl Strategy<Value = EventKind> {
     };
     let certificate = (".{0,12}", -1..5_i32).prop_map(certificate);
     let certificates = proptest::collection::vec(certificate, 0..5).prop_map(Answer::Certificates);
+    let alert = |(id, severity, owner, words): (u8, i32, String, String)| Alert {
+        name: format!("alerts/{id}"),
+        severity,
+        firing: true,
+        acknowledged_by: owner,
+        summary: words,
+        ..Alert::default()
+    };
+    let alert = (0..4_u8, -1..3_i32, "[a-b]{0,2}", ".{0,30}").prop_map(alert);
+    let alerts = proptest::collection::vec(alert, 0..4).prop_map(Answer::Alerts);
+    let budget = |(id, left, state, measured): (u8, i64, i32, bool)| Budget {
+        slo: format!("slos/{id}"),
+        state,
+        remaining_ppm: left,
+        as_of: measured.then_some(prost_types::Timestamp { seconds: NOW, nanos: 0 }),
+        ..Budget::default()
+    };
+    let budget = (0..4_u8, any::<i64>(), -1..7_i32, any::<bool>()).prop_map(budget);
+    let budgets = proptest::collection::vec(budget, 0..4).prop_map(|budgets| {
+        let slos = vec![Slo { name: "slos/9".into(), problem: "no".into(), ..Slo::default() }];
+        Answer::Budgets(Box::new(Budgets { budgets, slos }))
+    });
+    let incident = |(id, severity, state, words): (u8, i32, i32, String)| Incident {
+        name: format!("incidents/INC-{id}"),
+        title: words.clone(),
+        commander: words,
+        severity,
+        state,
+        ..Incident::default()
+    };
+    let incident = (0..4_u8, -1..7_i32, -1..7_i32, ".{0,20}").prop_map(incident);
+    let incidents = proptest::collection::vec(incident, 0..4).prop_map(Answer::Incidents);
+    let impact = |(id, used): (u8, Option<i64>)| IncidentImpact {
+        name: format!("incidents/INC-{id}"),
+        budgets: vec![BudgetImpact { used_ppm: used, ..BudgetImpact::default() }],
+        ..IncidentImpact::default()
+    };
+    let impact = (0..4_u8, any::<Option<i64>>()).prop_map(impact);
+    let impacts = proptest::collection::vec(impact, 0..4).prop_map(Answer::Impacts);
     let tenant = || "[ab0-9]{1,2}".prop_map(|id| format!("tenants/{id}"));
     prop_oneof![
         audit.prop_map(|answer| (Question::Audit, Ok(answer))),
+        alerts.prop_map(|answer| (Question::Alerts, Ok(answer))),
+        Just((Question::Alerts, Err(Trouble::new("no")))),
+        incidents.prop_map(|answer| (Question::Incidents, Ok(answer))),
+        impacts.prop_map(|answer| (Question::Impacts, Ok(answer))),
+        budgets.prop_map(|answer| (Question::Budgets, Ok(answer))),
         certificates.prop_map(|answer| (Question::Certificates, Ok(answer))),
         Just((Question::LiveUsage, Ok(Answer::LiveUsage(Box::default())))),
         tenant().prop_map(|it| (Question::Usage(it), Ok(Answer::Usage(Box::default())))),

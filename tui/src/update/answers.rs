@@ -3,13 +3,17 @@
 use streamspace_client::text::escape;
 
 use crate::{
-    actions::{Dialog, Menu, Rehearsal, Stage, Verb, Work},
+    actions::{Dialog, Field, Kind, Menu, Rehearsal, Stage, Subject, Verb, Work, missing},
     events::Effect,
-    keys::Action,
+    keys::{Action, Mode},
     prompt::erase_word,
-    state::{Overlay, State},
+    rows::Key,
+    state::{Overlay, RegionIndex, State},
     trouble::Trouble,
 };
+
+/// The longest title of an incident.
+const TITLE: usize = 200;
 
 /// Opens the list for the thing at hand.
 pub(super) fn open_menu(state: &mut State) {
@@ -20,6 +24,59 @@ pub(super) fn open_menu(state: &mut State) {
         let menu = Menu::new(subject, region, state.locked.as_deref());
         state.overlay = Some(Overlay::Menu(menu));
     }
+}
+
+/// Begins to tell that one has what is at hand: an alert or an incident.
+pub(super) fn acknowledge(state: &mut State) -> Option<Effect> {
+    let of_incident = state.subject().is_some_and(|subject| subject.kind == Kind::Incident);
+    let verb = if of_incident { Verb::AcknowledgeIncident } else { Verb::Acknowledge };
+    begin(state, verb)
+}
+
+/// Begins to declare an incident: of the alert at hand, else of a region, which must be known
+/// where there are several.
+pub(super) fn declare(state: &mut State, region: Option<RegionIndex>) -> Option<Effect> {
+    let of_alert = state.subject().filter(|subject| subject.kind == Kind::Alert);
+    let one = (!state.several()).then_some(RegionIndex::default());
+    let at_hand = region.or_else(|| state.region_at_hand()).or(one);
+    let of_region = at_hand.and_then(|index| {
+        let name = state.region(index)?.name().to_owned();
+        Some(Subject {
+            region: index,
+            name: format!("regions/{name}"),
+            id: name,
+            kind: Kind::Region,
+        })
+    });
+    let subject = of_alert.filter(|_| region.is_none()).or(of_region);
+    let Some(subject) = subject else {
+        let command = state.keys.of(Mode::Page, Action::Command);
+        state.notify(format!(
+            "of which region? {command}declare and its name, or select something of it"
+        ));
+        return None;
+    };
+    start(state, &subject, Verb::Declare)
+}
+
+/// Begins to do something to the thing at hand, without the list.
+pub(super) fn begin(state: &mut State, verb: Verb) -> Option<Effect> {
+    let subject = state.subject().filter(|subject| Verb::of(subject.kind).contains(&verb));
+    let Some(subject) = subject else {
+        state.notify(format!("nothing is selected to {}", verb.word()));
+        return None;
+    };
+    start(state, &subject, verb)
+}
+
+/// Opens the way to a change, where it may be done.
+fn start(state: &mut State, subject: &Subject, verb: Verb) -> Option<Effect> {
+    let missing = missing(verb, state.region(subject.region)?, state.locked.as_deref());
+    if let Some(missing) = missing {
+        state.notify(format!("{} {}: {missing}", verb.word(), subject.id));
+        return None;
+    }
+    open(state, subject, verb)
 }
 
 /// A key with a meaning.
@@ -70,10 +127,27 @@ pub(super) fn typed(state: &mut State, c: char) -> Option<Effect> {
 fn picked(state: &mut State, key: Option<char>) -> Option<Effect> {
     let Some(Overlay::Menu(menu)) = &state.overlay else { return None };
     let (verb, subject) = (menu.pick(key)?, menu.subject.clone());
+    open(state, &subject, verb)
+}
+
+/// Opens the way to a change.
+fn open(state: &mut State, subject: &Subject, verb: Verb) -> Option<Effect> {
     let id = state.next_id();
-    let dialog = Dialog::new(subject.clone(), verb, state.region(subject.region)?, id);
+    let given = given(state, subject, verb);
+    let dialog = Dialog::new(subject.clone(), verb, state.region(subject.region)?, id, &given);
     state.overlay = Some(Overlay::Dialog(Box::new(dialog)));
     rehearse(state)
+}
+
+/// What a field says before anybody writes: of an alert its own words.
+fn given(state: &State, subject: &Subject, verb: Verb) -> Vec<(Field, String)> {
+    if verb != Verb::Declare {
+        return Vec::new();
+    }
+    let key = Key::new(subject.region, "", &subject.name);
+    let alert = state.alerts.get(&key).filter(|_| subject.kind == Kind::Alert);
+    let title = alert.map_or_else(String::new, |alert| alert.summary.chars().take(TITLE).collect());
+    vec![(Field::Severity, "P2".into()), (Field::Title, title)]
 }
 
 fn rehearse(state: &mut State) -> Option<Effect> {
@@ -98,22 +172,27 @@ pub(super) fn worked(state: &mut State, work: &Work, result: Result<Vec<String>,
             (false, Err(trouble)) => dialog.stage = Stage::Failed(trouble.words),
             (false, Ok(lines)) => {
                 state.overlay = None;
-                state.notify(done(work.verb, &work.subject.id, &safe(&lines)));
+                state.notify(done(work, &safe(&lines)));
             }
         }
         return;
     }
     match result {
         _ if work.rehearse => {}
-        Ok(lines) => state.notify(done(work.verb, &work.subject.id, &safe(&lines))),
+        Ok(lines) => state.notify(done(work, &safe(&lines))),
         Err(Trouble { words, .. }) => {
             state.notify(format!("{} {}: {words}", work.verb.word(), work.subject.id));
         }
     }
 }
 
-fn done(verb: Verb, id: &str, lines: &[String]) -> String {
-    let mut text = format!("{} {id}: accepted", verb.word());
+fn done(work: &Work, lines: &[String]) -> String {
+    let mut text = format!("{} {}: accepted", work.verb.word(), work.subject.id);
+    if let (Kind::Alert | Kind::Incident | Kind::Region, Some(line)) =
+        (work.subject.kind, lines.first())
+    {
+        return line.clone();
+    }
     if let Some(line) = lines.first() {
         text = format!("{text}, {line}");
     }

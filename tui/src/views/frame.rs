@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use streamspace_client::text::escape;
 use streamspace_proto::v1::Health;
 
-use super::View;
+use super::{View, alerts};
 use crate::{
     format::{age, clock, count, many, seconds_since, time_of_day},
     pen::{Pen, cells},
@@ -17,11 +17,13 @@ use crate::{
 
 /// From this height on there are lines between the parts.
 const ROOMY: u16 = 16;
+/// From this height on something is told above the page.
+const FIRST: u16 = 10;
 /// Rows of the banner and of the health.
 const HEAD: u16 = 2;
 
 /// Something wrong, above all tables.
-struct Alert {
+struct Wrong {
     tone: Tone,
     /// What is wrong.
     subject: String,
@@ -34,21 +36,28 @@ struct Alert {
 /// Where the page is.
 pub(super) fn body(state: &State) -> Rect {
     let area = state.area();
-    let alerts = shown_alerts(area.height, alerts(state).len());
+    let fires = fires(state);
+    let shown = shown_wrong(area.height, fires, wrong(state).len());
     let rules = if area.height >= ROOMY { 2 } else { 0 };
-    let top = HEAD + alerts + rules / 2;
+    let top = HEAD + fires + shown + rules / 2;
     let bottom = 2 + rules / 2;
     Rect { y: top.min(area.height), height: area.height.saturating_sub(top + bottom), ..area }
 }
 
-fn shown_alerts(height: u16, alerts: usize) -> u16 {
+/// How many lines tell of what fires: it comes before what is wrong, where there is little
+/// room.
+fn fires(state: &State) -> u16 {
+    u16::from(state.size.height >= FIRST && alerts::is_told(state))
+}
+
+fn shown_wrong(height: u16, fires: u16, wrong: usize) -> u16 {
     let room = match height {
-        0..=9 => 0,
-        10..ROOMY => 1,
+        ..FIRST => 0,
+        FIRST..ROOMY => 1 - fires,
         ROOMY..30 => 2,
         _ => 4,
     };
-    room.min(u16::try_from(alerts).unwrap_or(u16::MAX))
+    room.min(u16::try_from(wrong).unwrap_or(u16::MAX))
 }
 
 pub(super) fn draw(state: &State, view: &dyn View, pen: &mut Pen<'_>) {
@@ -56,16 +65,21 @@ pub(super) fn draw(state: &State, view: &dyn View, pen: &mut Pen<'_>) {
     let body = body(state);
     banner(state, view, pen);
     health_line(state, pen);
-    let alerts = alerts(state);
-    let shown = shown_alerts(height, alerts.len());
-    for (y, alert) in (HEAD..HEAD + shown).zip(&alerts) {
-        draw_alert(alert, y, pen);
+    let wrong = wrong(state);
+    let fires = fires(state);
+    if fires > 0 {
+        alerts::draw_line(state, HEAD, pen);
+    }
+    let shown = shown_wrong(height, fires, wrong.len());
+    let top = HEAD + fires;
+    for (y, one) in (top..top + shown).zip(&wrong) {
+        draw_wrong(one, y, pen);
     }
     if height >= ROOMY {
-        pen.rule(HEAD + shown);
-        let hidden = alerts.len().saturating_sub(shown.into());
+        pen.rule(top + shown);
+        let hidden = wrong.len().saturating_sub(shown.into());
         if hidden > 0 {
-            pen.text(2, HEAD + shown, &format!(" {} more ", count(hidden)), Tone::Dim);
+            pen.text(2, top + shown, &format!(" {} more ", count(hidden)), Tone::Dim);
         }
         pen.rule(height.saturating_sub(2));
     }
@@ -300,32 +314,32 @@ pub(super) fn health(health: Health, theme: &Theme) -> (&'static str, &'static s
 }
 
 /// What is wrong, the worst first.
-fn alerts(state: &State) -> Vec<Alert> {
-    let mut alerts = Vec::new();
+fn wrong(state: &State) -> Vec<Wrong> {
+    let mut wrong = Vec::new();
     for region in &state.regions {
-        alerts_of(region, state, &mut alerts);
+        wrong_with(region, state, &mut wrong);
     }
-    alerts.sort_by_key(|alert| match alert.tone {
+    wrong.sort_by_key(|one| match one.tone {
         Tone::Hurt => 0,
         Tone::Warn => 1,
         _ => 2,
     });
-    alerts
+    wrong
 }
 
-fn alerts_of(region: &Region, state: &State, alerts: &mut Vec<Alert>) {
+fn wrong_with(region: &Region, state: &State, wrong: &mut Vec<Wrong>) {
     let named = |subject: &str| {
         if state.several() { format!("{} {subject}", region.name()) } else { subject.to_owned() }
     };
     let report = region.fresh_report(state.now);
     match &region.link {
-        Link::Failed { error } => alerts.push(Alert {
+        Link::Failed { error } => wrong.push(Wrong {
             tone: Tone::Hurt,
             subject: named("refused"),
             state: String::new(),
             words: error.clone(),
         }),
-        Link::Lost { error, since } => alerts.push(Alert {
+        Link::Lost { error, since } => wrong.push(Wrong {
             tone: Tone::Warn,
             subject: named("not live"),
             state: age(seconds_since(*since, state.now)),
@@ -334,7 +348,7 @@ fn alerts_of(region: &Region, state: &State, alerts: &mut Vec<Alert>) {
         // The watch works and the region does not answer.
         Link::Connecting | Link::Loading | Link::Live => {
             if let Some(error) = region.report_error.clone().filter(|_| report.is_none()) {
-                alerts.push(Alert {
+                wrong.push(Wrong {
                     tone: Tone::Dim,
                     subject: named("region"),
                     state: "unknown".into(),
@@ -347,7 +361,7 @@ fn alerts_of(region: &Region, state: &State, alerts: &mut Vec<Alert>) {
     for component in components.filter(|component| component.health != Health::Ok) {
         let since = component.since.map(|since| age(seconds_since(since, state.now)));
         let word = health_word(component.health);
-        alerts.push(Alert {
+        wrong.push(Wrong {
             tone: health_tone(component.health),
             subject: named(&component.name),
             state: format!("{word} {}", since.unwrap_or_default()).trim_end().to_owned(),
@@ -356,14 +370,14 @@ fn alerts_of(region: &Region, state: &State, alerts: &mut Vec<Alert>) {
     }
 }
 
-fn draw_alert(alert: &Alert, y: u16, pen: &mut Pen<'_>) {
+fn draw_wrong(wrong: &Wrong, y: u16, pen: &mut Pen<'_>) {
     let end = pen.width();
-    let sign = sign(alert.tone, pen.theme);
-    let mut pieces = vec![(format!(" {sign} {}", alert.subject), alert.tone)];
-    if !alert.state.is_empty() {
-        pieces.push((format!(" {}", alert.state), alert.tone));
+    let sign = sign(wrong.tone, pen.theme);
+    let mut pieces = vec![(format!(" {sign} {}", wrong.subject), wrong.tone)];
+    if !wrong.state.is_empty() {
+        pieces.push((format!(" {}", wrong.state), wrong.tone));
     }
-    pieces.push((format!("  {}", alert.words), Tone::Plain));
+    pieces.push((format!("  {}", wrong.words), Tone::Plain));
     pen.pieces(0, y, end, &pieces);
 }
 

@@ -4,9 +4,10 @@ use ratatui::layout::Rect;
 
 use super::text::{self, Line};
 use crate::{
-    actions::{Dialog, Menu, Rehearsal, Stage},
+    actions::{Dialog, Kind, Menu, Rehearsal, Stage, Subject},
     keys::{Action, Mode},
     pen::{Pen, wrap},
+    rows::Key,
     state::{Overlay, State},
     theme::Tone,
 };
@@ -21,9 +22,11 @@ pub(super) fn draw(state: &State, pen: &mut Pen<'_>) {
     let width = WIDEST.min(pen.width().saturating_sub(2 * MARGIN));
     let (title, lines) = match &state.overlay {
         None => return,
-        Some(Overlay::Menu(menu)) => (format!("{} can be", menu.subject.id), of_menu(menu, state)),
+        Some(Overlay::Menu(menu)) => {
+            (format!("{} can be", called(&menu.subject, state)), of_menu(menu, state))
+        }
         Some(Overlay::Dialog(dialog)) => (
-            format!("{} {}", dialog.verb.word(), dialog.subject.id),
+            format!("{} {}", dialog.verb.word(), called(&dialog.subject, state)),
             of_dialog(dialog, state, usize::from(width).saturating_sub(4)),
         ),
     };
@@ -58,6 +61,13 @@ pub(super) fn draw(state: &State, pen: &mut Pen<'_>) {
     // Where not all fits, the end is what is being typed.
     let hidden = lines.len().saturating_sub(body.height().into());
     text::draw(&lines, hidden, true, &mut body);
+}
+
+/// What people call it. Nobody knows an alert by its UUID.
+fn called(subject: &Subject, state: &State) -> String {
+    let key = Key::new(subject.region, "", &subject.name);
+    let alert = state.alerts.get(&key).filter(|_| subject.kind == Kind::Alert);
+    alert.map_or_else(|| subject.id.clone(), |alert| format!("{} of {}", alert.kind, alert.subject))
 }
 
 fn of_menu(menu: &Menu, state: &State) -> Vec<Line> {

@@ -16,6 +16,8 @@ use crate::{
 pub(super) const HEAD: u16 = 2;
 /// Marker and sign.
 const MARGIN: u16 = 3;
+/// What is left of a column beside a gauge: ` 100.00 %`.
+const PERCENT: u16 = 10;
 /// The widest name of a region, and when it goes: before all but the state.
 const REGION: u16 = 14;
 const REGION_RANK: u8 = 1;
@@ -190,13 +192,12 @@ fn candidates<R: Row>(state: &State, table: &Table<R>) -> Vec<Candidate> {
         // With room for the arrow that shows the order.
         let title = cells(column.title) + 1;
         let measured = table.widths().get(index).copied().unwrap_or(0);
-        // Words that nobody says take no room.
-        if column.most == u16::MAX && measured == 0 {
+        if column.sparse && measured == 0 {
             continue;
         }
         let wanted = match column.align {
             _ if column.most == u16::MAX => u16::MAX,
-            Align::Right => column.least,
+            Align::Right => column.most,
             Align::Left => measured.max(title).min(column.most),
         };
         let least =
@@ -319,6 +320,14 @@ fn write(place: &Place, y: u16, text: &str, style: Style, pen: &mut Pen<'_>) {
     }
 }
 
+/// The text, and before it how full something is.
+fn gauged(place: &Place, y: u16, permille: usize, text: &str, style: Style, pen: &mut Pen<'_>) {
+    write(place, y, text, style, pen);
+    let room = place.width.saturating_sub(PERCENT);
+    let gauge = pen.theme.glyphs.gauge(permille, room.into());
+    pen.clipped(place.x, y, room, &gauge, style);
+}
+
 fn draw_row<R: Row>(
     state: &State,
     row: &R,
@@ -358,7 +367,11 @@ fn draw_row<R: Row>(
             Look::Verdict => verdict,
             Look::Aside => aside,
         };
-        write(place, y, &(column.text)(row, state.now), style, pen);
+        let text = (column.text)(row, state.now);
+        match column.gauge.and_then(|gauge| gauge(row)) {
+            Some(permille) => gauged(place, y, permille, &text, style, pen),
+            None => write(place, y, &text, style, pen),
+        }
     }
 }
 

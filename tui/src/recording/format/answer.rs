@@ -7,7 +7,9 @@ use streamspace_proto::v1;
 
 use super::{Nothing, TroubleRecord};
 use crate::{
-    state::{Answer, LiveUsage, Question, TenantUsage},
+    state::{
+        Answer, Budgets, Impacts, IncidentDetail, LiveUsage, Question, SloDetail, TenantUsage,
+    },
     trouble::Trouble,
 };
 
@@ -18,7 +20,10 @@ pub(super) struct AnswerRecord {
     question: u32,
     #[prost(string, tag = "2")]
     name: String,
-    #[prost(oneof = "AnswerWhat", tags = "3, 4, 5, 6, 7, 8, 9, 10, 11, 12")]
+    #[prost(
+        oneof = "AnswerWhat",
+        tags = "3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18"
+    )]
     what: Option<AnswerWhat>,
 }
 
@@ -46,6 +51,18 @@ enum AnswerWhat {
     /// As the last time.
     #[prost(message, tag = "12")]
     Same(Nothing),
+    #[prost(message, tag = "13")]
+    Alerts(v1::ListAlertsResponse),
+    #[prost(message, tag = "14")]
+    Budgets(Budgets),
+    #[prost(message, tag = "15")]
+    Slo(SloDetail),
+    #[prost(message, tag = "16")]
+    Incidents(v1::ListIncidentsResponse),
+    #[prost(message, tag = "17")]
+    Incident(IncidentDetail),
+    #[prost(message, tag = "18")]
+    Impacts(Impacts),
 }
 
 impl AnswerRecord {
@@ -64,6 +81,12 @@ impl AnswerRecord {
             Question::Audit => (6, ""),
             Question::Certificates => (7, ""),
             Question::Yaml(name) => (8, name.as_str()),
+            Question::Alerts => (9, ""),
+            Question::Budgets => (10, ""),
+            Question::Slo(name) => (11, name.as_str()),
+            Question::Incidents => (12, ""),
+            Question::Incident(name) => (13, name.as_str()),
+            Question::Impacts => (14, ""),
         };
         let what = match answer {
             Err(trouble) => AnswerWhat::Trouble(TroubleRecord::write(trouble)),
@@ -85,6 +108,20 @@ impl AnswerRecord {
                 })
             }
             Ok(Answer::Yaml(yaml)) => AnswerWhat::Yaml(yaml.clone()),
+            Ok(Answer::Budgets(budgets)) => AnswerWhat::Budgets(Box::as_ref(budgets).clone()),
+            Ok(Answer::Incidents(incidents)) => AnswerWhat::Incidents(v1::ListIncidentsResponse {
+                incidents: incidents.clone(),
+                ..v1::ListIncidentsResponse::default()
+            }),
+            Ok(Answer::Incident(incident)) => AnswerWhat::Incident(Box::as_ref(incident).clone()),
+            Ok(Answer::Impacts(impacts)) => {
+                AnswerWhat::Impacts(Impacts { impacts: impacts.clone() })
+            }
+            Ok(Answer::Slo(slo)) => AnswerWhat::Slo(Box::as_ref(slo).clone()),
+            Ok(Answer::Alerts(alerts)) => AnswerWhat::Alerts(v1::ListAlertsResponse {
+                alerts: alerts.clone(),
+                ..v1::ListAlertsResponse::default()
+            }),
         };
         Self { question: number, name: name.to_owned(), what: Some(what) }
     }
@@ -100,6 +137,12 @@ impl AnswerRecord {
             6 => Question::Audit,
             7 => Question::Certificates,
             8 => Question::Yaml(name),
+            9 => Question::Alerts,
+            10 => Question::Budgets,
+            11 => Question::Slo(name),
+            12 => Question::Incidents,
+            13 => Question::Incident(name),
+            14 => Question::Impacts,
             _ => return None,
         };
         let answer = match self.what? {
@@ -112,6 +155,12 @@ impl AnswerRecord {
             AnswerWhat::Audit(reply) => Ok(Answer::Audit(reply.entries)),
             AnswerWhat::Certificates(reply) => Ok(Answer::Certificates(reply.certificates)),
             AnswerWhat::Yaml(yaml) => Ok(Answer::Yaml(yaml)),
+            AnswerWhat::Budgets(budgets) => Ok(Answer::Budgets(Box::new(budgets))),
+            AnswerWhat::Incidents(reply) => Ok(Answer::Incidents(reply.incidents)),
+            AnswerWhat::Incident(incident) => Ok(Answer::Incident(Box::new(incident))),
+            AnswerWhat::Impacts(impacts) => Ok(Answer::Impacts(impacts.impacts)),
+            AnswerWhat::Slo(slo) => Ok(Answer::Slo(Box::new(slo))),
+            AnswerWhat::Alerts(reply) => Ok(Answer::Alerts(reply.alerts)),
             AnswerWhat::Same(_) => return None,
         };
         Some((question, answer))

@@ -42,11 +42,18 @@ pub(super) struct WorkedRecord {
     lines: Vec<String>,
     #[prost(message, optional, tag = "13")]
     trouble: Option<TroubleRecord>,
+    #[prost(string, tag = "14")]
+    title: String,
+    #[prost(string, tag = "15")]
+    severity: String,
+    #[prost(string, tag = "16")]
+    note: String,
 }
 
 /// New ones are put at the end.
-const KINDS: [Kind; 3] = [Kind::Session, Kind::Tenant, Kind::Certificate];
-const VERBS: [Verb; 12] = [
+const KINDS: [Kind; 6] =
+    [Kind::Session, Kind::Tenant, Kind::Certificate, Kind::Alert, Kind::Incident, Kind::Region];
+const VERBS: [Verb; 18] = [
     Verb::Hibernate,
     Verb::Wake,
     Verb::Terminate,
@@ -59,6 +66,12 @@ const VERBS: [Verb; 12] = [
     Verb::SetPlan,
     Verb::SetQuota,
     Verb::Revoke,
+    Verb::Acknowledge,
+    Verb::Declare,
+    Verb::AcknowledgeIncident,
+    Verb::Note,
+    Verb::Mitigate,
+    Verb::Resolve,
 ];
 
 impl WorkedRecord {
@@ -77,6 +90,9 @@ impl WorkedRecord {
             amount: work.amount.clone(),
             lifetime: work.lifetime.clone(),
             reason: work.reason.clone(),
+            title: work.title.clone(),
+            severity: work.severity.clone(),
+            note: work.note.clone(),
             lines: result.clone().unwrap_or_default(),
             trouble: result.as_ref().err().map(TroubleRecord::write),
         }
@@ -99,6 +115,9 @@ impl WorkedRecord {
             amount: self.amount,
             lifetime: self.lifetime,
             reason: self.reason,
+            title: self.title,
+            severity: self.severity,
+            note: self.note,
         };
         let result = match self.trouble {
             Some(trouble) => Err(trouble.read()),

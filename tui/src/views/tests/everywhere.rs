@@ -106,9 +106,9 @@ fn every_theme_shows_what_is_live_old_refused_or_not_there() {
             feed(&mut denied, NOW, watched(vec![Watched::Failed(refused)]));
             let mut empty = crate::testing::live(width, height, vec![]);
             empty.theme = live.theme;
-            for (name, from) in
-                [("live", live), ("stale", stale), ("denied", denied), ("empty", empty)]
-            {
+            let states =
+                vec![("live", live), ("stale", stale), ("denied", denied), ("empty", empty)];
+            for (name, from) in states {
                 for (page, opened) in [("overview", Page::Overview), ("tenants", Page::Tenants)] {
                     let mut shown = from.clone();
                     shown.go(opened);
