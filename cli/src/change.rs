@@ -304,7 +304,7 @@ mod tests {
     use crate::commands::Cli;
 
     /// The last word of commands that change nothing in a region.
-    const READS: [&str; 30] = [
+    const READS: [&str; 31] = [
         "list",
         "show",
         "describe",
@@ -312,6 +312,7 @@ mod tests {
         "what-if",
         "chart",
         "impact",
+        "channels",
         "top",
         "compare",
         "export",

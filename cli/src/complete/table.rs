@@ -66,7 +66,9 @@ fn of_flag(long: &str) -> Option<Wanted> {
         "slo" => Wanted::Live(Kind::Slos),
         "alert" => Wanted::Live(Kind::Alerts),
         "policy" => Wanted::Live(Kind::Policies),
-        "operator" | "actor" => Wanted::Live(Kind::Operators),
+        "operator" | "actor" | "commander" | "communications" | "scribe" | "owner" => {
+            Wanted::Live(Kind::Operators)
+        }
         _ => return None,
     })
 }
@@ -86,6 +88,9 @@ fn of_place(path: &[&str], id: &str) -> Option<Wanted> {
         (["slo", ..], "name" | "names") => Wanted::Live(Kind::Slos),
         (["alert", ..], "name") => Wanted::Live(Kind::Alerts),
         (["incident", ..], "name" | "into") => Wanted::Live(Kind::Incidents),
+        (["oncall", "set"], "people") | (["oncall", "override"], "person") => {
+            Wanted::Live(Kind::Operators)
+        }
         (["oncall", "policy", ..], "name") => Wanted::Live(Kind::Policies),
         (["oncall", ..], "name") => Wanted::Live(Kind::Rotas),
         (["maintenance", ..], "name") => Wanted::Live(Kind::Maintenances),
@@ -191,7 +196,7 @@ mod tests {
     use crate::commands::Cli;
 
     /// Places that nothing is offered for: what is typed there is new, or a text.
-    const FREE: [&str; 8] = [
+    const FREE: [&str; 18] = [
         "tenant create name",
         "plan create name",
         "session create name",
@@ -200,6 +205,16 @@ mod tests {
         "usage compare second",
         "login host",
         "completion dialect",
+        "incident declare title",
+        "incident mitigate note",
+        "incident resolve note",
+        "incident review note",
+        "incident reopen note",
+        "incident note text",
+        "incident update text",
+        "incident action text",
+        "maintenance start title",
+        "silence create matchers",
     ];
 
     fn places(command: &Command, path: &[&str], found: &mut Vec<(String, Option<Wanted>)>) {
