@@ -8,7 +8,7 @@ use streamspace_proto::{policy, v1};
 
 use crate::{
     rows::shell_word,
-    state::{Region, RegionIndex},
+    state::{Identity, Region, RegionIndex},
 };
 
 mod dialog;
@@ -261,7 +261,7 @@ impl Verb {
                 true
             }
             Field::Note => self == Self::Note,
-            Field::Reason => rule(self).is_some_and(|rule| rule.needs_reason),
+            Field::Reason => rule(self.method()).is_some_and(|rule| rule.needs_reason),
             Field::Lifetime => false,
         }
     }
@@ -316,12 +316,19 @@ impl Verb {
     }
 }
 
-/// The rule of a verb's method.
-fn rule(verb: Verb) -> Option<&'static v1::MethodPolicy> {
+/// The rule of a method.
+fn rule(method: &str) -> Option<&'static v1::MethodPolicy> {
     static RULES: LazyLock<HashMap<String, v1::MethodPolicy>> = LazyLock::new(|| {
         policy::methods().into_iter().map(|method| (method.path, method.policy)).collect()
     });
-    RULES.get(verb.method())
+    RULES.get(method)
+}
+
+/// Whether a daemon would let whoever looks ask by a method. A refusal is kept in its audit log:
+/// what nobody wished for must not be asked in vain.
+pub(crate) fn may(method: &str, region: &Region) -> bool {
+    let identity = region.identity.as_ref();
+    identity.zip(rule(method)).is_some_and(|(identity, rule)| lacks(rule, identity).is_none())
 }
 
 /// Why somebody may not do it, in a few words; none where the daemon would let them.
@@ -332,7 +339,12 @@ pub(crate) fn missing(verb: Verb, region: &Region, locked: Option<&str>) -> Opti
     let Some(identity) = &region.identity else {
         return Some("it is not known yet who you are".into());
     };
-    let Some(rule) = rule(verb) else { return Some("no such method".into()) };
+    let Some(rule) = rule(verb.method()) else { return Some("no such method".into()) };
+    lacks(rule, identity)
+}
+
+/// What somebody lacks for a method; none where nothing.
+fn lacks(rule: &v1::MethodPolicy, identity: &Identity) -> Option<String> {
     let roles = std::iter::once(rule.least_role()).chain(rule.also_roles());
     let mut words = roles.filter_map(role_word).peekable();
     let own = Role::parse(&identity.effective_role);
@@ -378,7 +390,7 @@ mod tests {
             for verb in Verb::of(kind) {
                 assert!(!seen.contains(&verb.key()), "{verb:?}");
                 seen.push(verb.key());
-                assert!(rule(*verb).is_some_and(|rule| rule.mutates), "{verb:?}");
+                assert!(rule(verb.method()).is_some_and(|rule| rule.mutates), "{verb:?}");
             }
         }
     }

@@ -7,7 +7,7 @@ use ratatui::layout::Position;
 use streamspace_client::text::escape;
 
 use crate::{
-    actions::Verb,
+    actions::{Verb, may},
     events::{Effect, Event, EventKind, News, Play},
     keys::{Action, Key, Mode},
     palette::{self, Command},
@@ -158,8 +158,14 @@ fn settle(state: &mut State) {
 /// What must be asked for the page.
 fn ask(state: &mut State) -> Vec<Effect> {
     let mut wanted = questions(state);
-    wanted.extend(of_all(state, &Question::Alerts));
-    wanted.extend(of_all(state, &Question::Incidents));
+    for (question, method) in &Question::STANDING {
+        let all = of_all(state, question);
+        wanted.extend(
+            all.into_iter().filter(|(index, _)| {
+                state.region(*index).is_some_and(|region| may(method, region))
+            }),
+        );
+    }
     let live: Vec<bool> = state.regions.iter().map(|it| it.is_live(state.now)).collect();
     let is_live = |region: RegionIndex| live.get(usize::from(region.0)) == Some(&true);
     let due = state.details.want(wanted, state.now, is_live);
@@ -186,7 +192,11 @@ fn questions(state: &State) -> Vec<(RegionIndex, Question)> {
         }
         Page::Usage(Some(scope)) => vec![(scope.region, Question::Usage(scope.name()))],
         Page::Usage(None) => of_all(state, &Question::LiveUsage),
-        Page::Incidents => of_all(state, &Question::Impacts),
+        Page::Incidents => {
+            let both = [Question::Incidents, Question::Impacts];
+            both.iter().flat_map(|question| of_all(state, question)).collect()
+        }
+        Page::Alerts => of_all(state, &Question::Alerts),
         Page::Incident(key) => {
             let name = state.incidents.get(key).map(|row| row.whole.name.clone());
             name.map(|name| (key.region, Question::Incident(name))).into_iter().collect()
@@ -205,7 +215,6 @@ fn questions(state: &State) -> Vec<(RegionIndex, Question)> {
         | Page::Sessions(_)
         | Page::Operations
         | Page::Operation(_)
-        | Page::Alerts
         | Page::Alert(_)
         | Page::Changes
         | Page::Help => Vec::new(),

@@ -65,9 +65,15 @@ impl Question {
         }
     }
 
+    /// What is asked on every page, and by which method.
+    pub(crate) const STANDING: [(Self, &str); 2] = [
+        (Self::Alerts, "streamspace.admin.v1.AlertService/ListAlerts"),
+        (Self::Incidents, "streamspace.admin.v1.IncidentService/ListIncidents"),
+    ];
+
     /// Whether it is asked on every page.
     fn is_standing(&self) -> bool {
-        matches!(self, Self::Alerts | Self::Incidents)
+        Self::STANDING.iter().any(|(standing, _)| standing == self)
     }
 }
 

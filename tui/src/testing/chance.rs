@@ -155,6 +155,8 @@ fn any_answer() -> impl Strategy<Value = EventKind> {
         audit.prop_map(|answer| (Question::Audit, Ok(answer))),
         alerts.prop_map(|answer| (Question::Alerts, Ok(answer))),
         Just((Question::Alerts, Err(Trouble::new("no")))),
+        Just((Question::Slo("slos/0".into()), Ok(Answer::Slo(Box::default())))),
+        Just((Question::Incident("incidents/INC-0".into()), Ok(Answer::Incident(Box::default())),)),
         incidents.prop_map(|answer| (Question::Incidents, Ok(answer))),
         impacts.prop_map(|answer| (Question::Impacts, Ok(answer))),
         budgets.prop_map(|answer| (Question::Budgets, Ok(answer))),

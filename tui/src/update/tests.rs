@@ -588,6 +588,7 @@ fn told(alerts: Vec<Alert>) -> EventKind {
 #[test]
 fn alerts_are_asked_on_every_page_and_once_in_a_while() {
     let mut state = fresh(80, 24);
+    feed(&mut state, NOW, identity());
     let asked = [Question::Alerts, Question::Incidents].map(|it| Effect::Ask(RegionIndex(0), it));
     let items = three().into_iter().map(item).collect();
     assert_eq!(feed(&mut state, NOW, watched(snapshot(items))), asked);
@@ -598,6 +599,22 @@ fn alerts_are_asked_on_every_page_and_once_in_a_while() {
     feed(&mut state, NOW + 4, region(well()));
     assert!(feed(&mut state, NOW + 4, watched(vec![Watched::Quiet])).is_empty());
     assert_eq!(feed(&mut state, NOW + 5, region(well())), asked);
+}
+
+#[test]
+fn what_would_be_refused_is_not_asked_unless_somebody_wants_to_see_it() {
+    use streamspace_proto::v1::Role;
+    let mut state = fresh(80, 24);
+    let items = || three().into_iter().map(item).collect();
+    assert!(feed(&mut state, NOW, watched(snapshot(items()))).is_empty(), "who asks?");
+    assert!(feed(&mut state, NOW, who(Role::Billing, 0)).is_empty());
+    let alerts = Effect::Ask(RegionIndex(0), Question::Alerts);
+    // Incidents are of a whole region.
+    assert_eq!(feed(&mut state, NOW, who(Role::Operator, 2)), [alerts.clone()]);
+    let mut state = fresh(80, 24);
+    feed(&mut state, NOW, who(Role::Billing, 0));
+    feed(&mut state, NOW, watched(snapshot(items())));
+    assert_eq!(press_all(&mut state, "A"), [alerts]);
 }
 
 #[test]

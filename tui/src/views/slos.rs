@@ -34,7 +34,7 @@ impl View for Slos {
         let empty = || {
             table::asked(state, &Question::Budgets, || Empty {
                 what: "No budgets yet. Promise something:".into(),
-                next: "$ ssctl slo create checkout --service shop --objective 99.9 …".into(),
+                next: "$ ssctl slo create --help".into(),
             })
         };
         table::draw(state, &state.budgets, "ERROR BUDGETS", empty, pen);
