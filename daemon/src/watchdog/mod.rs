@@ -6,9 +6,6 @@
 //! are gone. That no replica leads or none is reached can only be seen from outside: the
 //! rules for a Prometheus have those two as well.
 
-#[cfg(test)]
-mod tests;
-
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
@@ -174,3 +171,6 @@ impl Watchdog {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
