@@ -197,8 +197,8 @@ pub(crate) async fn run(shell: &Shell, command: Command) -> Outcome {
             read.await?.print_all(shell)
         }
         Command::Show(args) => show::run(shell, &args).await,
-        Command::Impact { name } => show::impact(shell, &full_name::<Incident>(&name)).await,
-        Command::Export { name } => show::export(shell, &full_name::<Incident>(&name)).await,
+        Command::Impact { name } => show::impact(shell, &noun::full(&name)).await,
+        Command::Export { name } => show::export(shell, &noun::full(&name)).await,
         Command::Ack(args) => acknowledge(shell, &args).await,
         Command::Escalate(args) => escalate(shell, &args).await,
         Command::Triage(args) => {
@@ -283,9 +283,11 @@ async fn declare(shell: &Shell, args: &DeclareArgs) -> Outcome {
     };
     let done = |incident: &Incident| {
         let short = noun::id(&incident.name);
-        let next =
-            if args.ack { "you have it" } else { "`ssctl incident ack` says that you have it" };
-        format!("{short} is declared; {next}")
+        if args.ack {
+            format!("{short} is declared; you have it")
+        } else {
+            format!("{short} is declared; `ssctl incident ack {short}` says that you have it")
+        }
     };
     print_one(shell, &act(shell, &args.change, action, before, send, done).await?)
 }
@@ -323,7 +325,7 @@ async fn change(
 
 async fn acknowledge(shell: &Shell, args: &NameArgs) -> Outcome {
     let connection = shell.connect()?;
-    let name = full_name::<Incident>(&args.name);
+    let name = noun::full(&args.name);
     let of = Change {
         method: "IncidentService.AcknowledgeIncident",
         verb: "acknowledge",
@@ -344,7 +346,7 @@ async fn acknowledge(shell: &Shell, args: &NameArgs) -> Outcome {
 
 async fn escalate(shell: &Shell, args: &NameArgs) -> Outcome {
     let connection = shell.connect()?;
-    let name = full_name::<Incident>(&args.name);
+    let name = noun::full(&args.name);
     let of = Change {
         method: "IncidentService.EscalateIncident",
         verb: "escalate",
@@ -365,8 +367,8 @@ async fn escalate(shell: &Shell, args: &NameArgs) -> Outcome {
 
 async fn merge(shell: &Shell, args: &MergeArgs) -> Outcome {
     let connection = shell.connect()?;
-    let name = full_name::<Incident>(&args.name);
-    let into = full_name::<Incident>(&args.into);
+    let name = noun::full(&args.name);
+    let into = noun::full(&args.into);
     let action = Action {
         method: "IncidentService.MergeIncident",
         doing: format!("join {name} to {into}"),
@@ -408,7 +410,7 @@ struct Step<'a> {
 impl Step<'_> {
     async fn run(&self, shell: &Shell, args: &ChangeArgs) -> Outcome {
         let connection = shell.connect()?;
-        let name = full_name::<Incident>(self.name);
+        let name = noun::full(self.name);
         let of = Change {
             method: "IncidentService.MoveIncident",
             verb: self.verb,

@@ -219,8 +219,10 @@ fn state(it: &Maintenance, now: Timestamp) -> Cell {
     if it.ended {
         return "over".into();
     }
+    // One that begins now begins by the daemon's clock, a moment after the command did.
+    let soon = now.saturating_add(Duration::from_secs(5)).unwrap_or(now);
     match instant(it.start_time.as_ref()) {
-        Some(start) if start > now => "planned".into(),
+        Some(start) if start > soon => "planned".into(),
         _ => Cell::toned("goes on", Tone::Doubtful),
     }
 }

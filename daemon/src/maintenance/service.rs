@@ -19,7 +19,7 @@ use crate::{
         input::line,
         once::Once,
         summary::NO_CHANGE,
-        time::{Bounds, instant, ttl},
+        time::{Bounds, instant, second, ttl},
     },
 };
 
@@ -91,7 +91,12 @@ impl Maintenances {
         let stage = if record.begun { Stage::Begun } else { Stage::Planned };
         self.tell.maintenance(&mut tx, &record, stage).await?;
         once.remember(&mut tx, &reply).await?;
-        caller.notes.changes(format!("{}: {} to {}", record.title, record.start, record.end));
+        caller.notes.changes(format!(
+            "{}: {} to {}",
+            record.title,
+            second(record.start),
+            second(record.end)
+        ));
         tx.commit().await.map_err(DbError::from)?;
         Ok(reply)
     }
@@ -125,7 +130,7 @@ impl Maintenances {
         store::update(&mut tx, &record).await?;
         self.tell.maintenance(&mut tx, &record, Stage::Over).await?;
         once.remember(&mut tx, &reply).await?;
-        caller.notes.changes(format!("ended at {}", record.end));
+        caller.notes.changes(format!("ended at {}", second(record.end)));
         tx.commit().await.map_err(DbError::from)?;
         Ok(reply)
     }
@@ -171,7 +176,7 @@ impl Maintenances {
         store::insert_silence(&mut tx, &record).await?;
         self.tell.silence(&mut tx, &record, Action::Silence).await?;
         once.remember(&mut tx, &reply).await?;
-        caller.notes.changes(format!("{} until {}", rules(&record.matchers), record.end));
+        caller.notes.changes(format!("{} until {}", rules(&record.matchers), second(record.end)));
         tx.commit().await.map_err(DbError::from)?;
         Ok(reply)
     }

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     db::DbError,
     notify::{self, Channels, Level, Message, Notice, PublicState, Purpose, StatusUpdate},
+    rpc::time::second,
 };
 
 /// Tells people outside.
@@ -43,7 +44,7 @@ impl Teller {
         };
         let body = match stage {
             Stage::Over => body.to_owned(),
-            _ => format!("{body} From {} until {}.", record.start, record.end),
+            _ => format!("{body} From {} until {}.", second(record.start), second(record.end)),
         };
         let message = Message {
             summary: record.title.clone(),

@@ -17,7 +17,7 @@ use crate::{
         Caller, Clock, answer,
         errors::{RpcError, RpcResult},
         once::Once,
-        time::instant,
+        time::{instant, second},
     },
 };
 
@@ -156,7 +156,12 @@ impl Oncall {
             return Ok(reply);
         }
         once.remember(&mut tx, &reply).await?;
-        caller.notes.changes(format!("{} from {} to {}", given.person, given.from, given.to));
+        caller.notes.changes(format!(
+            "{} from {} to {}",
+            given.person,
+            second(given.from),
+            second(given.to)
+        ));
         tx.commit().await.map_err(DbError::from)?;
         Ok(reply)
     }

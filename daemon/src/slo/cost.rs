@@ -43,7 +43,7 @@ pub async fn unknown(tx: &mut PgConnection, ids: &[String]) -> Result<Option<Str
 }
 
 /// What the time cost of the budgets of these SLOs; under one with a budget for each tenant,
-/// of those of these tenants. What was deleted since is left out.
+/// of those of these tenants. What has no budget, or none any more, was not measured.
 pub async fn costs(
     tx: &mut PgConnection,
     slos: &[String],
@@ -52,13 +52,22 @@ pub async fn costs(
 ) -> Result<Vec<Cost>, DbError> {
     let mut costs = Vec::new();
     for id in slos {
-        let Ok(id) = SloId::parse(id) else { continue };
-        let Some(record) = store::get(tx, &id).await? else { continue };
-        for owned in budgets::of(tx, record.uid).await? {
-            let hit = owned.tenant.as_ref().is_none_or(|tenant| tenants.contains(tenant));
-            if hit {
-                costs.push(cost(tx, &record, &owned, (from, to)).await?);
+        let found = match SloId::parse(id) {
+            Ok(id) => store::get(tx, &id).await?,
+            Err(_) => None,
+        };
+        let before = costs.len();
+        if let Some(record) = found {
+            for owned in budgets::of(tx, record.uid).await? {
+                let hit = owned.tenant.as_ref().is_none_or(|tenant| tenants.contains(tenant));
+                if hit {
+                    costs.push(cost(tx, &record, &owned, (from, to)).await?);
+                }
             }
+        }
+        if costs.len() == before {
+            let (slo, tenant) = (id.clone(), String::new());
+            costs.push(Cost { slo, tenant, counts: Counts::default(), used_ppm: None });
         }
     }
     costs.sort_by(|a, b| (&a.slo, &a.tenant).cmp(&(&b.slo, &b.tenant)));

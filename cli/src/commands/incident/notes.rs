@@ -4,16 +4,16 @@
 use std::time::Duration;
 
 use streamspace_proto::v1::{
-    AddActionItemRequest, AddNoteRequest, AssignRoleRequest, CompleteActionItemRequest, Incident,
+    AddActionItemRequest, AddNoteRequest, AssignRoleRequest, CompleteActionItemRequest,
     IncidentRole,
 };
 
-use super::{Change, change};
+use super::{Change, change, noun::full};
 use crate::{
     change::{ChangeArgs, Given},
     errors::Outcome,
     output::print_one,
-    resource::{call, full_name},
+    resource::call,
     shell::Shell,
     time::proto_duration,
 };
@@ -90,7 +90,7 @@ pub(crate) struct ActionArgs {
 
 pub(super) async fn assign(shell: &Shell, args: &AssignArgs) -> Outcome {
     let connection = shell.connect()?;
-    let name = full_name::<Incident>(&args.name);
+    let name = full(&args.name);
     let Roles { commander, communications, scribe } = &args.roles;
     let roles = [
         (IncidentRole::Commander, commander),
@@ -148,7 +148,7 @@ async fn add(
     request: AddNoteRequest,
 ) -> Outcome {
     let connection = shell.connect()?;
-    let name = full_name::<Incident>(name);
+    let name = full(name);
     let whom = if request.public { "the public is told" } else { "the timeline keeps" };
     let effect = format!("{whom}: {}", request.text);
     let of = Change { method: "IncidentService.AddNote", verb, name: &name, effect: &effect };
@@ -167,7 +167,7 @@ async fn add(
 
 pub(super) async fn action(shell: &Shell, args: &ActionArgs) -> Outcome {
     let connection = shell.connect()?;
-    let name = full_name::<Incident>(&args.name);
+    let name = full(&args.name);
     let incident = if let Some(number) = args.done {
         let of = Change {
             method: "IncidentService.CompleteActionItem",

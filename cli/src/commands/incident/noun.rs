@@ -16,6 +16,14 @@ pub(crate) fn id(name: &str) -> &str {
     short(Incident::PREFIX, name)
 }
 
+/// The full name of what was typed: `INC-7`, `inc-7` or `7`.
+pub(super) fn full(typed: &str) -> String {
+    let typed = short(Incident::PREFIX, typed);
+    let is_number = !typed.is_empty() && typed.bytes().all(|byte| byte.is_ascii_digit());
+    let word = if is_number { "INC-" } else { "" };
+    format!("{}{word}{}", Incident::PREFIX, typed.to_ascii_uppercase())
+}
+
 /// What became of an incident, in a line.
 pub(super) fn line(incident: &Incident) -> String {
     let is_over = incident.resolve_time.is_some();
@@ -139,5 +147,18 @@ fn who(incident: &Incident) -> Cell {
     match incident.acknowledged_by.as_str() {
         "" if incident.resolve_time.is_none() => Cell::toned("nobody", Tone::Bad),
         who => who.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_incident_is_typed_in_several_ways() {
+        for typed in ["7", "inc-7", "INC-7", "incidents/INC-7", "incidents/7"] {
+            assert_eq!(full(typed), "incidents/INC-7", "{typed}");
+        }
+        assert_eq!(full(""), "incidents/");
     }
 }

@@ -6,16 +6,19 @@ use serde_json::json;
 use streamspace_proto::{
     json::to_value,
     v1::{
-        BudgetImpact, ExportPostMortemRequest, GetImpactRequest, Incident, IncidentImpact,
+        BudgetImpact, ExportPostMortemRequest, GetImpactRequest, IncidentImpact,
         ListTimelineRequest, Slo, Tenant, TimelineEntry,
     },
 };
 
-use super::{get, noun::id};
+use super::{
+    get,
+    noun::{full, id},
+};
 use crate::{
     errors::{Doing as _, Failure, Outcome},
     output::{Cell, print_text},
-    resource::{Noun as _, call, full_name, short},
+    resource::{Noun as _, call, short},
     shell::Shell,
     time::{local, parse_duration, proto_duration},
 };
@@ -30,7 +33,7 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn run(shell: &Shell, args: &Args) -> Outcome {
-    let name = full_name::<Incident>(&args.name);
+    let name = full(&args.name);
     let before = proto_duration(Some(args.before))?;
     let doing = || format!("show {name}");
     let read = shell.read(async |connection| {
