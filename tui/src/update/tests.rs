@@ -610,7 +610,7 @@ fn what_would_be_refused_is_not_asked_unless_somebody_wants_to_see_it() {
     assert!(feed(&mut state, NOW, who(Role::Billing, 0)).is_empty());
     let alerts = Effect::Ask(RegionIndex(0), Question::Alerts);
     // Incidents are of a whole region.
-    assert_eq!(feed(&mut state, NOW, who(Role::Operator, 2)), [alerts.clone()]);
+    assert_eq!(feed(&mut state, NOW, who(Role::Operator, 2)), std::slice::from_ref(&alerts));
     let mut state = fresh(80, 24);
     feed(&mut state, NOW, who(Role::Billing, 0));
     feed(&mut state, NOW, watched(snapshot(items())));

@@ -131,7 +131,7 @@ fn every_theme_shows_of_what_was_asked_what_is_live_old_refused_or_not_there() {
             check(&format!("{theme}/{page}-live"), &themed(Scene::new(), key).state);
             check(&format!("{theme}/{page}-denied"), &themed(Scene::refused(), key).state);
             let mut stale = themed(Scene::new(), key);
-            stale.at = stale.at + SignedDuration::from_secs(41);
+            stale.at += SignedDuration::from_secs(41);
             stale.happens(EventKind::Tick);
             check(&format!("{theme}/{page}-stale"), &stale.state);
             let mut empty = themed(Scene::new(), key);
