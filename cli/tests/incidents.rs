@@ -89,8 +89,7 @@ fn answer(method: &str, request: &Value) -> Answer {
         "AlertService.ListAlerts" => json!({ "alerts": [
             { "name": "alerts/0190aa11-0000-7000-8000-00000000000a", "firing": true }
         ] }),
-        "IncidentService.DeclareIncident" => incident(json!({})),
-        "IncidentService.GetIncident" => incident(json!({})),
+        "IncidentService.DeclareIncident" | "IncidentService.GetIncident" => incident(json!({})),
         "IncidentService.ListIncidents" => json!({ "incidents": [incident(json!({})), taken()] }),
         "IncidentService.ListTimeline" => json!({ "entries": [
             entry("before", "kim", "SetQuota tenants/acme cpu 8 → 80"),

@@ -158,18 +158,15 @@ impl Engine {
         now: Timestamp,
     ) -> RpcResult<IncidentId> {
         let key = new.dedup_key.clone().unwrap_or_default();
-        let id = match store::lock_open(tx, &key).await? {
-            Some(record) => {
-                let (summary, start) = (new.title, new.start);
-                let joining = Change::Alert { summary, start, hit: new.hit };
-                let changed = change::apply(&record, &joining, ACTOR, now)?;
-                self.tell.keep(tx, &changed, now).await?;
-                record.id
-            }
-            None => {
-                let made = open::record(tx, new, ACTOR, now).await?;
-                open::write(tx, &self.tell, made, now).await?.id
-            }
+        let id = if let Some(record) = store::lock_open(tx, &key).await? {
+            let (summary, start) = (new.title, new.start);
+            let joining = Change::Alert { summary, start, hit: new.hit };
+            let changed = change::apply(&record, &joining, ACTOR, now)?;
+            self.tell.keep(tx, &changed, now).await?;
+            record.id
+        } else {
+            let made = open::record(tx, new, ACTOR, now).await?;
+            open::write(tx, &self.tell, made, now).await?.id
         };
         store::claim(tx, id, alert, true).await?;
         Ok(id)

@@ -37,7 +37,7 @@ impl Teller {
         record: &MaintenanceRecord,
         stage: Stage,
     ) -> Result<(), DbError> {
-        let (state, step, body) = match stage {
+        let (public, step, body) = match stage {
             Stage::Planned => (PublicState::Scheduled, "planned", "It is planned."),
             Stage::Begun => (PublicState::InProgress, "begun", "It has begun."),
             Stage::Over => (PublicState::Completed, "over", "It is over."),
@@ -55,7 +55,7 @@ impl Teller {
             status: Some(StatusUpdate {
                 title: record.title.clone(),
                 body,
-                state,
+                state: public,
                 components: Vec::new(),
             }),
             // A status page that plans wants to know from when until when.

@@ -57,13 +57,13 @@ impl World {
     }
 }
 
-fn minutes(minutes: i64) -> Option<prost_types::Duration> {
-    Some(prost_types::Duration { seconds: minutes * 60, nanos: 0 })
+fn minutes(minutes: i64) -> prost_types::Duration {
+    prost_types::Duration { seconds: minutes * 60, nanos: 0 }
 }
 
 fn request() -> v1::StartMaintenanceRequest {
     v1::StartMaintenanceRequest {
-        duration: minutes(30),
+        duration: Some(minutes(30)),
         reason: "moving disks".into(),
         ..Default::default()
     }
@@ -156,8 +156,8 @@ async fn what_cannot_be_is_refused_by_its_field() {
     let past = prost_types::Timestamp { seconds: at("2026-03-01T02:00:00Z").as_second(), nanos: 0 };
     for (wrong, name) in [
         (v1::StartMaintenanceRequest { duration: None, ..request() }, "duration"),
-        (v1::StartMaintenanceRequest { duration: minutes(0), ..request() }, "duration"),
-        (v1::StartMaintenanceRequest { duration: minutes(10_081), ..request() }, "duration"),
+        (v1::StartMaintenanceRequest { duration: Some(minutes(0)), ..request() }, "duration"),
+        (v1::StartMaintenanceRequest { duration: Some(minutes(10_081)), ..request() }, "duration"),
         (v1::StartMaintenanceRequest { start_time: Some(past), ..request() }, "start_time"),
         (v1::StartMaintenanceRequest { reason: String::new(), ..request() }, "reason"),
         (v1::StartMaintenanceRequest { title: "\u{202e}".into(), ..request() }, "title"),
@@ -172,7 +172,7 @@ async fn what_cannot_be_is_refused_by_its_field() {
     };
     let silence = |matchers| v1::CreateSilenceRequest {
         matchers,
-        duration: minutes(5),
+        duration: Some(minutes(5)),
         reason: "known".into(),
         ..Default::default()
     };

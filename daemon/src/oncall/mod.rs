@@ -54,13 +54,11 @@ pub async fn policy_for(tx: &mut PgConnection, plans: &[String]) -> Result<Polic
     let found = bound
         .min_by_key(|record| first(record))
         .or_else(|| records.iter().find(|record| record.id == DEFAULT));
-    Ok(match found {
-        Some(record) => Policy { id: record.id.clone(), levels: record.levels.clone() },
-        None => {
-            let minutes = plans.iter().map(|plan| minutes_of(plan)).min();
-            Policy { id: String::new(), levels: built_in(minutes.unwrap_or(DEFAULT_MINUTES)) }
-        }
-    })
+    if let Some(record) = found {
+        return Ok(Policy { id: record.id.clone(), levels: record.levels.clone() });
+    }
+    let minutes = plans.iter().map(|plan| minutes_of(plan)).min();
+    Ok(Policy { id: String::new(), levels: built_in(minutes.unwrap_or(DEFAULT_MINUTES)) })
 }
 
 /// Whom targets stand for at an instant: a person is themselves, a rota whoever is on call.

@@ -278,6 +278,28 @@ impl Parts {
         ActualUse::new(self.db.clone(), self.cluster.clone(), selector, &self.usage.actual)
     }
 
+    /// Starts what sees that somebody is needed, and calls them.
+    fn on_duty(&self, own: &Arc<OwnCounters>, acting: &Stage, standing: &Stage) {
+        let (clock, region) = (rpc::system_clock, self.region.as_str());
+        let leadership = || self.leadership.clone();
+        let watchdog = Watchdog::new(watchdog::Parts {
+            db: self.db.clone(),
+            clock: clock(),
+            replica: self.replica.clone(),
+            own: Arc::clone(own),
+            disk: self.disk.clone(),
+            server_expires: self.serving.expires(),
+            authority_expires: self.authority.expires(),
+        });
+        standing.spawn(watchdog.run(leadership(), standing.stop.clone()));
+        let incidents = Engine::new(self.db.clone(), clock(), region, self.channels.clone());
+        acting.spawn(incidents.run(leadership(), acting.stop.clone()));
+        let log = EndLog::new(Arc::clone(&self.audit) as _);
+        let channels = self.channels.clone();
+        let maintenances = Ends::new(self.db.clone(), log, clock(), region, channels);
+        acting.spawn(maintenances.run(leadership(), acting.stop.clone()));
+    }
+
     /// Starts every loop.
     pub(super) fn start(self, own: Arc<OwnCounters>, acting: &Stage, standing: &Stage) {
         let work = RunnerParts {
@@ -290,10 +312,11 @@ impl Parts {
             clock: rpc::system_clock(),
         };
         acting.spawn(runner::run(work, self.leadership.clone(), acting.stop.clone()));
+        self.on_duty(&own, acting, standing);
         let actual = self.actual_use();
         let unjudged = self.admission.unjudged();
         let Self { db, changes, cluster, leadership, audit, standings, .. } = self;
-        let (ends, watching) = (leadership.clone(), leadership.clone());
+        let ends = leadership.clone();
         // Told before it runs, so that no standing is missed.
         let may_write = self.platform.standing();
         let (leads, proved) = (leadership.clone(), may_write.clone());
@@ -357,32 +380,16 @@ impl Parts {
         acting.spawn(expiry::run(db.clone(), log.clone(), ends.clone(), acting.stop.clone()));
         let stopped = acting.stop.clone();
         acting.spawn(access::ends::run(db.clone(), log.clone(), ends.clone(), stopped));
-        let (clock, region) = (rpc::system_clock, self.region.as_str());
-        let incidents = Engine::new(db.clone(), clock(), region, self.channels.clone());
-        acting.spawn(incidents.run(ends.clone(), acting.stop.clone()));
-        let channels = self.channels.clone();
-        let maintenances = Ends::new(db.clone(), log.clone(), clock(), region, channels);
-        acting.spawn(maintenances.run(ends.clone(), acting.stop.clone()));
         let stopped = acting.stop.clone();
         acting.spawn(regions::ends::run(db.clone(), log, self.region, ends, stopped));
         acting.spawn(reconciler.run(may_write, acting.stop.clone()));
 
         let stop = || standing.stop.clone();
         standing.spawn(changes.run(stop()));
-        standing.spawn(Arc::clone(&own).run(db.clone(), unjudged, stop()));
+        standing.spawn(own.run(db.clone(), unjudged, stop()));
         standing.spawn(self.controls.run(stop()));
         standing.spawn(self.usage_board.run(db.clone(), stop()));
         standing.spawn(self.notify_board.run(db.clone(), self.channels, stop()));
-        let watchdog = Watchdog::new(watchdog::Parts {
-            db: db.clone(),
-            clock: rpc::system_clock(),
-            replica: self.replica.clone(),
-            own: Arc::clone(&own),
-            disk: self.disk.clone(),
-            server_expires: self.serving.expires(),
-            authority_expires: self.authority.expires(),
-        });
-        standing.spawn(watchdog.run(watching, stop()));
         standing.spawn(self.disk.run(stop()));
         standing.spawn(self.lease.run(stop()));
         standing.spawn(self.serving.run(stop()));

@@ -82,7 +82,7 @@ async fn a_certificate_that_ends_is_told_after_its_time_and_once_and_ends_when_r
     one.dog.round(false).await.unwrap();
     one.dog.round(false).await.unwrap();
     let page = alert("replicas/one", "CertificateExpires", "server-page");
-    assert_eq!(firing(&test).await, [page.clone()]);
+    assert_eq!(firing(&test).await, std::slice::from_ref(&page));
     one.wait(60);
     one.dog.round(false).await.unwrap();
     let ticket = alert("replicas/one", "CertificateExpires", "server-ticket");

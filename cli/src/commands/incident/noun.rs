@@ -20,8 +20,13 @@ pub(crate) fn id(name: &str) -> &str {
 pub(super) fn full(typed: &str) -> String {
     let typed = short(Incident::PREFIX, typed);
     let is_number = !typed.is_empty() && typed.bytes().all(|byte| byte.is_ascii_digit());
-    let word = if is_number { "INC-" } else { "" };
-    format!("{}{word}{}", Incident::PREFIX, typed.to_ascii_uppercase())
+    match typed.get(..4) {
+        _ if is_number => format!("{}INC-{typed}", Incident::PREFIX),
+        Some(word) if word.eq_ignore_ascii_case("INC-") => {
+            format!("{}{}", Incident::PREFIX, typed.to_ascii_uppercase())
+        }
+        _ => format!("{}{typed}", Incident::PREFIX),
+    }
 }
 
 /// What became of an incident, in a line.

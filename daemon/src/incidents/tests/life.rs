@@ -137,8 +137,8 @@ async fn a_dry_run_and_a_retry_have_no_effect_of_their_own() {
         validate_only: true,
         ..Default::default()
     };
-    let would = world.incidents().declare(&by("kim"), &request).await.unwrap();
-    assert_eq!(would.name, "incidents/INC-1");
+    let trial = world.incidents().declare(&by("kim"), &request).await.unwrap();
+    assert_eq!(trial.name, "incidents/INC-1");
     assert!(world.list(true).await.is_empty());
     let request = v1::DeclareIncidentRequest {
         validate_only: false,
