@@ -30,6 +30,9 @@ use crate::{
 const PERIOD: Duration = Duration::from_secs(1);
 /// So many alerts of Alertmanagers are taken in a round.
 const TAKEN: i64 = 100;
+/// So many alerts open or join an incident in a round: a region where all burns at once must
+/// not hold the pages of the first ones up.
+const OPENED: usize = 200;
 
 /// The leader's loop.
 #[derive(Clone)]
@@ -95,6 +98,9 @@ impl Engine {
         let mut quiet = None;
         let mut done = 0;
         for alert in &seen {
+            if done >= OPENED {
+                break;
+            }
             done += match joined.get(&alert.name()) {
                 Some(it) if alert.ended && it.firing => {
                     self.over(tx, &alert.name(), &alert.summary, now).await?

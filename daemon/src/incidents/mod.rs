@@ -10,6 +10,7 @@
 mod change;
 mod convert;
 pub mod engine;
+pub mod freeze;
 mod impact;
 mod open;
 pub mod service;

@@ -1,11 +1,10 @@
 //! `IncidentService`: declares incidents and takes them through their life.
 
 use jiff::Timestamp;
-use prost::Name;
 use sqlx::PgConnection;
 use streamspace_core::{
     ids::EscalationPolicyId,
-    incident::{IncidentId, Severity, lifecycle::State},
+    incident::{IncidentId, Severity},
     page::Query,
 };
 use streamspace_proto::v1::{self, incident_service_server::IncidentService};
@@ -13,11 +12,11 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::{
-    change::{self, Change, Hit, NEXT_UPDATE},
-    convert::{self, etag, to_proto},
+    change::{self, Change, Hit},
+    convert::{self, to_proto},
     engine::{self, TITLE_MAXIMUM},
     open::{self, New},
-    store::{self, Action, Record},
+    store::{self, Record},
     tell::Teller,
 };
 use crate::{
@@ -28,25 +27,15 @@ use crate::{
     rpc::{
         Caller, Clock, answer,
         errors::{RpcError, RpcResult},
-        input::{line, line_or_nothing, lines},
+        input::{line, line_or_nothing},
         listing::Paging,
         once::Once,
-        summary::NO_CHANGE,
-        time::ttl,
     },
 };
 
 mod input;
 mod reads;
-
-/// The longest note, in characters.
-const NOTE_MAXIMUM: usize = 2_000;
-/// The longest action item, in characters.
-const ACTION_MAXIMUM: usize = 500;
-/// The longest name of a person.
-const PERSON_MAXIMUM: usize = 64;
-/// The most action items of an incident.
-const ACTIONS_MAXIMUM: usize = 100;
+mod steps;
 
 /// The incidents of one region.
 #[derive(Clone)]
@@ -54,30 +43,6 @@ pub struct Incidents {
     db: Database,
     clock: Clock,
     tell: Teller,
-}
-
-/// What every change of an incident carries.
-struct Given<'a, R> {
-    method: &'static str,
-    name: &'a str,
-    etag: &'a str,
-    validate_only: bool,
-    request_id: &'a str,
-    request: &'a R,
-}
-
-/// The fields of a request that every change has.
-macro_rules! given {
-    ($method:literal, $request:ident) => {
-        Given {
-            method: $method,
-            name: &$request.name,
-            etag: "",
-            validate_only: $request.validate_only,
-            request_id: &$request.request_id,
-            request: $request,
-        }
-    };
 }
 
 impl Incidents {
@@ -155,141 +120,6 @@ impl Incidents {
         Ok(reply)
     }
 
-    /// One step of one incident. With `action` also the row of an action item.
-    async fn step<R: Name>(
-        &self,
-        caller: &Caller,
-        given: Given<'_, R>,
-        change: Change,
-        action: Option<Action>,
-    ) -> RpcResult<v1::Incident> {
-        let id = convert::id("name", given.name)?;
-        let now = self.now();
-        let mut tx = self.db.begin(&caller.scope).await?;
-        let once = Once::of(caller, given.method, given.request_id, given.request)?;
-        if let Some(first) = once.reply(&mut tx).await? {
-            return Ok(first);
-        }
-        // Of two at once the second waits here, and then sees what the first did.
-        let record = store::lock(&mut tx, id).await?.ok_or_else(|| missing(id))?;
-        if !given.etag.is_empty() && given.etag != etag(&record) {
-            return Err(RpcError::EtagMismatch(id.to_name()));
-        }
-        input::known(&mut tx, &hit_of(&change)).await?;
-        self.not_twice(&mut tx, &record, &change).await?;
-        let changed = change::apply(&record, &change, &caller.operator, now)?;
-        if changed.summary.is_empty() && action.is_none() {
-            caller.notes.changes(NO_CHANGE);
-            return shown(&mut tx, &record).await;
-        }
-        if let Some(action) = &action {
-            store::write_action(&mut tx, id, action).await?;
-        }
-        let mut reply = shown(&mut tx, &record).await?;
-        let of_record = to_proto(&changed.record, &[], &[]);
-        reply =
-            v1::Incident { alerts: reply.alerts, action_items: reply.action_items, ..of_record };
-        if given.validate_only {
-            return Ok(reply);
-        }
-        self.tell.keep(&mut tx, &changed, now).await?;
-        if matches!(change, Change::Acknowledge) {
-            alerts::take(&mut tx, &own_alerts(&reply.alerts), &caller.operator).await?;
-        }
-        once.remember(&mut tx, &reply).await?;
-        caller.notes.changes(format!("{id}: {}", changed.summary));
-        tx.commit().await.map_err(DbError::from)?;
-        Ok(reply)
-    }
-
-    /// An incident is not opened again where another one about the same is open.
-    async fn not_twice(
-        &self,
-        tx: &mut PgConnection,
-        record: &Record,
-        change: &Change,
-    ) -> RpcResult<()> {
-        let reopens = matches!(change, Change::Move { state: State::Triaged, .. })
-            && record.state == State::Resolved;
-        let Some(key) = record.dedup_key.as_deref().filter(|_| reopens) else { return Ok(()) };
-        match store::lock_open(tx, key).await? {
-            None => Ok(()),
-            Some(other) => Err(RpcError::Refused {
-                reason: "INCIDENT_EXISTS",
-                message: format!("{} is open about the same: work on that one", other.id),
-            }),
-        }
-    }
-
-    pub(super) async fn acknowledge(
-        &self,
-        caller: &Caller,
-        request: &v1::AcknowledgeIncidentRequest,
-    ) -> RpcResult<v1::Incident> {
-        let given = given!("AcknowledgeIncident", request);
-        self.step(caller, given, Change::Acknowledge, None).await
-    }
-
-    pub(super) async fn move_to(
-        &self,
-        caller: &Caller,
-        request: &v1::MoveIncidentRequest,
-    ) -> RpcResult<v1::Incident> {
-        let state = convert::state(request.state)?;
-        let severity = convert::severity(request.severity)?;
-        let hit = input::hit(&request.tenants, &request.slos)?;
-        if state != State::Triaged && (severity.is_some() || hit != Hit::default()) {
-            return Err(RpcError::field(
-                "state",
-                "severity, tenants and slos are judged by a triage alone: move it to triaged",
-            ));
-        }
-        if !request.note.is_empty() {
-            lines("note", &request.note, NOTE_MAXIMUM)?;
-        }
-        let change = Change::Move { state, severity, note: request.note.clone(), hit };
-        let given = Given { etag: &request.etag, ..given!("MoveIncident", request) };
-        self.step(caller, given, change, None).await
-    }
-
-    pub(super) async fn assign(
-        &self,
-        caller: &Caller,
-        request: &v1::AssignRoleRequest,
-    ) -> RpcResult<v1::Incident> {
-        let role = convert::role(request.role)?;
-        line_or_nothing("person", &request.person, PERSON_MAXIMUM)?;
-        let change = Change::Assign { role, person: request.person.clone() };
-        self.step(caller, given!("AssignRole", request), change, None).await
-    }
-
-    pub(super) async fn escalate(
-        &self,
-        caller: &Caller,
-        request: &v1::EscalateIncidentRequest,
-    ) -> RpcResult<v1::Incident> {
-        self.step(caller, given!("EscalateIncident", request), Change::Escalate, None).await
-    }
-
-    pub(super) async fn note(
-        &self,
-        caller: &Caller,
-        request: &v1::AddNoteRequest,
-    ) -> RpcResult<v1::Incident> {
-        lines("text", &request.text, NOTE_MAXIMUM)?;
-        let after = ttl("next_update", request.next_update.as_ref(), NEXT_UPDATE)?;
-        if after.is_some() && !request.public {
-            return Err(RpcError::field(
-                "next_update",
-                "is for what the public is told: add `public`",
-            ));
-        }
-        let next_update = after.and_then(|after| self.now().checked_add(after).ok());
-        let change =
-            Change::Note { text: request.text.clone(), public: request.public, next_update };
-        self.step(caller, given!("AddNote", request), change, None).await
-    }
-
     pub(super) async fn merge(
         &self,
         caller: &Caller,
@@ -340,52 +170,6 @@ impl Incidents {
         Ok(reply)
     }
 
-    pub(super) async fn add_action(
-        &self,
-        caller: &Caller,
-        request: &v1::AddActionItemRequest,
-    ) -> RpcResult<v1::Incident> {
-        line("text", &request.text, ACTION_MAXIMUM)?;
-        line_or_nothing("owner", &request.owner, PERSON_MAXIMUM)?;
-        input::day("due", &request.due)?;
-        let known = self.actions(caller, &request.name).await?;
-        if known.len() >= ACTIONS_MAXIMUM {
-            return Err(RpcError::field("name", "has 100 action items: keep them elsewhere"));
-        }
-        let number = known.last().map_or(0, |action| action.number).saturating_add(1);
-        let action = Action {
-            number,
-            text: request.text.clone(),
-            owner: request.owner.clone(),
-            due: request.due.clone(),
-            done: false,
-        };
-        let change = Change::Action { text: format!("item {number}: {}", action.text) };
-        self.step(caller, given!("AddActionItem", request), change, Some(action)).await
-    }
-
-    pub(super) async fn complete_action(
-        &self,
-        caller: &Caller,
-        request: &v1::CompleteActionItemRequest,
-    ) -> RpcResult<v1::Incident> {
-        let known = self.actions(caller, &request.name).await?;
-        let found = known.into_iter().find(|action| action.number == request.number);
-        let action = found.ok_or_else(|| {
-            RpcError::field("number", "is of no action item; `ssctl incident show` tells them")
-        })?;
-        let change =
-            Change::Action { text: format!("item {} is done: {}", action.number, action.text) };
-        let action = Action { done: true, ..action };
-        self.step(caller, given!("CompleteActionItem", request), change, Some(action)).await
-    }
-
-    async fn actions(&self, caller: &Caller, name: &str) -> RpcResult<Vec<Action>> {
-        let id = convert::id("name", name)?;
-        let mut tx = self.db.begin(&caller.scope).await?;
-        Ok(store::actions(&mut tx, id).await?)
-    }
-
     pub(super) async fn list(
         &self,
         caller: &Caller,
@@ -414,19 +198,6 @@ fn missing(id: IncidentId) -> RpcError {
 async fn shown(tx: &mut PgConnection, record: &Record) -> RpcResult<v1::Incident> {
     let alerts = store::alerts_of(tx, record.id).await?;
     Ok(to_proto(record, &alerts, &store::actions(tx, record.id).await?))
-}
-
-fn hit_of(change: &Change) -> Hit {
-    match change {
-        Change::Move { hit, .. } => hit.clone(),
-        _ => Hit::default(),
-    }
-}
-
-/// The ids of the daemon's own alerts among names.
-fn own_alerts(names: &[String]) -> Vec<Uuid> {
-    let own = names.iter().filter_map(|name| name.strip_prefix("alerts/"));
-    own.filter_map(|uid| Uuid::try_parse(uid).ok()).collect()
 }
 
 async fn named_policy(tx: &mut PgConnection, name: &str) -> RpcResult<Option<oncall::Policy>> {

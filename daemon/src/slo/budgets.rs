@@ -55,6 +55,17 @@ pub(super) async fn of(tx: &mut PgConnection, slo_uid: Uuid) -> Result<Vec<Owned
     Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
 }
 
+/// The first SLO whose budget of a tenant, or of the region, is frozen.
+pub async fn frozen(tx: &mut PgConnection, tenant_id: &str) -> Result<Option<String>, DbError> {
+    let query = sqlx::query_scalar(
+        "SELECT slo_id FROM slo_budgets JOIN slos USING (slo_uid) \
+         WHERE frozen AND (tenant_uid = $2 OR tenant_uid IN \
+             (SELECT tenant_uid FROM tenants WHERE tenant_id = $1 AND state <> 'gone')) \
+         ORDER BY slo_id LIMIT 1",
+    );
+    Ok(query.bind(tenant_id).bind(crate::alerts::REGION).fetch_optional(tx).await?)
+}
+
 /// How many budgets each SLO has.
 pub(super) async fn count(tx: &mut PgConnection) -> Result<BTreeMap<Uuid, i32>, DbError> {
     let rows: Vec<(Uuid, i32)> =

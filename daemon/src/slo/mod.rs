@@ -22,5 +22,6 @@ mod store;
 mod tests;
 mod view;
 
+pub use budgets::frozen;
 pub use cost::{Cost, costs, unknown};
 pub use engine::{Evaluator, EvaluatorParts};

@@ -23,6 +23,7 @@ use crate::{
         DbError,
         changes::{self, ChangeType},
     },
+    incidents::freeze,
     operations::{self, NewOperation},
     plans, regions,
     rpc::{
@@ -108,6 +109,12 @@ impl Tenants {
         // What is used is read before any row is locked: a cluster that hangs must hold
         // nobody else up.
         let used = if names_plan { Some(self.used(caller, &id).await?) } else { None };
+        let allowed = if names_plan {
+            let incident = caller.notes.incident();
+            freeze::allows(&self.db, id.as_str(), "a change of the plan", incident).await
+        } else {
+            Ok(())
+        };
 
         let mut tx = self.db.begin(&caller.scope).await?;
         let once = Once::of(caller, "UpdateTenant", &request.request_id, request)?;
@@ -137,6 +144,7 @@ impl Tenants {
             caller.notes.changes(NO_CHANGE);
             return Ok(convert::to_proto(&current));
         }
+        allowed?;
         let mut told = Vec::new();
         told.extend(consequences::plan_version(&current, &tenant));
         told.extend(consequences::overcommit(Some(&current), &tenant, request.accept_overcommit)?);

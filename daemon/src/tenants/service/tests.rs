@@ -20,6 +20,8 @@ use crate::{
     },
 };
 
+mod frozen;
+
 /// A service with a database and a cluster of its own.
 pub(crate) struct World {
     pub(crate) test: TestDatabase,
