@@ -154,6 +154,53 @@ async fn an_excluded_time_does_not_count_and_can_be_taken_back() {
 }
 
 #[tokio::test]
+async fn a_maintenance_takes_its_minutes_out_and_what_the_rest_cost_is_known() {
+    use crate::{maintenance::service::Maintenances, notify::Channels, slo::costs};
+    let world = World::start().await;
+    world.make("calls", own(v1::OwnCounter::Calls)).await;
+    world.make("starts", own(v1::OwnCounter::SessionStarts)).await;
+    for minute in 0..120 {
+        // All is bad from minute 60 on.
+        world.count("calls", REGION, minute, 1_000, i64::from(minute >= 60) * 1_000).await;
+    }
+    world.at(60);
+    let db = world.test.database();
+    let maintenances =
+        Maintenances::new(db.clone(), world.clock(), "us-west-2", Channels::default());
+    let request = v1::StartMaintenanceRequest {
+        duration: Some(prost_types::Duration { seconds: 3_000, nanos: 0 }),
+        slos: vec!["slos/calls".into()],
+        reason: "moving disks".into(),
+        ..Default::default()
+    };
+    maintenances.start(&kim(), &request).await.unwrap();
+    world.at(120);
+    world.evaluate().await;
+    let budget = world.budget("slos/calls", "").await;
+    // It began and ended within minutes, which are out as a whole: 60 up to and with 110.
+    assert_eq!(seconds(budget.excluded), 51 * 60);
+    assert_eq!((budget.total, budget.bad), (69_000, 9_000));
+    let begins: Vec<i64> = world.told("calls").await.iter().map(|(_, begin, _)| *begin).collect();
+    assert!(begins.iter().all(|begin| *begin > 110), "it pages nobody in it: {begins:?}");
+    let mut tx = db.begin(&Scope::Region).await.unwrap();
+    let slos = ["calls", "starts", "gone"].map(str::to_owned);
+    let cost = async |from: i64, to: i64, tx: &mut sqlx::PgConnection| {
+        let time = (BEGIN.plus(from).start(), BEGIN.plus(to).plus(-1).start());
+        costs(tx, &slos, &[], time).await.unwrap()
+    };
+    let all = cost(60, 120, &mut tx).await;
+    let told: Vec<_> =
+        all.iter().map(|it| (it.slo.as_str(), it.counts.total, it.used_ppm)).collect();
+    // 9,000 bad of the 69 that 69,000 events allow at 99.9 %: 130.4 times the budget.
+    assert_eq!(
+        told,
+        [("calls", 9_000, Some(130_434_783)), ("gone", 0, None), ("starts", 0, Some(0))]
+    );
+    let well = cost(0, 60, &mut tx).await;
+    assert_eq!((well[0].counts.bad, well[0].used_ppm), (0, Some(0)));
+}
+
+#[tokio::test]
 async fn each_tenant_has_a_budget_by_its_plan_and_loses_it_with_itself() {
     let world = World::start().await;
     let globex = world.test.insert_tenant("globex").await;
