@@ -64,7 +64,7 @@ pub struct Evaluator {
 
 /// Whether there is more to read at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Progress {
+pub enum Progress {
     /// All is known that can be.
     UpToDate,
     /// There are minutes more.
@@ -136,8 +136,8 @@ impl Evaluator {
         Minute::holding(settled)
     }
 
-    /// Takes every SLO on.
-    pub(super) async fn round(&mut self, leadership: &Leadership) -> Result<Progress, DbError> {
+    /// Takes every SLO on, once. [`Evaluator::run`] does it again and again.
+    pub async fn round(&mut self, leadership: &Leadership) -> Result<Progress, DbError> {
         let until = self.until();
         if !self.planted && self.config.seeded {
             self.plant(leadership, until).await?;

@@ -24,4 +24,4 @@ mod view;
 
 pub use budgets::frozen;
 pub use cost::{Cost, costs, unknown};
-pub use engine::{Evaluator, EvaluatorParts};
+pub use engine::{Evaluator, EvaluatorParts, Progress};

@@ -2,8 +2,8 @@
 //! same run on the same machine, as a table of ratios.
 //!
 //! Names of sections as arguments measure those alone: `programs`, `completion`, `calls`,
-//! `lists`, `tenants`, `passes`, `admission`, `metering`, `conformance`, `frames`,
-//! `dashboard`, `outages`.
+//! `lists`, `tenants`, `passes`, `admission`, `metering`, `budgets`, `conformance`,
+//! `frames`, `dashboard`, `outages`.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,6 +19,7 @@ use streamspace_tests::{region::Region, runtime::story};
 mod admission;
 mod audit_log;
 mod bare;
+mod budgets;
 mod calls;
 mod completion;
 mod conformance;
@@ -86,6 +87,9 @@ fn main() {
         }
         if wanted("metering") {
             metering::measure(&mut table).await;
+        }
+        if wanted("budgets") {
+            table.add(budgets::measure().await);
         }
         if wanted("dashboard") {
             dashboard::measure(&mut table).await;

@@ -37,7 +37,7 @@ const ROLLED_DAYS: i32 = 30;
 pub(crate) struct Base {
     pub(crate) db: Database,
     pub(crate) superuser: PgPool,
-    leadership: Leadership,
+    pub(crate) leadership: Leadership,
     _server: PrivatePostgres,
 }
 
