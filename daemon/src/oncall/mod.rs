@@ -73,10 +73,13 @@ pub async fn people(
             people.push(target.clone());
             continue;
         };
-        // A rota that is gone, or whose first turn has not begun, still names who to look for.
-        let person = match store::rota(tx, &id).await? {
-            Some(record) => record.rota.at(at, &store::overrides(tx, &id, at).await?).person,
-            None => None,
+        let person = match on_call(tx, &id, at).await {
+            // A page goes out all the same: it names the rota, and another level may be well.
+            Err(error) if !error.is_unavailable() => {
+                tracing::error!(rota = id.as_str(), %error, "nobody knows who is on call");
+                None
+            }
+            found => found?,
         };
         people.push(match person {
             Some(person) => format!("{person} ({target})"),
@@ -84,4 +87,14 @@ pub async fn people(
         });
     }
     Ok(people)
+}
+
+/// Who is on call by a rota. `None`: it is gone, or its first turn has not begun.
+async fn on_call(
+    tx: &mut PgConnection,
+    id: &RotaId,
+    at: Timestamp,
+) -> Result<Option<String>, DbError> {
+    let Some(record) = store::rota(tx, id).await? else { return Ok(None) };
+    Ok(record.rota.at(at, &store::overrides(tx, id, at).await?).person)
 }

@@ -172,3 +172,18 @@ async fn the_policy_is_that_of_the_plan_that_is_hit_then_the_default_then_the_bu
     }
     service.delete_rota(&kim(), &delete).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_rota_that_this_machine_cannot_read_holds_no_page_up() {
+    let test = TestDatabase::create().await;
+    set_rota(&service(&test), rota()).await.unwrap();
+    // A machine without the database of zones knows none.
+    sqlx::query("UPDATE rotas SET time_zone = 'Nowhere/Land'")
+        .execute(test.database().operator())
+        .await
+        .unwrap();
+    let mut tx = test.database().begin(&Scope::Region).await.unwrap();
+    let targets = ["rotas/primary".to_owned(), "ada".to_owned()];
+    let told = people(&mut tx, &targets, at("2026-03-24T12:00:00Z")).await.unwrap();
+    assert_eq!(told, ["nobody (rotas/primary)", "ada"]);
+}

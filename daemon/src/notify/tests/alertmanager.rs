@@ -11,7 +11,7 @@ use tokio::{
 use super::{sending::until, *};
 use crate::{
     http_client::{Client, Question, Terms},
-    notify::{Matcher, Silence},
+    notify::{InboundAlert, Matcher, Silence},
 };
 
 /// The program, which Debian names by its package.
@@ -116,6 +116,8 @@ async fn an_alert_that_we_send_is_there_ends_and_comes_back_to_us() {
     );
     assert_eq!(alerts[0]["annotations"], json!({ "summary": "it burns", "budget_left": "12 %" }));
     assert_eq!(alerts[0]["generatorURL"], "https://runbooks.example.com/slo-burn.md");
+    let heard = Heard::default();
+    heard.hears(&world, "critical", true).await;
     // With another severity it is another alert there; the one before ends.
     let mut worse = alert.clone();
     worse.message.severity = Level::Warning;
@@ -124,6 +126,7 @@ async fn an_alert_that_we_send_is_there_ends_and_comes_back_to_us() {
     let alerts = alertmanager.alerts().await;
     assert_eq!(alerts.len(), 1, "{alerts:?}");
     assert_eq!(alerts[0]["labels"]["severity"], "warning");
+    heard.hears(&world, "warning", true).await;
     // The end is told with yet another one, and ends what is there.
     world.enqueue("", &notice("a", Action::Acknowledge, &["am"])).await;
     sender.round(&world.leadership, "am").await;
@@ -134,20 +137,29 @@ async fn an_alert_that_we_send_is_there_ends_and_comes_back_to_us() {
     sender.round(&world.leadership, "am").await;
     assert_eq!(world.states().await, [NoticeState::Sent; 5]);
 
-    // It told us of both, through its webhook.
-    let told = std::sync::Mutex::new(Vec::new());
-    until(async || {
-        let mut taken = world.take(100).await;
-        let mut told = told.lock().unwrap();
-        told.append(&mut taken);
-        told.iter().filter(|alert| !alert.firing).count() >= 2
-    })
-    .await;
-    let told = told.into_inner().unwrap();
+    // It told us of the ends of both, through its webhook.
+    heard.hears(&world, "critical", false).await;
+    heard.hears(&world, "warning", false).await;
+    let told = heard.0.into_inner().unwrap();
     assert!(told.iter().all(|alert| alert.labels["dedup_key"] == "a"), "{told:?}");
-    let severities: std::collections::BTreeSet<_> =
-        told.iter().map(|alert| alert.labels["severity"].as_str()).collect();
-    assert_eq!(severities, ["critical", "warning"].into());
+}
+
+/// What came back through the webhook.
+#[derive(Default)]
+struct Heard(std::sync::Mutex<Vec<InboundAlert>>);
+
+impl Heard {
+    /// Waits until it was told that an alert of this severity fires, or that it is over. An
+    /// Alertmanager tells nobody of one that is over before it was told of.
+    async fn hears(&self, world: &World, severity: &str, firing: bool) {
+        until(async || {
+            let mut taken = world.take(100).await;
+            let mut all = self.0.lock().unwrap();
+            all.append(&mut taken);
+            all.iter().any(|it| it.firing == firing && it.labels["severity"] == severity)
+        })
+        .await;
+    }
 }
 
 fn silence(action: Action, minutes: i64) -> Notice {
