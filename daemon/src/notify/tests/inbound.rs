@@ -89,7 +89,7 @@ async fn an_alert_is_taken_once_and_again_when_it_ends() {
     assert_eq!(take_inbound(&mut tx, 1).await.unwrap().len(), 1);
     let other = world.take(10).await;
     assert_eq!(other.len(), 1, "of two who take at once each gets others");
-    drop(tx);
+    tx.rollback().await.unwrap();
     let first = world.take(10).await;
     assert_eq!((first.len(), other.len()), (1, 1));
     assert_eq!(first[0].labels["alertname"], "Down");
