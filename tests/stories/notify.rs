@@ -10,14 +10,12 @@ use axum::{
 };
 use streamspace_tests::{
     development::Development,
+    http,
     ports::Port,
     runtime::story,
     wait::{holds, until},
 };
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-};
+use tokio::net::TcpListener;
 
 /// A receiver that is ill until it is made well, and the keys of what it got.
 #[derive(Clone, Default)]
@@ -47,18 +45,9 @@ impl Receiver {
 }
 
 /// The status of a notification of an Alertmanager.
-async fn tell(port: &Port, token: &str) -> String {
+async fn tell(port: &Port, token: &str) -> u16 {
     let body = r#"{"version":"4","alerts":[]}"#;
-    let request = format!(
-        "POST /v1/alertmanager HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
-         Authorization: Bearer {token}\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    let mut stream = TcpStream::connect(port.address()).await.unwrap();
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer.split(' ').nth(1).unwrap().to_owned()
+    http::post(port.address(), "/v1/alertmanager", token, body).await.unwrap().0
 }
 
 #[test]
@@ -87,8 +76,8 @@ fn what_is_to_be_told_outlives_the_daemon() {
             holds(!receiver.got().is_empty(), || "nothing came".to_owned())
         })
         .await;
-        assert_eq!(tell(&port, "wrong").await, "401");
-        assert_eq!(tell(&port, "0123456789abcdef").await, "200");
+        assert_eq!(tell(&port, "wrong").await, 401);
+        assert_eq!(tell(&port, "0123456789abcdef").await, 200);
 
         dev.kill().await;
         receiver.is_well();

@@ -8,14 +8,13 @@ use streamspace_client::{ClientError, Connection};
 use streamspace_proto::{
     json::to_value,
     v1::{
-        AcknowledgeIncidentRequest, DeclareIncidentRequest, EscalateIncidentRequest,
-        GetIncidentRequest, Incident, IncidentSeverity, IncidentState, ListIncidentsRequest,
-        MergeIncidentRequest, MoveIncidentRequest, Slo, Tenant,
+        DeclareIncidentRequest, GetIncidentRequest, Incident, IncidentSeverity, IncidentState,
+        ListIncidentsRequest, MergeIncidentRequest, MoveIncidentRequest, Slo, Tenant,
     },
 };
 
 use crate::{
-    change::{Action, ChangeArgs, Given, Reply, act},
+    change::{Action, ChangeArgs, Given, Reply, act, send},
     errors::{Doing as _, Outcome},
     output::print_one,
     resource::{call, full_name, list},
@@ -333,13 +332,7 @@ async fn acknowledge(shell: &Shell, args: &NameArgs) -> Outcome {
         effect: "",
     };
     let send = async |given: &Given| {
-        let request = AcknowledgeIncidentRequest {
-            name: given.name.clone(),
-            validate_only: given.validate_only,
-            request_id: given.request_id.clone(),
-            reason: given.reason.clone(),
-        };
-        call!(&connection, incidents.acknowledge_incident(request))
+        send!(&connection, given, incidents.acknowledge_incident, AcknowledgeIncidentRequest {})
     };
     print_one(shell, &change(shell, &connection, &args.change, of, send).await?)
 }
@@ -354,13 +347,7 @@ async fn escalate(shell: &Shell, args: &NameArgs) -> Outcome {
         effect: "",
     };
     let send = async |given: &Given| {
-        let request = EscalateIncidentRequest {
-            name: given.name.clone(),
-            validate_only: given.validate_only,
-            request_id: given.request_id.clone(),
-            reason: given.reason.clone(),
-        };
-        call!(&connection, incidents.escalate_incident(request))
+        send!(&connection, given, incidents.escalate_incident, EscalateIncidentRequest {})
     };
     print_one(shell, &change(shell, &connection, &args.change, of, send).await?)
 }

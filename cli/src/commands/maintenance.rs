@@ -8,14 +8,11 @@ use serde_json::Value;
 use streamspace_client::{ClientError, Connection};
 use streamspace_proto::{
     json::to_value,
-    v1::{
-        EndMaintenanceRequest, ListMaintenancesRequest, Maintenance, Slo, StartMaintenanceRequest,
-        Tenant,
-    },
+    v1::{ListMaintenancesRequest, Maintenance, Slo, StartMaintenanceRequest, Tenant},
 };
 
 use crate::{
-    change::{Action, ChangeArgs, Given, Reply, act},
+    change::{Action, ChangeArgs, Given, Reply, act, send},
     errors::{Doing as _, Failure, Outcome},
     output::{Cell, Column, Tone, print_one},
     resource::{Noun, call, full_name, short},
@@ -151,13 +148,7 @@ async fn end(shell: &Shell, args: &EndArgs) -> Outcome {
         Ok(to_value(&found.ok_or_else(|| Failure::not_found(&name))?)?)
     };
     let send = async |given: &Given| {
-        let request = EndMaintenanceRequest {
-            name: given.name.clone(),
-            validate_only: given.validate_only,
-            request_id: given.request_id.clone(),
-            reason: given.reason.clone(),
-        };
-        call!(&connection, maintenance.end_maintenance(request))
+        send!(&connection, given, maintenance.end_maintenance, EndMaintenanceRequest {})
     };
     let done = |it: &Maintenance| format!("{} is over", it.name);
     print_one(shell, &act(shell, &args.change, action, before, send, done).await?)

@@ -9,14 +9,13 @@ use streamspace_client::{ClientError, Connection};
 use streamspace_proto::{
     json::to_value,
     v1::{
-        AddOverrideRequest, DeleteEscalationPolicyRequest, DeleteRotaRequest, EscalationLevel,
-        EscalationPolicy, ListEscalationPoliciesRequest, ListRotasRequest, Plan, Rota,
-        RotaOverride, SetEscalationPolicyRequest, SetRotaRequest,
+        AddOverrideRequest, EscalationLevel, EscalationPolicy, ListEscalationPoliciesRequest,
+        ListRotasRequest, Plan, Rota, RotaOverride, SetEscalationPolicyRequest, SetRotaRequest,
     },
 };
 
 use crate::{
-    change::{Action, ChangeArgs, Given, Reply, act},
+    change::{Action, ChangeArgs, Given, Reply, act, send},
     errors::{Doing as _, Failure, Outcome},
     output::{Cell, Column, print_one},
     resource::{Noun, call, full_name, short},
@@ -283,15 +282,8 @@ async fn delete(shell: &Shell, args: &NameArgs) -> Outcome {
         ..Action::default()
     };
     let before = async || current(&connection, &name).await;
-    let send = async |given: &Given| {
-        let request = DeleteRotaRequest {
-            name: given.name.clone(),
-            validate_only: given.validate_only,
-            request_id: given.request_id.clone(),
-            reason: given.reason.clone(),
-        };
-        call!(&connection, oncall.delete_rota(request))
-    };
+    let send =
+        async |given: &Given| send!(&connection, given, oncall.delete_rota, DeleteRotaRequest {});
     let done = |rota: &Rota| format!("{} is deleted", rota.name);
     print_one(shell, &act(shell, &args.change, action, before, send, done).await?)
 }
@@ -346,13 +338,7 @@ async fn delete_policy(shell: &Shell, args: &NameArgs) -> Outcome {
     };
     let before = async || current_policy(&connection, &name).await;
     let send = async |given: &Given| {
-        let request = DeleteEscalationPolicyRequest {
-            name: given.name.clone(),
-            validate_only: given.validate_only,
-            request_id: given.request_id.clone(),
-            reason: given.reason.clone(),
-        };
-        call!(&connection, oncall.delete_escalation_policy(request))
+        send!(&connection, given, oncall.delete_escalation_policy, DeleteEscalationPolicyRequest {})
     };
     let done = |policy: &EscalationPolicy| format!("{} is deleted", policy.name);
     print_one(shell, &act(shell, &args.change, action, before, send, done).await?)

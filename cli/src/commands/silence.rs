@@ -8,11 +8,11 @@ use serde_json::Value;
 use streamspace_client::{ClientError, Connection};
 use streamspace_proto::{
     json::to_value,
-    v1::{CreateSilenceRequest, EndSilenceRequest, ListSilencesRequest, Silence, SilenceMatcher},
+    v1::{CreateSilenceRequest, ListSilencesRequest, Silence, SilenceMatcher},
 };
 
 use crate::{
-    change::{Action, ChangeArgs, Given, Reply, act},
+    change::{Action, ChangeArgs, Given, Reply, act, send},
     errors::{Doing as _, Failure, Outcome},
     output::{Cell, Column, Tone, print_one},
     resource::{Noun, call, full_name, short},
@@ -140,13 +140,7 @@ async fn end(shell: &Shell, args: &EndArgs) -> Outcome {
         Ok(to_value(&found.ok_or_else(|| Failure::not_found(&name))?)?)
     };
     let send = async |given: &Given| {
-        let request = EndSilenceRequest {
-            name: given.name.clone(),
-            validate_only: given.validate_only,
-            request_id: given.request_id.clone(),
-            reason: given.reason.clone(),
-        };
-        call!(&connection, maintenance.end_silence(request))
+        send!(&connection, given, maintenance.end_silence, EndSilenceRequest {})
     };
     let done = |it: &Silence| format!("{} is over", it.name);
     print_one(shell, &act(shell, &args.change, action, before, send, done).await?)
