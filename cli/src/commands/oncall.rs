@@ -110,7 +110,7 @@ pub(crate) enum PolicyCommand {
 
 const POLICY_EXAMPLES: &str = "\
 Examples:
-  ssctl oncall policy set default --level rotas/primary --level rotas/second,ada=30
+  ssctl oncall policy set default --level rotas/primary --level rotas/night,ada=30
   ssctl oncall policy set fast --level rotas/primary=5 --plan enterprise --rto 15
 
 A level is who is paged, with commas between several, and behind = the minutes that they
