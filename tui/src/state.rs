@@ -2,24 +2,22 @@
 
 use jiff::Timestamp;
 use ratatui::layout::{Position, Rect, Size};
-use streamspace_client::text::escape;
 use uuid::Uuid;
 
 use crate::{
-    actions::{Dialog, Kind, Menu, Subject},
+    actions::{Dialog, Menu},
     keys::{KeyMap, Mode},
     prompt::Prompt,
     recording::Place,
-    rows::{
-        Alert, Audit, Budget, Certificate, Incident, Key, Operation, Row as _, Scope, Session,
-        Tenant, short,
-    },
+    rows::{Alert, Audit, Budget, Certificate, Incident, Operation, Session, Tenant},
     table::{AnyTable, Table},
     theme::Theme,
 };
 
+mod at_hand;
 mod changes;
 mod detail;
+mod pages;
 mod region;
 mod trend;
 
@@ -28,70 +26,13 @@ pub(crate) use detail::{
     Answer, Budgets, Detail, Details, Impacts, IncidentDetail, LiveUsage, Question, SloDetail,
     TenantUsage,
 };
+use pages::History;
+pub(crate) use pages::Page;
 pub(crate) use region::{Identity, Link, Region, RegionIndex, Report, Target};
 pub(crate) use trend::Trend;
 
 /// How long a word about what was done stays.
 const NOTICE: i64 = 6;
-
-/// What fills the screen below the banner.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Page {
-    /// How everything is, on one screen.
-    Overview,
-    /// The table of tenants.
-    Tenants,
-    /// All about one.
-    Tenant(Key),
-    /// The table of sessions: of one tenant, or of all.
-    Sessions(Option<Scope>),
-    /// All about one.
-    Session(Key),
-    /// The table of operations.
-    Operations,
-    /// All about one.
-    Operation(Key),
-    /// What is used: by one tenant over time, or by all of them now.
-    Usage(Option<Scope>),
-    /// The table of open incidents.
-    Incidents,
-    /// All about one.
-    Incident(Key),
-    /// The table of error budgets.
-    Slos,
-    /// All about one.
-    Slo(Key),
-    /// The table of alerts.
-    Alerts,
-    /// All about one.
-    Alert(Key),
-    /// How each region is.
-    Regions,
-    /// The end of the audit log.
-    Audit,
-    /// The table of certificates.
-    Certificates,
-    /// All of one resource, by its name, as the contract has it.
-    Yaml(RegionIndex, String),
-    /// Everything that changed since the dashboard was opened.
-    Changes,
-    /// All keys.
-    Help,
-}
-
-/// A page, and how far it was scrolled.
-#[derive(Clone, Debug)]
-struct Visit {
-    page: Page,
-    scroll: usize,
-}
-
-/// The pages that lead here, and those that were left by going back.
-#[derive(Clone, Debug, Default)]
-struct History {
-    back: Vec<Visit>,
-    forward: Vec<Visit>,
-}
 
 /// What stands before a page until it is answered or left.
 #[derive(Clone, Debug)]
@@ -281,166 +222,6 @@ impl State {
         self.ids.1 += 1;
         let id = self.ids.0.as_u128().wrapping_add(self.ids.1);
         uuid::Builder::from_random_bytes(id.to_be_bytes()).into_uuid()
-    }
-
-    /// What can be acted on: what the page, or its selected row, is about.
-    pub(crate) fn subject(&self) -> Option<Subject> {
-        let of_tenant = |tenant: &Tenant| Subject {
-            region: tenant.key().region,
-            name: tenant.name(),
-            id: tenant.id.clone(),
-            kind: Kind::Tenant,
-        };
-        let of_session = |session: &Session| Subject {
-            region: session.key().region,
-            name: session.name(),
-            id: escape(session.path()).into_owned(),
-            kind: Kind::Session,
-        };
-        let of_certificate = |certificate: &Certificate| Subject {
-            region: certificate.key().region,
-            name: certificate.whole.name.clone(),
-            id: certificate.serial.clone(),
-            kind: Kind::Certificate,
-        };
-        let of_alert = |alert: &Alert| Subject {
-            region: alert.key().region,
-            name: alert.whole.name.clone(),
-            id: escape(short(&alert.whole.name)).into_owned(),
-            kind: Kind::Alert,
-        };
-        let of_incident = |incident: &Incident| Subject {
-            region: incident.key().region,
-            name: incident.whole.name.clone(),
-            id: incident.id.clone(),
-            kind: Kind::Incident,
-        };
-        match &self.page {
-            Page::Incidents => self.incidents.selected().map(of_incident),
-            Page::Incident(key) => self.incidents.get(key).map(of_incident),
-            Page::Tenants => self.tenants.selected().map(of_tenant),
-            Page::Tenant(key) => self.tenants.get(key).map(of_tenant),
-            Page::Sessions(_) => self.sessions.selected().map(of_session),
-            Page::Session(key) => self.sessions.get(key).map(of_session),
-            Page::Certificates => self.certificates.selected().map(of_certificate),
-            Page::Alerts => self.alerts.selected().map(of_alert),
-            Page::Alert(key) => self.alerts.get(key).map(of_alert),
-            _ => None,
-        }
-    }
-
-    /// The resource that the page, or its selected row, is about, by its name.
-    pub(crate) fn resource_at_hand(&self) -> Option<(RegionIndex, String)> {
-        if let Some(subject) = self.subject() {
-            return Some((subject.region, subject.name));
-        }
-        let of_operation = |row: &Operation| (row.key().region, row.whole.name.clone());
-        let of_budget = |row: &Budget| (row.key().region, row.whole.slo.clone());
-        match &self.page {
-            Page::Slos => self.budgets.selected().map(of_budget),
-            Page::Slo(key) => self.budgets.get(key).map(of_budget),
-            Page::Operations => self.operations.selected().map(of_operation),
-            Page::Operation(key) => self.operations.get(key).map(of_operation),
-            // Of several it would be one of them, whichever.
-            Page::Overview | Page::Regions if !self.several() => {
-                Some((RegionIndex::default(), "regions/-".into()))
-            }
-            _ => None,
-        }
-    }
-
-    /// The tenant that the page, or its selected row, is about.
-    pub(crate) fn tenant_at_hand(&self) -> Option<Scope> {
-        let of = |tenant: &Tenant| Scope {
-            region: tenant.key().region,
-            tenant: tenant.id.as_str().into(),
-        };
-        match &self.page {
-            Page::Tenants => self.tenants.selected().map(of),
-            Page::Tenant(key) => self.tenants.get(key).map(of),
-            Page::Sessions(Some(scope)) | Page::Usage(Some(scope)) => Some(scope.clone()),
-            Page::Sessions(None) => self.sessions.selected().map(Session::scope),
-            Page::Session(key) => self.sessions.get(key).map(Session::scope),
-            Page::Slos => self.budgets.selected().and_then(Budget::scope),
-            Page::Slo(key) => self.budgets.get(key).and_then(Budget::scope),
-            Page::Alerts => self.alerts.selected().and_then(Alert::scope),
-            Page::Alert(key) => self.alerts.get(key).and_then(Alert::scope),
-            _ => None,
-        }
-    }
-
-    /// Where the thing is that the page, or its selected row, is about.
-    pub(crate) fn region_at_hand(&self) -> Option<RegionIndex> {
-        let of = |key: &Key| key.region;
-        match &self.page {
-            Page::Tenants => self.tenants.selected().map(|row| of(row.key())),
-            Page::Sessions(scope) => {
-                let selected = self.sessions.selected().map(|row| of(row.key()));
-                selected.or_else(|| scope.as_ref().map(|scope| scope.region))
-            }
-            Page::Operations => self.operations.selected().map(|row| of(row.key())),
-            Page::Certificates => self.certificates.selected().map(|row| of(row.key())),
-            Page::Tenant(key)
-            | Page::Session(key)
-            | Page::Operation(key)
-            | Page::Slo(key)
-            | Page::Incident(key)
-            | Page::Alert(key) => Some(of(key)),
-            Page::Incidents => self.incidents.selected().map(|row| of(row.key())),
-            Page::Usage(Some(scope)) => Some(scope.region),
-            Page::Yaml(region, _) => Some(*region),
-            Page::Overview
-            | Page::Regions
-            | Page::Usage(None)
-            | Page::Slos
-            | Page::Alerts
-            | Page::Audit
-            | Page::Changes
-            | Page::Help => None,
-        }
-    }
-
-    /// Goes to a page. What was left by going back is forgotten.
-    pub(crate) fn go(&mut self, page: Page) {
-        if page == self.page {
-            return;
-        }
-        let visit = self.leave();
-        self.history.back.push(visit);
-        self.history.forward.clear();
-        self.enter(Visit { page, scroll: 0 });
-    }
-
-    /// Goes to the page before; to the overview from the first one.
-    pub(crate) fn go_back(&mut self) {
-        let Some(visit) = self.history.back.pop() else {
-            return self.enter(Visit { page: Page::Overview, scroll: 0 });
-        };
-        let left = self.leave();
-        self.history.forward.push(left);
-        self.enter(visit);
-    }
-
-    /// Undoes [`Self::go_back`].
-    pub(crate) fn go_forward(&mut self) {
-        if let Some(visit) = self.history.forward.pop() {
-            let left = self.leave();
-            self.history.back.push(left);
-            self.enter(visit);
-        }
-    }
-
-    fn leave(&mut self) -> Visit {
-        Visit { page: self.page.clone(), scroll: self.scroll }
-    }
-
-    fn enter(&mut self, visit: Visit) {
-        if let Page::Sessions(scope) = &visit.page {
-            self.sessions.set_scope(scope.clone());
-        }
-        self.page = visit.page;
-        self.scroll = visit.scroll;
-        self.details.leave();
     }
 
     /// Somebody looks elsewhere in a recording than was looked then.

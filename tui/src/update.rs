@@ -7,17 +7,18 @@ use ratatui::layout::Position;
 use streamspace_client::text::escape;
 
 use crate::{
-    actions::{Verb, may},
+    actions::Verb,
     events::{Effect, Event, EventKind, News, Play},
     keys::{Action, Key, Mode},
-    palette::{self, Command},
     prompt::{Prompt, PromptKind},
     rows::{self, Alert, Audit, Budget, Certificate, Incident, Row as _},
-    state::{Answer, Identity, Overlay, Page, Question, RegionIndex, Report, State},
+    state::{Answer, Identity, Overlay, Page, RegionIndex, Report, State},
     views,
 };
 
 mod answers;
+mod asking;
+mod line;
 mod news;
 
 /// How many seconds one step within a recording is.
@@ -42,7 +43,7 @@ pub(crate) fn update(state: &mut State, event: Event) -> Vec<Effect> {
         }
     }
     settle(state);
-    effects.extend(ask(state));
+    effects.extend(asking::ask(state));
     effects
 }
 
@@ -155,72 +156,6 @@ fn settle(state: &mut State) {
     state.scroll = state.scroll.min(views::last_scroll(state));
 }
 
-/// What must be asked for the page.
-fn ask(state: &mut State) -> Vec<Effect> {
-    let mut wanted = questions(state);
-    for (question, method) in &Question::STANDING {
-        let all = of_all(state, question);
-        wanted.extend(
-            all.into_iter().filter(|(index, _)| {
-                state.region(*index).is_some_and(|region| may(method, region))
-            }),
-        );
-    }
-    let live: Vec<bool> = state.regions.iter().map(|it| it.is_live(state.now)).collect();
-    let is_live = |region: RegionIndex| live.get(usize::from(region.0)) == Some(&true);
-    let due = state.details.want(wanted, state.now, is_live);
-    due.into_iter().map(|(region, question)| Effect::Ask(region, question)).collect()
-}
-
-/// A question to every region.
-fn of_all(state: &State, question: &Question) -> Vec<(RegionIndex, Question)> {
-    let regions = (0..).map(RegionIndex).zip(&state.regions);
-    regions.map(|(region, _)| (region, question.clone())).collect()
-}
-
-/// What the page shows that no watch tells.
-fn questions(state: &State) -> Vec<(RegionIndex, Question)> {
-    match &state.page {
-        Page::Session(key) => {
-            let session = state.sessions.get(key).map(|row| Question::Session(row.name()));
-            session.map(|question| (key.region, question)).into_iter().collect()
-        }
-        Page::Tenant(key) => {
-            let name = state.tenants.get(key).map(rows::Tenant::name);
-            let both = |name: String| [Question::Quota(name.clone()), Question::Objects(name)];
-            name.map(both).into_iter().flatten().map(|question| (key.region, question)).collect()
-        }
-        Page::Usage(Some(scope)) => vec![(scope.region, Question::Usage(scope.name()))],
-        Page::Usage(None) => of_all(state, &Question::LiveUsage),
-        Page::Incidents => {
-            let both = [Question::Incidents, Question::Impacts];
-            both.iter().flat_map(|question| of_all(state, question)).collect()
-        }
-        Page::Alerts => of_all(state, &Question::Alerts),
-        Page::Incident(key) => {
-            let name = state.incidents.get(key).map(|row| row.whole.name.clone());
-            name.map(|name| (key.region, Question::Incident(name))).into_iter().collect()
-        }
-        Page::Slos => of_all(state, &Question::Budgets),
-        Page::Slo(key) => {
-            let name = state.budgets.get(key).map(Budget::name);
-            name.map(|name| (key.region, Question::Slo(name))).into_iter().collect()
-        }
-        Page::Audit => of_all(state, &Question::Audit),
-        Page::Certificates => of_all(state, &Question::Certificates),
-        Page::Yaml(region, name) => vec![(*region, Question::Yaml(name.clone()))],
-        Page::Overview
-        | Page::Regions
-        | Page::Tenants
-        | Page::Sessions(_)
-        | Page::Operations
-        | Page::Operation(_)
-        | Page::Alert(_)
-        | Page::Changes
-        | Page::Help => Vec::new(),
-    }
-}
-
 fn press(state: &mut State, key: Key) -> Option<Effect> {
     let mode = state.mode();
     match (state.keys.lookup(mode, key), key) {
@@ -236,7 +171,7 @@ fn press(state: &mut State, key: Key) -> Option<Effect> {
         }
         (Some(action), _) => return act(state, mode, action),
         (None, Key { code: KeyCode::Char(c), control: false }) if state.prompt.is_some() => {
-            edit(state, |prompt| prompt.insert(c));
+            line::edit(state, |prompt| prompt.insert(c));
         }
         (None, Key { code: KeyCode::Char(c), control: false }) => {
             return answers::typed(state, c);
@@ -249,7 +184,7 @@ fn press(state: &mut State, key: Key) -> Option<Effect> {
 /// What is pasted into a table would be a row of commands that nobody meant.
 fn paste(state: &mut State, text: &str) {
     if state.prompt.is_some() {
-        edit(state, |prompt| text.chars().for_each(|c| prompt.insert(c)));
+        line::edit(state, |prompt| text.chars().for_each(|c| prompt.insert(c)));
     } else if let Some(Overlay::Dialog(dialog)) = &mut state.overlay {
         text.chars().for_each(|c| dialog.insert(c));
     }
@@ -328,13 +263,13 @@ fn act(state: &mut State, mode: Mode, action: Action) -> Option<Effect> {
         }
         Action::Command => {
             state.prompt = Some(Prompt::new(PromptKind::Command, String::new()));
-            edit(state, |_| {});
+            line::edit(state, |_| {});
         }
-        Action::Accept => return accept(state),
+        Action::Accept => return line::accept(state),
         Action::Cancel => {
             let prompt = state.prompt.take();
             if prompt.is_some_and(|prompt| prompt.kind == PromptKind::Filter) {
-                clear_filter(state);
+                line::clear_filter(state);
             }
         }
         Action::NextChoice | Action::LastChoice => {
@@ -343,9 +278,9 @@ fn act(state: &mut State, mode: Mode, action: Action) -> Option<Effect> {
                 prompt.error = None;
             }
         }
-        Action::Erase => edit(state, Prompt::erase),
-        Action::EraseWord => edit(state, Prompt::erase_word),
-        Action::EraseAll => edit(state, Prompt::erase_all),
+        Action::Erase => line::edit(state, Prompt::erase),
+        Action::EraseWord => line::edit(state, Prompt::erase_word),
+        Action::EraseAll => line::edit(state, Prompt::erase_all),
         Action::Sort => {
             if let Some(table) = state.table_mut() {
                 table.sort_by_next();
@@ -395,74 +330,10 @@ fn open(state: &mut State) {
 /// First what narrows the table goes, then the page.
 fn back(state: &mut State) {
     if state.table().is_some_and(|table| !table.filter().is_empty()) {
-        clear_filter(state);
+        line::clear_filter(state);
     } else {
         state.go_back();
     }
-}
-
-fn clear_filter(state: &mut State) {
-    if let Some(table) = state.table_mut() {
-        // Nothing is wrong with an empty filter.
-        let _ = table.set_filter("");
-    }
-}
-
-/// Changes the line that is being typed, and what follows from it.
-fn edit(state: &mut State, change: impl FnOnce(&mut Prompt)) {
-    let Some(mut prompt) = state.prompt.take() else { return };
-    change(&mut prompt);
-    prompt.error = None;
-    match prompt.kind {
-        PromptKind::Filter => {
-            // An expression that is half typed shows what it showed before.
-            let result = state.table_mut().map(|table| table.set_filter(prompt.text()));
-            prompt.error = result.and_then(Result::err).map(|error| error.to_string());
-        }
-        PromptKind::Command => prompt.choices = palette::choices(prompt.text(), state),
-    }
-    state.prompt = Some(prompt);
-}
-
-fn accept(state: &mut State) -> Option<Effect> {
-    let mut prompt = state.prompt.take()?;
-    if prompt.kind == PromptKind::Filter {
-        if prompt.error.is_some() {
-            state.prompt = Some(prompt);
-        }
-        return None;
-    }
-    if prompt.text().trim().is_empty() {
-        return None;
-    }
-    let done = palette::parse(prompt.text(), state).and_then(|command| run(state, command));
-    match done {
-        Ok(effect) => effect,
-        Err(error) => {
-            prompt.error = Some(escape(&error).into_owned());
-            state.prompt = Some(prompt);
-            None
-        }
-    }
-}
-
-fn run(state: &mut State, command: Command) -> Result<Option<Effect>, String> {
-    match command {
-        Command::Quit => return Ok(Some(Effect::Quit)),
-        Command::Go(page) => state.go(page),
-        Command::Declare(region) => return Ok(answers::declare(state, region)),
-        Command::Sort { column, reversed } => {
-            if let Some(table) = state.table_mut() {
-                table.sort_by(&column, reversed);
-            }
-        }
-        Command::Filter(text) => {
-            if let Some(table) = state.table_mut() {
-                table.set_filter(&text).map_err(|error| error.to_string())?;
-            }
-        }
-    }
-    Ok(None)
 }
 
 fn travel(state: &mut State, mode: Mode, action: Action) {
