@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use crate::recording::{Film, Troupe};
 
+mod consumption;
 mod incidents;
 mod promises;
 mod script;

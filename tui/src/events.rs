@@ -98,6 +98,8 @@ pub(crate) enum Effect {
     Work(Box<Work>),
     /// Put a text where the terminal's user can paste it from.
     Copy(String),
+    /// Write a text to a new file of about this name, where the dashboard was started.
+    Save(String, String),
     /// Move within a recording.
     Play(Play),
 }

@@ -42,9 +42,11 @@ pub(crate) enum Action {
     Usage,
     AllUsage,
     Regions,
-    /// The table of open incidents.
+    /// The table of incidents, or that of the alert at hand.
     Incidents,
-    /// The table of error budgets.
+    /// The post-mortem of the incident at hand.
+    PostMortem,
+    /// The table of error budgets, or that of the alert at hand.
     Slos,
     /// The table of alerts.
     Alerts,
@@ -70,6 +72,8 @@ pub(crate) enum Action {
     Note,
     /// The command that does the same.
     Copy,
+    /// Writes what the page shows to a file.
+    Save,
     Accept,
     Cancel,
     NextChoice,
@@ -154,8 +158,9 @@ impl KeyMap {
             (A::Usage, READING, vec![char('u')], "what the tenant at hand uses, or what all use", Some("usage")),
             (A::AllUsage, READING, vec![char('U'), char('6')], "what all use", None),
             (A::Regions, READING, vec![char('r'), char('7')], "the regions", None),
-            (A::Incidents, READING, vec![char('i')], "the incidents", Some("incidents")),
-            (A::Slos, READING, vec![char('b')], "the SLOs with their error budgets", Some("SLOs")),
+            (A::Incidents, READING, vec![char('i')], "the incidents, or that of the alert at hand", Some("incidents")),
+            (A::PostMortem, READING, vec![char('M')], "the post-mortem of the incident at hand", None),
+            (A::Slos, READING, vec![char('b')], "the SLOs with their error budgets, or that of the alert at hand", Some("SLOs")),
             (A::Alerts, READING, vec![char('A')], "the alerts", Some("alerts")),
             (A::Audit, READING, vec![char('l'), char('8')], "the audit log", None),
             (A::Certificates, READING, vec![char('x'), char('9')], "the certificates", None),
@@ -176,6 +181,7 @@ impl KeyMap {
             (A::Declare, READING, vec![char('D')], "declare an incident, of the alert at hand or of its region", None),
             (A::Note, READING, vec![char('N')], "add a note to the incident at hand", None),
             (A::Copy, READING, vec![char('y')], "copy the command that shows the same", Some("copy")),
+            (A::Save, &[Page], vec![char('W')], "write the YAML or the post-mortem to a file here", None),
             (A::Repaint, ANYWHERE, vec![control('l')], "draw the screen anew", None),
             (A::Accept, ANSWERING, vec![plain(Enter)], "take what is typed", Some("take")),
             (A::Cancel, ANSWERING, vec![plain(Esc)], "drop what is typed", Some("drop")),

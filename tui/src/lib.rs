@@ -45,6 +45,7 @@ mod query;
 mod questions;
 mod recording;
 mod rows;
+mod save;
 mod settings;
 mod stage;
 mod state;

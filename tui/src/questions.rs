@@ -5,10 +5,10 @@ use streamspace_client::{ClientError, Connection};
 use streamspace_proto::{
     json::to_value,
     v1::{
-        Alert, Certificate, DescribeSessionRequest, GetBudgetRequest, GetBurnChartRequest,
-        GetImpactRequest, GetIncidentRequest, GetOperationRequest, GetQuotaRequest,
-        GetRegionRequest, GetSessionRequest, GetSloRequest, GetTenantRequest,
-        GetUsageStatusRequest, Incident, IncidentImpact, ListAlertsRequest,
+        Alert, Certificate, DescribeSessionRequest, ExportPostMortemRequest, GetBudgetRequest,
+        GetBurnChartRequest, GetImpactRequest, GetIncidentRequest, GetOperationRequest,
+        GetQuotaRequest, GetRegionRequest, GetSessionRequest, GetSloRequest, GetTenantRequest,
+        GetUsageStatusRequest, Incident, IncidentImpact, IncidentState, ListAlertsRequest,
         ListAuditEntriesRequest, ListBudgetsRequest, ListCertificatesRequest, ListIncidentsRequest,
         ListLiveUsageRequest, ListSlosRequest, ListTenantObjectsRequest, ListTimelineRequest,
         QueryUsageRequest, QueryUsageResponse, UsageGroup, UsageStatus,
@@ -24,9 +24,9 @@ use crate::{
 
 /// How much of the audit log is shown.
 const AUDIT_ENTRIES: i32 = 500;
-/// How many open incidents are read, of how many of them what they cost, and how many entries
+/// How many incidents are read, the open ones first, of how many of them what they cost, and how many entries
 /// of a timeline are shown.
-const INCIDENTS: i32 = 200;
+const INCIDENTS: i32 = 100;
 const IMPACTS: usize = 10;
 const ENTRIES: usize = 300;
 /// How many budgets are read, those with least left, and how many SLOs.
@@ -85,6 +85,12 @@ async fn ask(connection: &Connection, question: &Question) -> Result<Answer, Tro
         Question::Incidents => Answer::Incidents(incidents(connection).await?),
         Question::Impacts => Answer::Impacts(impacts(connection).await?),
         Question::Incident(name) => Answer::Incident(Box::new(incident(connection, name).await?)),
+        Question::PostMortem(name) => {
+            let request = ExportPostMortemRequest { name: name.clone() };
+            let reply =
+                within(PATIENCE, connection.incidents().export_post_mortem(request)).await?;
+            Answer::PostMortem(reply.text)
+        }
         Question::Budgets => Answer::Budgets(Box::new(budgets(connection).await?)),
         Question::Slo(name) => {
             Answer::Slo(Box::new(slo(connection, name, Timestamp::now()).await?))
@@ -103,20 +109,30 @@ async fn ask(connection: &Connection, question: &Question) -> Result<Answer, Tro
     })
 }
 
-/// The incidents that are open, the gravest first.
+/// The incidents: the open ones first and of these the gravest, then the newest.
 async fn incidents(connection: &Connection) -> Result<Vec<Incident>, ClientError> {
-    let request = ListIncidentsRequest { page_size: INCIDENTS, ..Default::default() };
+    let request = ListIncidentsRequest {
+        show_closed: true,
+        page_size: INCIDENTS,
+        ..ListIncidentsRequest::default()
+    };
     Ok(within(PATIENCE, connection.incidents().list_incidents(request)).await?.incidents)
 }
 
 /// What the gravest of them cost so far.
 async fn impacts(connection: &Connection) -> Result<Vec<IncidentImpact>, ClientError> {
     let mut impacts = Vec::new();
-    for incident in incidents(connection).await?.into_iter().take(IMPACTS) {
+    let incidents = incidents(connection).await?;
+    for incident in incidents.into_iter().filter(is_open).take(IMPACTS) {
         let request = GetImpactRequest { name: incident.name };
         impacts.push(within(PATIENCE, connection.incidents().get_impact(request)).await?);
     }
     Ok(impacts)
+}
+
+/// Whether somebody still works on it.
+fn is_open(incident: &Incident) -> bool {
+    !matches!(incident.state(), IncidentState::Resolved | IncidentState::Reviewed)
 }
 
 /// An incident with whom it hits, what it costs and what happened.

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::{sync::mpsc, time::Instant};
+use streamspace_client::text::escape;
+use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 
 use crate::{
     Begin, UiError,
@@ -12,6 +13,7 @@ use crate::{
     feed::Feed,
     keys::{Action, KeyMap, Mode},
     recording::Recorder,
+    save,
     state::{Details, State},
     terminal::{self, Picture, Screen, Signals},
     update::update,
@@ -32,6 +34,8 @@ pub(crate) struct Stage {
     following: Option<KeyMap>,
     repaint: bool,
     copy: Option<String>,
+    /// Files that are being written.
+    saving: JoinSet<String>,
 }
 
 /// Whether the loop goes on.
@@ -43,7 +47,15 @@ enum Next {
 
 impl Stage {
     pub(crate) fn new(state: State, feed: Feed) -> Self {
-        Self { state, feed, recorder: None, following: None, repaint: false, copy: None }
+        Self {
+            state,
+            feed,
+            recorder: None,
+            following: None,
+            repaint: false,
+            copy: None,
+            saving: JoinSet::new(),
+        }
     }
 
     /// Lets the keys of a recording move the screen, until somebody takes over with theirs.
@@ -89,6 +101,10 @@ impl Stage {
                     stale_picture = false;
                     next_frame = Instant::now() + FRAME_TIME;
                     continue;
+                }
+                Some(saved) = self.saving.join_next() => {
+                    self.state.notify(saved.unwrap_or_else(|error| error.to_string()));
+                    Next::On
                 }
                 event = self.feed.next() => self.told(event),
             };
@@ -156,6 +172,10 @@ impl Stage {
                 Effect::Copy(text) => self.copy = Some(text),
                 Effect::Ask(region, question) => self.feed.ask(region, question),
                 Effect::Work(work) => self.feed.work(work),
+                Effect::Save(name, text) => {
+                    // A disk may be slow, and keys must not wait for it.
+                    self.saving.spawn_blocking(move || saved(&name, &text));
+                }
                 Effect::Play(play) => self.play(play),
             }
         }
@@ -191,6 +211,14 @@ impl Stage {
         }
         let at = self.feed.now();
         self.happen(Event { at, kind: EventKind::Tick }, self.following.is_none());
+    }
+}
+
+/// Writes a text to a file of its own here, and says which. What is there is kept.
+fn saved(name: &str, text: &str) -> String {
+    match save::new_file(name, text) {
+        Ok(path) => format!("written to {}", escape(&path.to_string_lossy())),
+        Err(error) => format!("{name} cannot be written here: {error}"),
     }
 }
 

@@ -235,10 +235,20 @@ fn act(state: &mut State, mode: Mode, action: Action) -> Option<Effect> {
             state.go(Page::Usage(scope));
         }
         Action::AllUsage => state.go(Page::Usage(None)),
-        Action::Incidents => state.go(Page::Incidents),
+        Action::Incidents => {
+            let page = state.incidents_at_hand();
+            state.go(page);
+        }
+        Action::PostMortem => match state.post_mortem_at_hand() {
+            Some(page) => state.go(page),
+            None => state.notify("no incident is at hand that could have a post-mortem".into()),
+        },
         Action::Declare => return answers::declare(state, None),
         Action::Note => return answers::begin(state, Verb::Note),
-        Action::Slos => state.go(Page::Slos),
+        Action::Slos => {
+            let page = state.slos_at_hand();
+            state.go(page);
+        }
         Action::Alerts => state.go(Page::Alerts),
         Action::Acknowledge => return answers::acknowledge(state),
         Action::Regions => state.go(Page::Regions),
@@ -256,6 +266,13 @@ fn act(state: &mut State, mode: Mode, action: Action) -> Option<Effect> {
             let command = views::command(state)?;
             state.notify(format!("copied: {command}"));
             return Some(Effect::Copy(command));
+        }
+        Action::Save => {
+            let Some((name, text)) = views::document(state) else {
+                state.notify("only YAML and a post-mortem can be written to a file".into());
+                return None;
+            };
+            return Some(Effect::Save(name, text));
         }
         Action::Filter => {
             let text = state.table().map(|table| table.filter().to_owned());

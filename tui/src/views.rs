@@ -24,6 +24,7 @@ mod operation;
 mod operations;
 mod overlay;
 mod overview;
+mod post_mortem;
 mod regions;
 mod session;
 mod sessions;
@@ -64,6 +65,10 @@ trait View {
     fn length(&self, state: &State, width: u16) -> usize {
         self.lines(state, width).len()
     }
+    /// The name of a file for it, and what that has, where it is a document.
+    fn document(&self, _state: &State) -> Option<(String, String)> {
+        None
+    }
     /// Draws it.
     fn draw(&self, state: &State, pen: &mut Pen<'_>);
 }
@@ -83,6 +88,7 @@ fn with_view<T>(page: &Page, with: impl FnOnce(&dyn View) -> T) -> T {
         Page::Regions => with(&regions::Regions),
         Page::Incidents => with(&incidents::Incidents),
         Page::Incident(key) => with(&incidents::IncidentPage(key)),
+        Page::PostMortem(region, name) => with(&post_mortem::PostMortem(*region, name)),
         Page::Slos => with(&slos::Slos),
         Page::Slo(key) => with(&slo::SloPage(key)),
         Page::Alerts => with(&alerts::Alerts),
@@ -131,6 +137,11 @@ pub(crate) fn heading_at(state: &State, at: Position) -> Option<&'static str> {
 pub(crate) fn command(state: &State) -> Option<String> {
     let command = with_view(&state.page, |view| view.command(state))?;
     Some(format!("{command}{}", context_flag(state)))
+}
+
+/// The document that the page shows: a name for its file, and the whole text.
+pub(crate) fn document(state: &State) -> Option<(String, String)> {
+    with_view(&state.page, |view| view.document(state))
 }
 
 /// How many lines of a page of text are in view, whatever is above and below.

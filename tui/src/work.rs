@@ -6,22 +6,24 @@ use streamspace_client::{
     ClientError, Connection, INCIDENT_HEADER, Incident as UnderIncident, parse_duration,
 };
 use streamspace_proto::v1::{
-    self, AcknowledgeAlertRequest, AcknowledgeIncidentRequest, AddNoteRequest,
-    ChangeSessionsRequest, ChangeSessionsResponse, Consequence, CordonTenantRequest,
-    DeclareIncidentRequest, IncidentSeverity, IncidentState, MoveIncidentRequest, Quota,
-    QuotaChange, QuotaLine, ResumeTenantRequest, RevokeCertificateRequest, SessionState,
-    SetQuotaRequest, SuspendTenantRequest, Tenant, UncordonTenantRequest, UpdateTenantRequest,
+    AcknowledgeAlertRequest, ChangeSessionsRequest, ChangeSessionsResponse, Consequence,
+    CordonTenantRequest, Quota, QuotaChange, QuotaLine, ResumeTenantRequest,
+    RevokeCertificateRequest, SessionState, SetQuotaRequest, SuspendTenantRequest, Tenant,
+    UncordonTenantRequest, UpdateTenantRequest,
 };
 use tokio::time::timeout;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    actions::{Kind, Verb, Work, severity},
+    actions::{Field, Verb, Work},
     connection::Outlet,
     events::News,
-    rows::{Incident, short, state_word},
-    state::RegionIndex,
+    rows::{short, state_word},
 };
+
+mod incidents;
+
+pub(crate) use incidents::{graveness, incident_name, told as incident_told};
 
 /// A change is committed within it, or it is not known whether it was.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -51,7 +53,7 @@ async fn ask(connection: &Connection, work: &Work) -> Result<Vec<String>, Status
     // A rehearsal leaves nothing behind that a retry could meet.
     let request_id = if work.rehearse { String::new() } else { work.request_id.to_string() };
     let (name, reason) = (work.subject.name.clone(), work.reason.clone());
-    let (validate_only, ttl) = (work.rehearse, ttl(&work.lifetime));
+    let (validate_only, ttl) = (work.rehearse, duration(work.get(Field::Lifetime)));
     let mut tenants = connection.tenants();
     // What every change of a tenant carries, and the fields named.
     macro_rules! of_tenant {
@@ -74,7 +76,7 @@ async fn ask(connection: &Connection, work: &Work) -> Result<Vec<String>, Status
         Verb::Suspend => of_tenant!(suspend_tenant, SuspendTenantRequest { name, reason }),
         Verb::Resume => of_tenant!(resume_tenant, ResumeTenantRequest { name, reason }),
         Verb::SetPlan => {
-            let plan = format!("plans/{}", work.plan);
+            let plan = format!("plans/{}", work.get(Field::Plan));
             let message = UpdateTenantRequest {
                 tenant: Some(Tenant { name, plan, ..Tenant::default() }),
                 update_mask: Some(prost_types::FieldMask { paths: vec!["plan".into()] }),
@@ -103,9 +105,6 @@ async fn ask(connection: &Connection, work: &Work) -> Result<Vec<String>, Status
             lines.extend(told(&revoked.consequences));
             Ok(lines)
         }
-        Verb::Declare | Verb::AcknowledgeIncident | Verb::Note | Verb::Mitigate | Verb::Resolve => {
-            of_incident(connection, work, request_id).await
-        }
         Verb::Acknowledge => {
             let message = AcknowledgeAlertRequest { name, validate_only, request_id, reason };
             let reply = connection.alerts().acknowledge_alert(request(work, message)).await?;
@@ -116,7 +115,7 @@ async fn ask(connection: &Connection, work: &Work) -> Result<Vec<String>, Status
             )])
         }
         Verb::SetQuota => {
-            let (resource, amount) = work.amount.split_once('=').unwrap_or_default();
+            let (resource, amount) = work.get(Field::Amount).split_once('=').unwrap_or_default();
             let change = QuotaChange { resource: resource.into(), amount: amount.into() };
             let message = SetQuotaRequest {
                 tenant: name,
@@ -132,78 +131,8 @@ async fn ask(connection: &Connection, work: &Work) -> Result<Vec<String>, Status
             lines.extend(told(&reply.consequences));
             Ok(lines)
         }
+        _ => incidents::ask(connection, work, request_id).await,
     }
-}
-
-/// A change of an incident, or a new one.
-async fn of_incident(
-    connection: &Connection,
-    work: &Work,
-    request_id: String,
-) -> Result<Vec<String>, Status> {
-    let (name, reason) = (work.subject.name.clone(), work.reason.clone());
-    let (validate_only, mut incidents) = (work.rehearse, connection.incidents());
-    let reply = match work.verb {
-        Verb::Declare => {
-            let of_alert = work.subject.kind == Kind::Alert;
-            let message = DeclareIncidentRequest {
-                title: work.title.clone(),
-                severity: graveness(&work.severity).into(),
-                alert: if of_alert { name } else { String::new() },
-                validate_only,
-                request_id,
-                reason,
-                ..DeclareIncidentRequest::default()
-            };
-            incidents.declare_incident(request(work, message)).await?
-        }
-        Verb::Note => {
-            let message = AddNoteRequest {
-                name,
-                text: work.note.clone(),
-                validate_only,
-                request_id,
-                reason,
-                ..AddNoteRequest::default()
-            };
-            let reply = incidents.add_note(request(work, message)).await?;
-            let id = short(&reply.into_inner().name).to_owned();
-            return Ok(vec![becomes(format!("noted in {id}: {}", work.note), validate_only)]);
-        }
-        Verb::Mitigate | Verb::Resolve => {
-            let resolves = work.verb == Verb::Resolve;
-            let state = if resolves { IncidentState::Resolved } else { IncidentState::Mitigated };
-            let message = MoveIncidentRequest {
-                name,
-                state: state.into(),
-                note: work.note.clone(),
-                validate_only,
-                request_id,
-                reason,
-                ..MoveIncidentRequest::default()
-            };
-            incidents.move_incident(request(work, message)).await?
-        }
-        _ => {
-            let message = AcknowledgeIncidentRequest { name, validate_only, request_id, reason };
-            incidents.acknowledge_incident(request(work, message)).await?
-        }
-    };
-    Ok(vec![incident(&reply.into_inner(), validate_only)])
-}
-
-/// What an incident is now, or would be.
-fn incident(incident: &v1::Incident, rehearsed: bool) -> String {
-    let row = Incident::new(RegionIndex::default(), incident);
-    // A rehearsal has no number.
-    let id = if rehearsed || row.id.is_empty() { String::new() } else { format!("{} ", row.id) };
-    let (severity, state) = (row.severity_word(), row.state_word());
-    becomes(format!("{id}{severity} {state}, {}: {}", row.has_it(), row.title), rehearsed)
-}
-
-fn graveness(word: &str) -> IncidentSeverity {
-    let place = severity(word).and_then(|place| i32::try_from(place + 1).ok());
-    place.and_then(|place| IncidentSeverity::try_from(place).ok()).unwrap_or_default()
 }
 
 /// The limits of a resource, as the cluster names them: `requests.cpu` is one of `cpu`.
@@ -220,7 +149,7 @@ fn limits(quota: &Quota, resource: &str) -> String {
     if limits.is_empty() { format!("no limit of {resource}") } else { limits.join("; ") }
 }
 
-fn ttl(lifetime: &str) -> Option<prost_types::Duration> {
+fn duration(lifetime: &str) -> Option<prost_types::Duration> {
     prost_types::Duration::try_from(parse_duration(lifetime).ok()?).ok()
 }
 

@@ -2,39 +2,14 @@
 
 use uuid::Uuid;
 
-use super::{Field, Subject, Verb};
+use super::{Field, Given, Subject, Verb, Work};
 use crate::state::Region;
 
 /// The longest text of a field.
 const LONGEST: usize = 500;
 
-/// How grave an incident can be, the gravest first.
-pub(crate) const SEVERITIES: [&str; 5] = ["P0", "P1", "P2", "P3", "P4"];
-
-/// Which of [`SEVERITIES`] a word is, in any case.
-pub(crate) fn severity(word: &str) -> Option<usize> {
-    SEVERITIES.iter().position(|known| known.eq_ignore_ascii_case(word))
-}
-
 /// What is told to whoever sends before there is an answer.
 const NOT_YET: &str = "it is not known yet what it would do: again once it is";
-
-/// What a daemon is asked to do, or to rehearse.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Work {
-    pub(crate) subject: Subject,
-    pub(crate) verb: Verb,
-    pub(crate) rehearse: bool,
-    /// The same for each try, so that a retry is not a second change.
-    pub(crate) request_id: Uuid,
-    pub(crate) plan: String,
-    pub(crate) amount: String,
-    pub(crate) lifetime: String,
-    pub(crate) reason: String,
-    pub(crate) title: String,
-    pub(crate) severity: String,
-    pub(crate) note: String,
-}
 
 /// A field and what was written into it.
 #[derive(Clone, Debug)]
@@ -89,12 +64,11 @@ impl Dialog {
         verb: Verb,
         region: &Region,
         request_id: Uuid,
-        given: &[(Field, String)],
+        given: &Given,
     ) -> Self {
         let entries = verb.fields(region);
-        let text = |field| given.iter().find(|(of, _)| *of == field).map(|(_, text)| text.clone());
         let entries =
-            entries.into_iter().map(|field| Entry { field, text: text(field).unwrap_or_default() });
+            entries.into_iter().map(|field| Entry { field, text: given.get(field).to_owned() });
         Self {
             subject,
             verb,
@@ -107,35 +81,34 @@ impl Dialog {
         }
     }
 
-    /// What was written into a field; empty where it is not asked for.
-    pub(crate) fn given(&self, field: Field) -> String {
-        let entry = self.entries.iter().find(|entry| entry.field == field);
-        entry.map_or_else(String::new, |entry| entry.text.trim().to_owned())
+    /// What was written so far.
+    fn given(&self) -> Given {
+        self.entries.iter().map(|entry| (entry.field, entry.text.trim().to_owned())).collect()
     }
 
     /// The command that does the same.
     pub(crate) fn command(&self) -> String {
-        self.verb.command(&self.subject, |field| self.given(field))
+        self.verb.command(&self.subject, &self.given())
     }
 
     fn work(&self, rehearse: bool) -> Work {
+        let given = self.given();
+        let is_own = |field| ![Field::Reason, Field::Confirmation].contains(&field);
         Work {
             subject: self.subject.clone(),
             verb: self.verb,
             rehearse,
             request_id: self.request_id,
-            plan: self.given(Field::Plan),
-            amount: self.given(Field::Amount),
-            lifetime: self.given(Field::Lifetime),
-            // The rule may want one also of a rehearsal.
-            reason: self.given(Field::Reason),
-            title: self.given(Field::Title),
-            severity: self.given(Field::Severity).to_uppercase(),
-            note: self.given(Field::Note),
+            reason: given.get(Field::Reason).to_owned(),
+            given: given
+                .iter()
+                .filter(|(field, _)| is_own(*field))
+                .map(|(field, text)| (field, text.to_owned()))
+                .collect(),
         }
     }
 
-    /// The rehearsal of what was given. Why it is done changes nothing of what it would do.
+    /// The rehearsal of what was given. The rule may want a reason also of it; why it is done changes nothing of what it would do.
     fn rehearsal_work(&self) -> Work {
         Work { reason: "rehearsal".into(), ..self.work(true) }
     }
@@ -204,7 +177,7 @@ impl Dialog {
     }
 
     /// Goes to the next field; on the last one sends, where nothing is missing and it was
-    /// told what just this would do. Else that is asked first.
+    /// told what just this would do, or it calls nobody. Else that is asked first.
     pub(crate) fn accept(&mut self) -> Option<Work> {
         if self.stage == Stage::Sent {
             return None;
@@ -220,19 +193,26 @@ impl Dialog {
         }
         let is_of_this = self.rehearsed.as_ref() == Some(&self.rehearsal_work());
         match self.rehearsal {
-            Rehearsal::Told(_) if is_of_this => {
-                self.stage = Stage::Sent;
-                Some(self.work(false))
-            }
+            Rehearsal::Told(_) if is_of_this => Some(self.send()),
+            Rehearsal::Refused(_) if is_of_this => self.rehearse_again(),
+            // What is written is all that it does.
+            _ if self.verb.only_writes() => Some(self.send()),
             Rehearsal::Asking if is_of_this => {
                 self.stage = Stage::Editing(Some(NOT_YET.into()));
                 None
             }
-            _ => {
-                self.rehearsed = None;
-                self.rehearse()
-            }
+            _ => self.rehearse_again(),
         }
+    }
+
+    fn send(&mut self) -> Work {
+        self.stage = Stage::Sent;
+        self.work(false)
+    }
+
+    fn rehearse_again(&mut self) -> Option<Work> {
+        self.rehearsed = None;
+        self.rehearse()
     }
 
     /// The first field with something wrong.
@@ -245,16 +225,7 @@ impl Dialog {
                 field if text.is_empty() && self.verb.requires(field) => {
                     format!("{} is needed: {}", field.label(), field.hint())
                 }
-                Field::Lifetime if !text.is_empty() => {
-                    streamspace_client::parse_duration(text).err()?
-                }
-                Field::Severity if severity(text).is_none() => {
-                    format!("severity is one of {}", SEVERITIES.join(", "))
-                }
-                Field::Amount if !text.contains('=') => {
-                    format!("write {}", Field::Amount.hint())
-                }
-                _ => return None,
+                field => field.wrong(text)?,
             };
             Some((index, words))
         })

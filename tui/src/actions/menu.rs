@@ -1,7 +1,6 @@
 //! The list of what can be done to one thing.
 
-use super::{Subject, Verb, missing};
-use crate::state::Region;
+use super::{Subject, Verb};
 
 /// One line of it.
 #[derive(Clone, Debug)]
@@ -20,10 +19,11 @@ pub(crate) struct Menu {
 }
 
 impl Menu {
-    pub(crate) fn new(subject: Subject, region: &Region, locked: Option<&str>) -> Self {
+    /// What can be done to a thing, where its `missing` says of each verb why it cannot.
+    pub(crate) fn new(subject: Subject, missing: impl Fn(Verb) -> Option<String>) -> Self {
         let items = Verb::of(subject.kind)
             .iter()
-            .map(|verb| Item { verb: *verb, missing: missing(*verb, region, locked) })
+            .map(|verb| Item { verb: *verb, missing: missing(*verb) })
             .collect();
         Self { subject, items, selected: 0 }
     }

@@ -1,6 +1,12 @@
 //! The incidents of the story: one of the first region that is old, and one of the second that
 //! begins when it gets slow; and what somebody does to them, or declares.
 
+use streamspace_client::parse_duration;
+use streamspace_core::incident::{
+    IncidentId, Role, Severity,
+    lifecycle::State,
+    post_mortem::{self, Burned, PostMortem},
+};
 use streamspace_proto::v1::{
     ActionItem, BudgetImpact, Incident, IncidentImpact, IncidentSeverity, IncidentState,
     TenantImpact, TimelineEntry,
@@ -8,10 +14,12 @@ use streamspace_proto::v1::{
 
 use super::{script::SLOW, time};
 use crate::{
-    actions::{Verb, Work, severity},
+    actions::{Field, Given, Verb, Work, role},
+    format::instant,
     rows::short,
     state::{IncidentDetail, RegionIndex},
     trouble::Trouble,
+    work::{graveness, incident_name, incident_told},
 };
 
 /// So long after a region got slow an incident is declared, and so long after that somebody
@@ -21,28 +29,23 @@ const TAKEN: i64 = 93;
 /// Who looks.
 const ME: &str = "ops-1";
 
-/// What somebody did to an incident: where, to which, what, with which words, when.
+/// What somebody did to an incident, and when.
 #[derive(Clone, Debug)]
 pub(super) struct Deed {
     region: RegionIndex,
     name: String,
     verb: Verb,
-    words: String,
-    severity: IncidentSeverity,
+    given: Given,
     second: i64,
 }
 
 impl Deed {
-    pub(super) fn of(work: &Work, second: i64) -> Self {
-        let words = if work.verb == Verb::Declare { &work.title } else { &work.note };
-        let grave = severity(&work.severity).and_then(|place| i32::try_from(place + 1).ok());
-        let grave = grave.and_then(|place| IncidentSeverity::try_from(place).ok());
+    fn of(work: &Work, second: i64) -> Self {
         Self {
             region: work.subject.region,
             name: work.subject.name.clone(),
             verb: work.verb,
-            words: words.clone(),
-            severity: grave.unwrap_or_default(),
+            given: work.given.clone(),
             second,
         }
     }
@@ -52,8 +55,37 @@ impl Deed {
         (self.verb == Verb::Declare).then(|| format!("incidents/INC-{}", 301 + place))
     }
 
-    fn entry(&self, kind: &str) -> TimelineEntry {
-        entry(self.second, ME, kind, &self.words)
+    fn get(&self, field: Field) -> String {
+        self.given.get(field).to_owned()
+    }
+
+    fn role(&self) -> Role {
+        role(self.given.get(Field::Role)).unwrap_or(Role::Commander)
+    }
+
+    /// What the timeline keeps of it.
+    fn entry(&self) -> TimelineEntry {
+        let (kind, text) = match self.verb {
+            Verb::Declare => ("declared", self.get(Field::Title)),
+            Verb::AcknowledgeIncident => ("acknowledged", format!("{ME} commands")),
+            Verb::Triage => {
+                ("triaged", format!("{} {}", self.get(Field::Severity), self.get(Field::Note)))
+            }
+            Verb::Assign => {
+                ("role", format!("{}: {}", self.role().as_str(), self.get(Field::Person)))
+            }
+            Verb::Escalate => ("paged", "the next level: ops-3".to_owned()),
+            Verb::TellPublic => ("public", self.get(Field::Public)),
+            Verb::Mitigate => ("mitigated", self.get(Field::Note)),
+            Verb::Resolve => ("resolved", self.get(Field::Note)),
+            Verb::Reopen => ("reopened", self.get(Field::Note)),
+            Verb::Merge => ("merged", format!("goes on in {}", self.get(Field::Into))),
+            Verb::AddTask => ("action", self.get(Field::Task)),
+            Verb::FinishTask => ("action", format!("{} is done", self.get(Field::Number))),
+            Verb::Review => ("reviewed", self.get(Field::Note)),
+            _ => ("note", self.get(Field::Note)),
+        };
+        entry(self.second, ME, kind, text.trim())
     }
 }
 
@@ -67,15 +99,15 @@ fn entry(second: i64, actor: &str, kind: &str, text: &str) -> TimelineEntry {
     }
 }
 
-/// The open incidents of a region, after what was done to them.
+/// The incidents of a region, after what was done to them: the open ones first.
 pub(super) fn incidents(region: RegionIndex, second: i64, deeds: &[Deed]) -> Vec<Incident> {
     let mut incidents = begun(region, second);
     for (place, deed) in deeds.iter().enumerate().filter(|(_, deed)| deed.region == region) {
         if let Some(name) = deed.declares(place) {
             incidents.push(Incident {
                 name,
-                title: deed.words.clone(),
-                severity: deed.severity.into(),
+                title: deed.get(Field::Title),
+                severity: graveness(deed.given.get(Field::Severity)).into(),
                 state: IncidentState::Declared.into(),
                 declared_by: ME.into(),
                 declare_time: time(deed.second),
@@ -86,8 +118,7 @@ pub(super) fn incidents(region: RegionIndex, second: i64, deeds: &[Deed]) -> Vec
             happens(incident, deed);
         }
     }
-    incidents.retain(|it| it.state() != IncidentState::Resolved);
-    incidents.sort_by_key(|it| i32::from(it.severity()));
+    incidents.sort_by_key(|it| (it.state() >= IncidentState::Resolved, i32::from(it.severity())));
     incidents
 }
 
@@ -99,11 +130,65 @@ fn happens(incident: &mut Incident, deed: &Deed) {
             incident.commander = ME.into();
             incident.next_page_time = None;
         }
+        Verb::Triage => {
+            incident.state = IncidentState::Triaged.into();
+            incident.severity = graveness(deed.given.get(Field::Severity)).into();
+            let tenants = deed.given.get(Field::Tenants).split_whitespace();
+            for tenant in tenants.map(|id| format!("tenants/{id}")) {
+                if !incident.tenants.contains(&tenant) {
+                    incident.tenants.push(tenant);
+                }
+            }
+        }
+        Verb::Assign => {
+            let person = match deed.role() {
+                Role::Commander => &mut incident.commander,
+                Role::Communications => &mut incident.communications,
+                Role::Scribe => &mut incident.scribe,
+            };
+            *person = deed.get(Field::Person);
+        }
+        Verb::Escalate => incident.levels_paged += 1,
+        Verb::TellPublic => {
+            let next = parse_duration(deed.given.get(Field::Next)).ok();
+            let next = next.and_then(|next| i64::try_from(next.as_secs()).ok());
+            incident.next_update_time = next.and_then(|next| time(deed.second + next));
+        }
         Verb::Mitigate => {
             incident.state = IncidentState::Mitigated.into();
             incident.mitigate_time = time(deed.second);
         }
-        Verb::Resolve => incident.state = IncidentState::Resolved.into(),
+        Verb::Resolve | Verb::Merge => {
+            incident.state = IncidentState::Resolved.into();
+            incident.resolve_time = time(deed.second);
+            (incident.next_page_time, incident.next_update_time) = (None, None);
+            if deed.verb == Verb::Merge {
+                incident.merged_into = incident_name(deed.given.get(Field::Into));
+            }
+        }
+        Verb::Reopen => {
+            incident.state = IncidentState::Triaged.into();
+            (incident.mitigate_time, incident.resolve_time) = (None, None);
+        }
+        Verb::AddTask => {
+            let number = i32::try_from(incident.action_items.len() + 1).unwrap_or(i32::MAX);
+            incident.action_items.push(ActionItem {
+                number,
+                text: deed.get(Field::Task),
+                owner: deed.get(Field::Owner),
+                due: deed.get(Field::Due),
+                done: false,
+            });
+        }
+        Verb::FinishTask => {
+            let number: i32 = deed.given.get(Field::Number).parse().unwrap_or_default();
+            let item = incident.action_items.iter_mut().find(|item| item.number == number);
+            item.into_iter().for_each(|item| item.done = true);
+        }
+        Verb::Review => {
+            incident.state = IncidentState::Reviewed.into();
+            incident.review_time = time(deed.second);
+        }
         _ => {}
     }
 }
@@ -199,15 +284,9 @@ pub(super) fn detail(
     let incident = incidents(region, second, deeds).into_iter().find(|it| it.name == name);
     let mut entries = told(name, second);
     for (place, deed) in deeds.iter().enumerate().filter(|(_, deed)| deed.region == region) {
-        let kind = match deed.verb {
-            Verb::Declare if deed.declares(place).as_deref() == Some(name) => "declared",
-            _ if deed.name != name => continue,
-            Verb::AcknowledgeIncident => "acknowledged",
-            Verb::Mitigate => "mitigated",
-            Verb::Resolve => "resolved",
-            _ => "note",
-        };
-        entries.push(deed.entry(kind));
+        if deed.name == name || deed.declares(place).as_deref() == Some(name) {
+            entries.push(deed.entry());
+        }
     }
     let impact = incident.as_ref().map(|incident| impact(incident, second));
     IncidentDetail { incident, entries, truncated: false, impact }
@@ -267,17 +346,98 @@ pub(super) fn work(
             return Err(Trouble { refused: true, ..Trouble::new(&words) });
         }
     }
-    let id = short(&work.subject.name);
-    let words = match work.verb {
-        Verb::Declare => format!("{} declared, nobody has it: {}", work.severity, work.title),
-        Verb::AcknowledgeIncident => format!("{id}, {ME} commands"),
-        Verb::Mitigate => format!("{id} mitigated"),
-        Verb::Resolve => format!("{id} resolved"),
-        _ => format!("noted in {id}: {}", work.note),
+    let mut tried = deeds.clone();
+    tried.push(deed);
+    let place = tried.len() - 1;
+    let name = match work.verb {
+        Verb::Declare => tried.last().and_then(|deed| deed.declares(place)).unwrap_or_default(),
+        Verb::Merge => incident_name(work.get(Field::Into)),
+        _ => work.subject.name.clone(),
     };
-    if work.rehearse {
-        return Ok(vec![format!("it would be: {words}")]);
+    let known = incidents(region, second, &tried);
+    let Some(incident) = known.iter().find(|it| it.name == name) else {
+        return Err(Trouble::new(&format!("there is no incident {}", short(&name))));
+    };
+    if !work.rehearse {
+        *deeds = tried;
     }
-    deeds.push(deed);
-    Ok(vec![words])
+    Ok(vec![incident_told(work, incident)])
+}
+
+/// The post-mortem of an incident, as a daemon writes it.
+pub(super) fn post_mortem(region: RegionIndex, name: &str, second: i64, deeds: &[Deed]) -> String {
+    let IncidentDetail { incident: Some(incident), entries, impact, .. } =
+        detail(region, name, second, deeds)
+    else {
+        return String::new();
+    };
+    let at = |time: Option<&prost_types::Timestamp>| instant(time);
+    let declared = at(incident.declare_time.as_ref()).unwrap_or_default();
+    let impact = impact.unwrap_or_default();
+    let whole = |number: i64| u64::try_from(number).unwrap_or(0);
+    let roles = [&incident.commander, &incident.communications, &incident.scribe];
+    let page = PostMortem {
+        id: match IncidentId::from_name(name) {
+            Ok(id) => id,
+            Err(_) => return String::new(),
+        },
+        title: incident.title.clone(),
+        severity: Severity::ALL
+            .into_iter()
+            .find(|it| graveness(it.as_str()) == incident.severity())
+            .unwrap_or(Severity::P2),
+        state: match incident.state() {
+            IncidentState::Mitigated => State::Mitigated,
+            IncidentState::Resolved => State::Resolved,
+            IncidentState::Reviewed => State::Reviewed,
+            IncidentState::Triaged => State::Triaged,
+            _ => State::Declared,
+        },
+        start: declared,
+        declared,
+        declared_by: incident.declared_by.clone(),
+        acknowledged: at(incident.acknowledge_time.as_ref())
+            .map(|time| (time, incident.acknowledged_by.clone())),
+        mitigated: at(incident.mitigate_time.as_ref()),
+        resolved: at(incident.resolve_time.as_ref()),
+        roles: Role::ALL
+            .into_iter()
+            .zip(roles)
+            .filter(|(_, person)| !person.is_empty())
+            .map(|(role, person)| (role.as_str(), person.clone()))
+            .collect(),
+        tenants: impact
+            .tenants
+            .iter()
+            .map(|it| (short(&it.tenant).to_owned(), short(&it.plan).to_owned()))
+            .collect(),
+        budgets: impact
+            .budgets
+            .iter()
+            .map(|it| Burned {
+                name: short(&it.slo).to_owned(),
+                total: whole(it.total),
+                bad: whole(it.bad),
+                used_ppm: it.used_ppm,
+            })
+            .collect(),
+        timeline: entries
+            .into_iter()
+            .filter_map(|it| {
+                let text = format!("{} {}", it.kind, it.text);
+                Some((at(it.time.as_ref())?, it.actor, text))
+            })
+            .collect(),
+        actions: incident
+            .action_items
+            .iter()
+            .map(|item| post_mortem::Action {
+                text: item.text.clone(),
+                owner: item.owner.clone(),
+                due: item.due.clone(),
+                is_done: item.done,
+            })
+            .collect(),
+    };
+    page.to_markdown()
 }

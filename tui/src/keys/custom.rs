@@ -84,6 +84,8 @@ impl Action {
             Self::Audit => "audit",
             Self::Certificates => "certificates",
             Self::Yaml => "yaml",
+            Self::PostMortem => "post-mortem",
+            Self::Save => "save",
             Self::Pause => "pause",
             Self::Earlier => "earlier",
             Self::Later => "later",

@@ -51,7 +51,7 @@ impl Budget {
             (problem, false) => problem.to_owned(),
         };
         Self {
-            key: Key::new(region, "", &format!("{} {}", budget.slo, budget.tenant)),
+            key: Self::key_of(region, &budget.slo, &budget.tenant),
             slo: safe(short(&budget.slo)),
             tenant: safe(short(&budget.tenant)),
             objective: safe(&budget.objective),
@@ -59,6 +59,11 @@ impl Budget {
             service: slo.map_or("", |slo| slo.service.as_str()).into(),
             whole: Box::new(budget.clone()),
         }
+    }
+
+    /// The key of the budget of an SLO, and of whose it is.
+    pub(crate) fn key_of(region: RegionIndex, slo: &str, tenant: &str) -> Key {
+        Key::new(region, "", &format!("{slo} {tenant}"))
     }
 
     /// All of a region: its budgets, and the SLOs that have none because something is wrong
@@ -97,7 +102,7 @@ impl Budget {
     }
 
     /// The share that is left.
-    fn left(&self) -> String {
+    pub(crate) fn left(&self) -> String {
         percent(self.whole.remaining_ppm)
     }
 
@@ -119,6 +124,11 @@ impl Budget {
 
     fn burn_word(&self, seconds: i64) -> Cow<'static, str> {
         self.burn(seconds).map_or(Cow::Borrowed(""), |milli| Cow::Owned(rate(milli)))
+    }
+
+    /// How fast it burned in the last hour.
+    pub(crate) fn burn_in_an_hour(&self) -> Cow<'static, str> {
+        self.burn_word(HOUR)
     }
 
     /// How long what is left lasts, as it burned in the last hour.

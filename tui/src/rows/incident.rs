@@ -18,6 +18,8 @@ use crate::{
 
 /// So far apart are incidents of which one is graver, whenever they began.
 const APART: i64 = 1 << 40;
+/// After the open ones, however grave it was.
+const CLOSED: i64 = 100;
 
 /// One incident.
 #[derive(Clone, Debug)]
@@ -86,6 +88,11 @@ impl Incident {
     /// Whether many users cannot work.
     pub(crate) fn is_grave(&self) -> bool {
         matches!(self.whole.severity(), IncidentSeverity::P0 | IncidentSeverity::P1)
+    }
+
+    /// Whether somebody still works on it.
+    pub(crate) fn is_open(&self) -> bool {
+        !matches!(self.whole.state(), IncidentState::Resolved | IncidentState::Reviewed)
     }
 
     /// Whether users are hurt by it.
@@ -162,6 +169,7 @@ impl Row for Incident {
 
     fn wellness(&self) -> Wellness {
         match self.whole.severity() {
+            _ if !self.is_open() => Wellness::Resting,
             _ if !self.hurts() => Wellness::Changing,
             IncidentSeverity::P0 | IncidentSeverity::P1 => Wellness::Failing,
             IncidentSeverity::P2 | IncidentSeverity::P3 => Wellness::Hindered,
@@ -170,13 +178,17 @@ impl Row for Incident {
         }
     }
 
-    /// The gravest; of these what hurts, then what nobody has, then the newest.
+    /// The open ones, of these the gravest, then what hurts, then what nobody has, then the newest.
     fn urgency(&self) -> i64 {
         let severity = match self.whole.severity() {
             IncidentSeverity::Unspecified => 0,
             known => i64::from(i32::from(known)),
         };
-        let place = 4 * severity + 2 * i64::from(!self.hurts()) + i64::from(self.is_taken());
+        let place = if self.is_open() {
+            4 * severity + 2 * i64::from(!self.hurts()) + i64::from(self.is_taken())
+        } else {
+            CLOSED
+        };
         let since = self.since.map_or(0, Timestamp::as_second);
         place * APART - since.clamp(0, APART - 1)
     }
@@ -230,6 +242,7 @@ mod tests {
             };
             Incident::new(RegionIndex(0), &incident).urgency()
         };
+        use IncidentState::{Resolved, Reviewed};
         let ordered = [
             urgency(P0, Mitigated, "ops-1", 1),
             urgency(P1, Declared, "", 200),
@@ -237,6 +250,8 @@ mod tests {
             urgency(P1, Triaged, "ops-2", 300),
             urgency(P1, Mitigated, "", 400),
             urgency(P3, Declared, "", i64::MAX),
+            urgency(P3, Reviewed, "", 400),
+            urgency(P0, Resolved, "", 300),
         ];
         assert!(ordered.is_sorted(), "{ordered:?}");
     }

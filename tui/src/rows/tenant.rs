@@ -174,10 +174,11 @@ fn wellness(tenant: &v1::Tenant) -> Wellness {
     }
 }
 
-/// An id as a shell takes it.
+/// A text as a shell takes it.
 pub(crate) fn shell_word(id: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-    if !id.is_empty() && id.chars().all(plain) {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./+=".contains(c);
+    // A word that begins with `=` is a command's path to some.
+    if !id.is_empty() && !id.starts_with('=') && id.chars().all(plain) {
         id.to_owned()
     } else {
         format!("'{}'", id.replace('\'', r"'\''"))

@@ -47,6 +47,9 @@ impl State {
         match &self.page {
             Page::Incidents => self.incidents.selected().map(of_incident),
             Page::Incident(key) => self.incidents.get(key).map(of_incident),
+            Page::PostMortem(region, name) => {
+                self.incidents.get(&Key::new(*region, "", name)).map(of_incident)
+            }
             Page::Tenants => self.tenants.selected().map(of_tenant),
             Page::Tenant(key) => self.tenants.get(key).map(of_tenant),
             Page::Sessions(_) => self.sessions.selected().map(of_session),
@@ -76,6 +79,45 @@ impl State {
             }
             _ => None,
         }
+    }
+
+    /// The alert that the page, or its selected row, is about.
+    fn alert_at_hand(&self) -> Option<&Alert> {
+        match &self.page {
+            Page::Alerts => self.alerts.selected(),
+            Page::Alert(key) => self.alerts.get(key),
+            _ => None,
+        }
+    }
+
+    /// The page of the open incident that the alert at hand belongs to; of all incidents where
+    /// none is.
+    pub(crate) fn incidents_at_hand(&self) -> Page {
+        let of = |alert: &Alert| {
+            let mut incidents = self.incidents.iter().filter(|one| one.is_open());
+            incidents.find(|one| {
+                one.key().region == alert.key().region
+                    && one.whole.alerts.contains(&alert.whole.name)
+            })
+        };
+        let incident = self.alert_at_hand().and_then(of);
+        incident.map_or(Page::Incidents, |one| Page::Incident(one.key().clone()))
+    }
+
+    /// The page of the budget that the alert at hand is about; of all budgets where it is about
+    /// none.
+    pub(crate) fn slos_at_hand(&self) -> Page {
+        let of = |alert: &Alert| {
+            let slo = Some(&alert.whole.subject).filter(|subject| subject.starts_with("slos/"))?;
+            Some(Page::Slo(Budget::key_of(alert.key().region, slo, &alert.whole.tenant)))
+        };
+        self.alert_at_hand().and_then(of).unwrap_or(Page::Slos)
+    }
+
+    /// The page of the post-mortem of the incident at hand.
+    pub(crate) fn post_mortem_at_hand(&self) -> Option<Page> {
+        let incident = self.subject().filter(|subject| subject.kind == Kind::Incident)?;
+        Some(Page::PostMortem(incident.region, incident.name))
     }
 
     /// The tenant that the page, or its selected row, is about.
@@ -117,7 +159,7 @@ impl State {
             | Page::Alert(key) => Some(of(key)),
             Page::Incidents => self.incidents.selected().map(|row| of(row.key())),
             Page::Usage(Some(scope)) => Some(scope.region),
-            Page::Yaml(region, _) => Some(*region),
+            Page::Yaml(region, _) | Page::PostMortem(region, _) => Some(*region),
             Page::Overview
             | Page::Regions
             | Page::Usage(None)

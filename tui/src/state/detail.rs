@@ -26,12 +26,14 @@ pub(crate) enum Question {
     Usage(String),
     /// What all take now, and how far the metering is.
     LiveUsage,
-    /// The incidents that are open.
+    /// The incidents: all that are open, and those that were closed last.
     Incidents,
     /// What the open incidents cost so far.
     Impacts,
     /// All about one: whom it hits, what it costs, what happened.
     Incident(String),
+    /// The post-mortem of one, as Markdown.
+    PostMortem(String),
     /// The error budgets, and their SLOs.
     Budgets,
     /// All about one: its SLO, and whose it is where the SLO has one for each.
@@ -59,7 +61,11 @@ impl Question {
             | Self::Audit
             | Self::Yaml(_) => 5,
             // The cluster is asked for each; budgets change with each minute.
-            Self::Objects(_) | Self::Budgets | Self::Slo(_) | Self::Impacts => 15,
+            Self::Objects(_)
+            | Self::Budgets
+            | Self::Slo(_)
+            | Self::Impacts
+            | Self::PostMortem(_) => 15,
             // It is closed each five minutes.
             Self::Usage(_) | Self::Certificates => 30,
         }
@@ -88,6 +94,7 @@ pub(crate) enum Answer {
     Incidents(Vec<Incident>),
     Impacts(Vec<IncidentImpact>),
     Incident(Box<IncidentDetail>),
+    PostMortem(String),
     Budgets(Box<Budgets>),
     Slo(Box<SloDetail>),
     Alerts(Vec<Alert>),

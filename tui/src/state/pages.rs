@@ -22,10 +22,12 @@ pub(crate) enum Page {
     Operation(Key),
     /// What is used: by one tenant over time, or by all of them now.
     Usage(Option<Scope>),
-    /// The table of open incidents.
+    /// The table of incidents.
     Incidents,
     /// All about one.
     Incident(Key),
+    /// Its post-mortem, by its name.
+    PostMortem(RegionIndex, String),
     /// The table of error budgets.
     Slos,
     /// All about one.

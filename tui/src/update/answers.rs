@@ -3,7 +3,7 @@
 use streamspace_client::text::escape;
 
 use crate::{
-    actions::{Dialog, Field, Kind, Menu, Rehearsal, Stage, Subject, Verb, Work, missing},
+    actions::{Dialog, Field, Given, Kind, Menu, Rehearsal, Stage, Subject, Verb, Work, missing},
     events::Effect,
     keys::{Action, Mode},
     prompt::erase_word,
@@ -20,10 +20,16 @@ pub(super) fn open_menu(state: &mut State) {
     let Some(subject) = state.subject() else {
         return state.notify("nothing is selected that something could be done to".into());
     };
-    if let Some(region) = state.region(subject.region) {
-        let menu = Menu::new(subject, region, state.locked.as_deref());
-        state.overlay = Some(Overlay::Menu(menu));
-    }
+    let menu = Menu::new(subject.clone(), |verb| hindrance(state, &subject, verb));
+    state.overlay = Some(Overlay::Menu(menu));
+}
+
+/// Why something cannot be done: what whoever looks lacks, or how the thing is.
+fn hindrance(state: &State, subject: &Subject, verb: Verb) -> Option<String> {
+    let missing = missing(verb, state.region(subject.region)?, state.locked.as_deref());
+    let key = Key::new(subject.region, "", &subject.name);
+    let incident = state.incidents.get(&key).filter(|_| subject.kind == Kind::Incident);
+    missing.or_else(|| verb.not_now(incident?))
 }
 
 /// Begins to tell that one has what is at hand: an alert or an incident.
@@ -71,8 +77,7 @@ pub(super) fn begin(state: &mut State, verb: Verb) -> Option<Effect> {
 
 /// Opens the way to a change, where it may be done.
 fn start(state: &mut State, subject: &Subject, verb: Verb) -> Option<Effect> {
-    let missing = missing(verb, state.region(subject.region)?, state.locked.as_deref());
-    if let Some(missing) = missing {
+    if let Some(missing) = hindrance(state, subject, verb) {
         state.notify(format!("{} {}: {missing}", verb.word(), subject.id));
         return None;
     }
@@ -139,15 +144,24 @@ fn open(state: &mut State, subject: &Subject, verb: Verb) -> Option<Effect> {
     rehearse(state)
 }
 
-/// What a field says before anybody writes: of an alert its own words.
-fn given(state: &State, subject: &Subject, verb: Verb) -> Vec<(Field, String)> {
-    if verb != Verb::Declare {
-        return Vec::new();
-    }
+/// What a field says before anybody writes: of an alert its own words, of an incident how grave
+/// it was.
+fn given(state: &State, subject: &Subject, verb: Verb) -> Given {
     let key = Key::new(subject.region, "", &subject.name);
-    let alert = state.alerts.get(&key).filter(|_| subject.kind == Kind::Alert);
-    let title = alert.map_or_else(String::new, |alert| alert.summary.chars().take(TITLE).collect());
-    vec![(Field::Severity, "P2".into()), (Field::Title, title)]
+    match verb {
+        Verb::Declare => {
+            let alert = state.alerts.get(&key).filter(|_| subject.kind == Kind::Alert);
+            let title = alert.map(|alert| alert.summary.chars().take(TITLE).collect());
+            let title = title.map(|title: String| (Field::Title, title));
+            title.into_iter().chain([(Field::Severity, "P2".to_owned())]).collect()
+        }
+        Verb::Triage => {
+            let severity = state.incidents.get(&key).map(|incident| incident.severity_word());
+            severity.map(|word| (Field::Severity, word.to_owned())).into_iter().collect()
+        }
+        Verb::Assign => [(Field::Role, "commander".to_owned())].into_iter().collect(),
+        _ => Given::default(),
+    }
 }
 
 fn rehearse(state: &mut State) -> Option<Effect> {

@@ -7,21 +7,26 @@ use crate::{
     state::{Page, Question, RegionIndex, State},
 };
 
+/// By which the overview asks for budgets, where it may.
+const BUDGETS: &str = "streamspace.admin.v1.SloService/ListBudgets";
+
 /// What must be asked for the page.
 pub(super) fn ask(state: &mut State) -> Vec<Effect> {
     let mut wanted = questions(state);
     for (question, method) in &Question::STANDING {
-        let all = of_all(state, question);
-        wanted.extend(
-            all.into_iter().filter(|(index, _)| {
-                state.region(*index).is_some_and(|region| may(method, region))
-            }),
-        );
+        wanted.extend(permitted(state, question, method));
     }
     let live: Vec<bool> = state.regions.iter().map(|it| it.is_live(state.now)).collect();
     let is_live = |region: RegionIndex| live.get(usize::from(region.0)) == Some(&true);
     let due = state.details.want(wanted, state.now, is_live);
     due.into_iter().map(|(region, question)| Effect::Ask(region, question)).collect()
+}
+
+/// A question to every region that whoever looks may ask by a method.
+fn permitted(state: &State, question: &Question, method: &str) -> Vec<(RegionIndex, Question)> {
+    let mut all = of_all(state, question);
+    all.retain(|(index, _)| state.region(*index).is_some_and(|region| may(method, region)));
+    all
 }
 
 /// A question to every region.
@@ -54,15 +59,16 @@ fn questions(state: &State) -> Vec<(RegionIndex, Question)> {
             name.map(|name| (key.region, Question::Incident(name))).into_iter().collect()
         }
         Page::Slos => of_all(state, &Question::Budgets),
-        Page::Slo(key) => {
-            let name = state.budgets.get(key).map(Budget::name);
-            name.map(|name| (key.region, Question::Slo(name))).into_iter().collect()
-        }
+        Page::Slo(key) => match state.budgets.get(key).map(Budget::name) {
+            Some(name) => vec![(key.region, Question::Slo(name))],
+            None => vec![(key.region, Question::Budgets)],
+        },
+        Page::PostMortem(region, name) => vec![(*region, Question::PostMortem(name.clone()))],
         Page::Audit => of_all(state, &Question::Audit),
         Page::Certificates => of_all(state, &Question::Certificates),
         Page::Yaml(region, name) => vec![(*region, Question::Yaml(name.clone()))],
-        Page::Overview
-        | Page::Regions
+        Page::Overview => permitted(state, &Question::Budgets, BUDGETS),
+        Page::Regions
         | Page::Tenants
         | Page::Sessions(_)
         | Page::Operations

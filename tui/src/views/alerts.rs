@@ -150,9 +150,9 @@ pub(super) fn is_told(state: &State) -> bool {
         || unknown(state).is_some()
 }
 
-/// The incidents that many users cannot work for.
+/// The open incidents that many users cannot work for.
 fn grave(state: &State) -> impl Iterator<Item = &Incident> {
-    state.incidents.iter().filter(|incident| incident.is_grave())
+    state.incidents.iter().filter(|incident| incident.is_grave() && incident.is_open())
 }
 
 /// What a region that is live does not tell, which one it is, and why. One that refuses to is

@@ -1,4 +1,4 @@
-//! The table of open incidents, and all about one: who has it, whom it hits, what it costs,
+//! The table of incidents, and all about one: who has it, whom it hits, what it costs,
 //! what is left to do, and what happened.
 
 use jiff::Timestamp;
@@ -50,14 +50,14 @@ impl View for Incidents {
     fn draw(&self, state: &State, pen: &mut Pen<'_>) {
         let empty = || {
             table::asked(state, &Question::Incidents, || Empty {
-                what: "No incident is open.".into(),
+                what: "There is no incident.".into(),
                 next: format!(
                     "{} declares one; an alert that pages opens one by itself.",
                     state.keys.of(Mode::Table, Action::Declare)
                 ),
             })
         };
-        table::draw(state, &state.incidents, "INCIDENTS that are open", empty, pen);
+        table::draw(state, &state.incidents, "INCIDENTS", empty, pen);
     }
 }
 
@@ -66,7 +66,7 @@ pub(super) struct IncidentPage<'a>(pub(super) &'a Key);
 
 impl View for IncidentPage<'_> {
     fn crumbs(&self, state: &State) -> Vec<String> {
-        let id = state.incidents.get(self.0).map_or("closed", |incident| incident.id.as_str());
+        let id = state.incidents.get(self.0).map_or("gone", |incident| incident.id.as_str());
         vec!["incidents".into(), id.to_owned()]
     }
 
@@ -80,7 +80,8 @@ impl View for IncidentPage<'_> {
         let mut lines = Vec::new();
         let Some(row) = state.incidents.get(self.0) else {
             let back = state.keys.of(Mode::Page, Action::Back);
-            let words = format!("This incident is not open any more. {back} goes back.");
+            let words =
+                format!("This incident is not among the latest any more. {back} goes back.");
             lines.push(vec![(words, Tone::Plain)]);
             return lines;
         };

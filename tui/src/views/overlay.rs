@@ -58,8 +58,14 @@ pub(super) fn draw(state: &State, pen: &mut Pen<'_>) {
     let style = inside.theme.style(Tone::Strong);
     inside.clipped(x, 0, room, &format!(" {title} "), style);
     let mut body = inside.part(1, 1, width.saturating_sub(2), height.saturating_sub(2));
-    // Where not all fits, the end is what is being typed.
-    let hidden = lines.len().saturating_sub(body.height().into());
+    let over = lines.len().saturating_sub(body.height().into());
+    // Where not all fits, the selected line is in view, or the end, which is being typed.
+    let hidden = match &state.overlay {
+        Some(Overlay::Menu(menu)) => {
+            over.min((menu.selected + 3).saturating_sub(body.height().into()))
+        }
+        _ => over,
+    };
     text::draw(&lines, hidden, true, &mut body);
 }
 

@@ -3,6 +3,8 @@
 
 use streamspace_client::text::escape;
 
+mod budgets;
+
 use super::{View, changes, table::region_name};
 use crate::{
     chart::{Resample, sparkline},
@@ -25,6 +27,8 @@ const HEALTH: u16 = 14;
 const NUMBER: u16 = 10;
 /// The least that is shown of what changed: a title and three entries.
 const CHANGES: u16 = 4;
+/// As many budgets are shown, also where all of them are well.
+const BUDGETS: usize = 3;
 /// What is not well, is under way and has changed needs so many lines before others have any.
 const SECTIONS: u16 = 16;
 /// The widest line of what ran in the last hour.
@@ -57,18 +61,20 @@ impl View for Overview {
         let below = height.saturating_sub(y);
         let is_beside = left < width;
         let changed = if is_beside { 0 } else { CHANGES.min(below) };
-        let [tenants, sessions, operations] = share(
+        let [worst, tenants, sessions, operations] = share(
             below - changed,
             [
-                state.tenants.needy().take(below.into()).count(),
-                state.sessions.needy().take(below.into()).count(),
-                open(state).take(below.into()).count(),
+                budgets::wanted(state),
+                Some(state.tenants.needy().take(below.into()).count()),
+                Some(state.sessions.needy().take(below.into()).count()),
+                Some(open(state).take(below.into()).count()),
             ],
         );
         let mut part = |height: u16, draw: &dyn Fn(&mut Pen<'_>)| {
             draw(&mut pen.part(0, y, left, height));
             y += height;
         };
+        part(worst, &|pen| budgets::draw(state, pen));
         part(tenants, &|pen| sick_tenants(state, pen));
         part(sessions, &|pen| sick_sessions(state, pen));
         part(operations, &|pen| under_way(state, pen));
@@ -87,24 +93,33 @@ impl View for Overview {
     }
 }
 
-/// How high three sections are, by how many entries each has: a title, the entries and a
-/// line of room where there is room, else as much as each needs of a third.
-fn share(room: u16, entries: [usize; 3]) -> [u16; 3] {
-    let entries = entries.map(|count| u16::try_from(count).unwrap_or(u16::MAX));
-    let wanted = entries.map(|count| count.saturating_add(2));
+/// How high sections are, by how many entries each has: a title, the entries and a line of
+/// room where there is room, else as much as each needs of an equal part. None is a section
+/// that is not shown.
+fn share<const N: usize>(room: u16, entries: [Option<usize>; N]) -> [u16; N] {
+    let wanted = entries.map(|entries| {
+        let entries = entries.map(|count| u16::try_from(count).unwrap_or(u16::MAX));
+        entries.map_or(0, |count| count.saturating_add(2))
+    });
     let mut left = room;
-    let mut heights = [0; 3];
+    let mut heights = [0; N];
     // Who needs little is served first, so that nobody gets more than is needed.
-    let mut order = [0, 1, 2];
+    let mut order: [usize; N] = std::array::from_fn(|place| place);
     order.sort_by_key(|place| wanted.get(*place).copied());
     for (served, place) in order.into_iter().enumerate() {
-        let part = left / u16::try_from(3 - served).unwrap_or(1);
+        let part = left / u16::try_from(N - served).unwrap_or(1);
         if let (Some(height), Some(wanted)) = (heights.get_mut(place), wanted.get(place)) {
             *height = part.min(*wanted);
             left -= *height;
         }
     }
     heights
+}
+
+/// How many of all entries are shown: where there is room for one alone it is the worst, else
+/// the last line tells how many more there are.
+fn fitting(all: usize, room: usize) -> usize {
+    if all > room && room > 1 { room - 1 } else { all.min(room) }
 }
 
 /// A number of a region: its heading, and how soon it goes where there is no room.
@@ -303,8 +318,7 @@ fn sick<'a>(
 ) {
     // Below the title; a line of room at the end where all fit.
     let room = usize::from(pen.height().saturating_sub(1));
-    let shown = if all > room { room.saturating_sub(1) } else { all };
-    let lines: Vec<_> = lines.take(shown).collect();
+    let lines: Vec<_> = lines.take(fitting(all, room)).collect();
     let widest = |width: fn(&Sick<'_>) -> u16| lines.iter().map(width).max().unwrap_or(0);
     let width = widest(|line| cells(&line.name)).min(pen.width() / 3);
     let states = widest(|line| cells(line.state));
@@ -328,7 +342,7 @@ fn sick<'a>(
         pen.text(x, y, line.state, tone);
         pen.text(x + states + 1, y, line.words, tone);
     }
-    if all > lines.len() && room > 0 {
+    if all > lines.len() && room > lines.len() {
         let y = u16::try_from(lines.len()).unwrap_or(0) + 1;
         let more = count(all - lines.len());
         let key = state.keys.of(Mode::Page, shows_all);

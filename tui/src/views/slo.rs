@@ -60,7 +60,12 @@ impl View for SloPage<'_> {
         let width = usize::from(width).saturating_sub(2);
         let mut lines = Vec::new();
         let Some(row) = state.budgets.get(self.0) else {
-            lines.push(text::gone("budget", state));
+            let detail = state.details.get(self.0.region, &Question::Budgets);
+            if detail.is_some_and(|detail| detail.answer.is_some()) {
+                lines.push(text::gone("budget", state));
+            } else {
+                text::asking(detail, self.0.region, state, width, &mut lines);
+            }
             return lines;
         };
         let detail = state.details.get(self.0.region, &Question::Slo(row.name()));

@@ -19,8 +19,10 @@ use scenes::{busy, inhabited, one_region};
 mod answered;
 mod asking;
 mod everywhere;
+mod on_call;
 mod pages;
 mod picture;
+mod scene;
 mod scenes;
 mod tenants;
 

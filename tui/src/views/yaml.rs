@@ -35,9 +35,18 @@ impl View for Yaml<'_> {
             },
             "operations" => format!("operation show {id}"),
             "certificates" => format!("cert show {id}"),
+            "incidents" => format!("incident show {id}"),
+            "slos" => format!("slo show {id}"),
+            "alerts" => "alert list".into(),
             _ => "region show".into(),
         };
         Some(format!("ssctl {shown} -o yaml"))
+    }
+
+    fn document(&self, state: &State) -> Option<(String, String)> {
+        let detail = state.details.get(self.0, &Question::Yaml(self.1.to_owned()))?;
+        let (_, Answer::Yaml(yaml)) = detail.answer.as_ref()? else { return None };
+        Some((format!("{}.yaml", short(self.1)), yaml.clone()))
     }
 
     fn lines(&self, state: &State, width: u16) -> Vec<Line> {

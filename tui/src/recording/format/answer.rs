@@ -22,7 +22,7 @@ pub(super) struct AnswerRecord {
     name: String,
     #[prost(
         oneof = "AnswerWhat",
-        tags = "3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18"
+        tags = "3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19"
     )]
     what: Option<AnswerWhat>,
 }
@@ -63,6 +63,8 @@ enum AnswerWhat {
     Incident(IncidentDetail),
     #[prost(message, tag = "18")]
     Impacts(Impacts),
+    #[prost(string, tag = "19")]
+    PostMortem(String),
 }
 
 impl AnswerRecord {
@@ -87,6 +89,7 @@ impl AnswerRecord {
             Question::Incidents => (12, ""),
             Question::Incident(name) => (13, name.as_str()),
             Question::Impacts => (14, ""),
+            Question::PostMortem(name) => (15, name.as_str()),
         };
         let what = match answer {
             Err(trouble) => AnswerWhat::Trouble(TroubleRecord::write(trouble)),
@@ -117,6 +120,7 @@ impl AnswerRecord {
             Ok(Answer::Impacts(impacts)) => {
                 AnswerWhat::Impacts(Impacts { impacts: impacts.clone() })
             }
+            Ok(Answer::PostMortem(text)) => AnswerWhat::PostMortem(text.clone()),
             Ok(Answer::Slo(slo)) => AnswerWhat::Slo(Box::as_ref(slo).clone()),
             Ok(Answer::Alerts(alerts)) => AnswerWhat::Alerts(v1::ListAlertsResponse {
                 alerts: alerts.clone(),
@@ -143,6 +147,7 @@ impl AnswerRecord {
             12 => Question::Incidents,
             13 => Question::Incident(name),
             14 => Question::Impacts,
+            15 => Question::PostMortem(name),
             _ => return None,
         };
         let answer = match self.what? {
@@ -159,6 +164,7 @@ impl AnswerRecord {
             AnswerWhat::Incidents(reply) => Ok(Answer::Incidents(reply.incidents)),
             AnswerWhat::Incident(incident) => Ok(Answer::Incident(Box::new(incident))),
             AnswerWhat::Impacts(impacts) => Ok(Answer::Impacts(impacts.impacts)),
+            AnswerWhat::PostMortem(text) => Ok(Answer::PostMortem(text)),
             AnswerWhat::Slo(slo) => Ok(Answer::Slo(Box::new(slo))),
             AnswerWhat::Alerts(reply) => Ok(Answer::Alerts(reply.alerts)),
             AnswerWhat::Same(_) => return None,

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{TroubleRecord, narrow};
 use crate::{
-    actions::{Kind, Subject, Verb, Work},
+    actions::{Field, Kind, Subject, Verb, Work},
     events::News,
     state::RegionIndex,
     trouble::Trouble,
@@ -30,30 +30,31 @@ pub(super) struct WorkedRecord {
     rehearse: bool,
     #[prost(bytes = "vec", tag = "7")]
     request_id: Vec<u8>,
-    #[prost(string, tag = "8")]
-    plan: String,
-    #[prost(string, tag = "9")]
-    amount: String,
-    #[prost(string, tag = "10")]
-    lifetime: String,
     #[prost(string, tag = "11")]
     reason: String,
     #[prost(string, repeated, tag = "12")]
     lines: Vec<String>,
     #[prost(message, optional, tag = "13")]
     trouble: Option<TroubleRecord>,
-    #[prost(string, tag = "14")]
-    title: String,
-    #[prost(string, tag = "15")]
-    severity: String,
-    #[prost(string, tag = "16")]
-    note: String,
+    /// 8 to 10 and 14 to 16 were fields, each of its own.
+    #[prost(message, repeated, tag = "17")]
+    given: Vec<GivenRecord>,
+}
+
+/// What was written into a field.
+#[derive(Clone, PartialEq, Eq, Message)]
+struct GivenRecord {
+    /// A place in [`FIELDS`].
+    #[prost(uint32, tag = "1")]
+    field: u32,
+    #[prost(string, tag = "2")]
+    text: String,
 }
 
 /// New ones are put at the end.
 const KINDS: [Kind; 6] =
     [Kind::Session, Kind::Tenant, Kind::Certificate, Kind::Alert, Kind::Incident, Kind::Region];
-const VERBS: [Verb; 18] = [
+const VERBS: [Verb; 27] = [
     Verb::Hibernate,
     Verb::Wake,
     Verb::Terminate,
@@ -72,52 +73,88 @@ const VERBS: [Verb; 18] = [
     Verb::Note,
     Verb::Mitigate,
     Verb::Resolve,
+    Verb::Triage,
+    Verb::Assign,
+    Verb::Escalate,
+    Verb::TellPublic,
+    Verb::Reopen,
+    Verb::Merge,
+    Verb::AddTask,
+    Verb::FinishTask,
+    Verb::Review,
 ];
+const FIELDS: [Field; 18] = [
+    Field::Plan,
+    Field::Amount,
+    Field::Title,
+    Field::Severity,
+    Field::Tenants,
+    Field::Note,
+    Field::Public,
+    Field::Next,
+    Field::Role,
+    Field::Person,
+    Field::Into,
+    Field::Task,
+    Field::Owner,
+    Field::Due,
+    Field::Number,
+    Field::Lifetime,
+    Field::Reason,
+    Field::Confirmation,
+];
+
+/// Where something stands in a list of this version; nowhere where it does not.
+fn place<T: PartialEq>(list: &[T], one: &T) -> u32 {
+    let place = list.iter().position(|known| known == one);
+    place.and_then(|it| u32::try_from(it).ok()).unwrap_or(u32::MAX)
+}
+
+/// What stands in a place of it.
+fn at<T: Copy>(list: &[T], place: u32) -> Option<T> {
+    list.get(usize::try_from(place).ok()?).copied()
+}
 
 impl WorkedRecord {
     pub(super) fn write(work: &Work, result: &Result<Vec<String>, Trouble>) -> Self {
-        let place = |place: Option<usize>| place.and_then(|it| u32::try_from(it).ok());
         let subject = &work.subject;
+        let given = work.given.iter().map(|(field, text)| GivenRecord {
+            field: place(&FIELDS, &field),
+            text: text.to_owned(),
+        });
         Self {
             region: subject.region.0.into(),
             name: subject.name.clone(),
             id: subject.id.clone(),
-            kind: place(KINDS.iter().position(|kind| *kind == subject.kind)).unwrap_or(u32::MAX),
-            verb: place(VERBS.iter().position(|verb| *verb == work.verb)).unwrap_or(u32::MAX),
+            kind: place(&KINDS, &subject.kind),
+            verb: place(&VERBS, &work.verb),
             rehearse: work.rehearse,
             request_id: work.request_id.as_bytes().to_vec(),
-            plan: work.plan.clone(),
-            amount: work.amount.clone(),
-            lifetime: work.lifetime.clone(),
             reason: work.reason.clone(),
-            title: work.title.clone(),
-            severity: work.severity.clone(),
-            note: work.note.clone(),
+            given: given.collect(),
             lines: result.clone().unwrap_or_default(),
             trouble: result.as_ref().err().map(TroubleRecord::write),
         }
     }
 
     pub(super) fn read(self) -> Option<News> {
-        let place = |place: u32| usize::try_from(place).ok();
         let subject = Subject {
             region: RegionIndex(narrow(self.region)),
             name: self.name,
             id: escape(&self.id).into_owned(),
-            kind: *KINDS.get(place(self.kind)?)?,
+            kind: at(&KINDS, self.kind)?,
         };
         let work = Work {
             subject,
-            verb: *VERBS.get(place(self.verb)?)?,
+            verb: at(&VERBS, self.verb)?,
             rehearse: self.rehearse,
             request_id: Uuid::from_slice(&self.request_id).ok()?,
-            plan: self.plan,
-            amount: self.amount,
-            lifetime: self.lifetime,
+            given: self
+                .given
+                .into_iter()
+                .filter_map(|record| Some((at(&FIELDS, record.field)?, record.text)))
+                .collect(),
             reason: self.reason,
-            title: self.title,
-            severity: self.severity,
-            note: self.note,
         };
         let result = match self.trouble {
             Some(trouble) => Err(trouble.read()),

@@ -1,6 +1,7 @@
 //! Alerts, budgets and incidents: what fires and who has it.
 
 use super::*;
+use crate::actions::Field;
 
 fn alert(id: &str, severity: AlertSeverity, owner: &str) -> Alert {
     Alert {
@@ -24,7 +25,10 @@ fn alerts_are_asked_on_every_page_and_once_in_a_while() {
     feed(&mut state, NOW, identity());
     let asked = [Question::Alerts, Question::Incidents].map(|it| Effect::Ask(RegionIndex(0), it));
     let items = three().into_iter().map(item).collect();
-    assert_eq!(feed(&mut state, NOW, watched(snapshot(items))), asked);
+    // On the overview also for the budgets that it shows.
+    let budgets = Effect::Ask(RegionIndex(0), Question::Budgets);
+    let first = feed(&mut state, NOW, watched(snapshot(items)));
+    assert_eq!(first, [&[budgets][..], &asked].concat());
     feed(&mut state, NOW, told(vec![]));
     feed(&mut state, NOW, open(vec![]));
     // Another page does not ask for what is known.
@@ -40,7 +44,9 @@ fn what_would_be_refused_is_not_asked_unless_somebody_wants_to_see_it() {
     let mut state = fresh(80, 24);
     let items = || three().into_iter().map(item).collect();
     assert!(feed(&mut state, NOW, watched(snapshot(items()))).is_empty(), "who asks?");
-    assert!(feed(&mut state, NOW, who(Role::Billing, 0)).is_empty());
+    // Who pays sees budgets.
+    let budgets = Effect::Ask(RegionIndex(0), Question::Budgets);
+    assert_eq!(feed(&mut state, NOW, who(Role::Billing, 0)), [budgets]);
     let alerts = Effect::Ask(RegionIndex(0), Question::Alerts);
     // Incidents are of a whole region.
     assert_eq!(feed(&mut state, NOW, who(Role::Operator, 2)), std::slice::from_ref(&alerts));
@@ -200,7 +206,7 @@ fn an_incident_of_an_alert_has_its_words_and_needs_to_know_how_grave_it_is() {
     let effects = press_all(&mut state, "D");
     let [Effect::Work(work)] = effects.as_slice() else { panic!("{effects:?}") };
     assert!(work.rehearse);
-    let given = (work.subject.name.as_str(), work.title.as_str(), work.severity.as_str());
+    let given = (work.subject.name.as_str(), work.get(Field::Title), work.get(Field::Severity));
     assert_eq!(given, ("alerts/1", "it burns", "P2"));
     assert_eq!(
         dialog(&state).command(),
@@ -247,7 +253,7 @@ fn a_note_is_needed_where_it_is_all_and_may_be_left_out_where_it_is_not() {
     press_all(&mut state, "we look");
     let effects = feed(&mut state, NOW, key(KeyCode::Enter));
     assert!(
-        matches!(effects.as_slice(), [Effect::Work(work)] if work.rehearse && work.note == "we look"),
+        matches!(effects.as_slice(), [Effect::Work(work)] if !work.rehearse && work.get(Field::Note) == "we look"),
         "{effects:?}"
     );
     assert_eq!(dialog(&state).command(), "ssctl incident note INC-3 'we look'");
