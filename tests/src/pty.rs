@@ -98,10 +98,11 @@ impl Screen {
 }
 
 impl Drawing {
-    /// `ssctl` with these arguments, on a terminal of a size.
+    /// `ssctl` with these arguments, run from the person's home on a terminal of a size.
     pub fn start(person: &Ssctl, arguments: &[&str], columns: u16, rows: u16) -> Self {
         let mut command = Command::new(program("ssctl"));
         command.args(arguments).env_clear().envs(person.all_variables());
+        command.current_dir(person.home());
         Self::run(command, columns, rows)
     }
 

@@ -5,13 +5,19 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use streamspace_proto::v1::SessionPhase;
-use streamspace_tests::{pty::Drawing, region::shared_cluster, runtime::story};
+use streamspace_tests::{
+    pty::Drawing,
+    region::shared_cluster,
+    runtime::story,
+    wait::{holds, within},
+};
 
 use crate::sessions::scene::{Scene, TENANT};
 
 mod certificates;
 mod changes;
 mod hostile;
+mod incidents;
 mod network;
 mod recordings;
 mod regions;
@@ -31,6 +37,38 @@ async fn started(scene: &Scene, sessions: &[&str]) {
         let line = ["session", "create", &name, "--user", "ada", "--template", "firefox"];
         scene.ok(&[&line[..], &["--idle-timeout", "1h", "--wait"]].concat()).await;
     }
+}
+
+/// Picks what a key of the menu stands for, fills the fields in, and waits until it is done.
+/// What it would do is told before it is sent.
+async fn act(
+    screen: &mut Drawing,
+    key: &str,
+    word: &str,
+    fields: &[&str],
+    is_done: impl Fn(&str) -> bool,
+) {
+    screen.press("a");
+    screen.shows(PATIENCE, " can be ").await;
+    screen.press(key);
+    screen.until(PATIENCE, word, |text| text.contains(&format!(" {word} "))).await;
+    let (last, before) = fields.split_last().expect("a field at least");
+    for field in before {
+        screen.press(field);
+        screen.press(ENTER);
+    }
+    screen.press(last);
+    let is_told = |text: &str| text.contains("would change") || text.contains("would be:");
+    screen.until(PATIENCE, "it is told what it would do", is_told).await;
+    within(PATIENCE, "it is done", async || {
+        let text = screen.text();
+        // Where something else was told than what it would do now, it is not sent yet.
+        if text.contains('╭') && !text.contains("doing it") {
+            screen.press(ENTER);
+        }
+        holds(!text.contains('╭') && is_done(&text), || text)
+    })
+    .await;
 }
 
 #[test]

@@ -17,12 +17,12 @@ use streamspace_tests::{
 /// A file of a secret.
 fn secret(folder: &Path, name: &str) -> String {
     let path = folder.join(name);
-    std::fs::write(&path, "0123456789abcdef0123456789abcdef\n").unwrap();
+    std::fs::write(&path, format!("{TOKEN}\n")).unwrap();
     path.display().to_string()
 }
 
 /// Has the region page this receiver, from its next start on.
-fn pages(region: &Region, receiver: &Receiver) {
+pub(crate) fn pages(region: &Region, receiver: &Receiver) {
     let folder = region.config();
     let folder = folder.parent().unwrap();
     let channel = toml::Table::from_iter([
@@ -34,7 +34,7 @@ fn pages(region: &Region, receiver: &Receiver) {
     region.set("notify", "channels", toml::Table::from_iter([("duty".to_owned(), channel.into())]));
 }
 
-async fn again(region: &Region) {
+pub(crate) async fn again(region: &Region) {
     region.kill().await;
     region.launch().await;
 }
@@ -100,6 +100,41 @@ fn one_page_arrives_though_the_daemon_is_killed_before_and_after_it_is_sent() {
     });
 }
 
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+/// Where a region hears of an Alertmanager's alerts.
+pub(crate) struct Door(Port);
+
+impl Door {
+    /// The region opens it at its next start.
+    pub(crate) fn of(region: &Region) -> Self {
+        let port = Port::take();
+        let folder = region.config();
+        let token = secret(folder.parent().unwrap(), "inbound-token");
+        let inbound = toml::Table::from_iter([
+            ("listen".to_owned(), port.address().to_string().into()),
+            ("token_file".to_owned(), token.into()),
+        ]);
+        region.set("notify", "inbound", inbound);
+        Self(port)
+    }
+
+    /// Posts an alert, as an Alertmanager does; the code of the answer.
+    async fn post(&self, token: &str, status: &str) -> std::io::Result<u16> {
+        let path = "/v1/alertmanager";
+        http::post(self.0.address(), path, token, &posted(status)).await.map(|(code, _)| code)
+    }
+
+    /// Posts it until it is taken.
+    pub(crate) async fn tell(&self, status: &str) {
+        until("the alert is taken", async || {
+            let code = self.post(TOKEN, status).await.map_err(|error| error.to_string())?;
+            holds((200..300).contains(&code), || format!("answered {code}"))
+        })
+        .await;
+    }
+}
+
 /// What an Alertmanager posts.
 fn posted(status: &str) -> String {
     let end = if status == "firing" { "0001-01-01T00:00:00Z" } else { "2026-01-01T00:05:00Z" };
@@ -122,33 +157,15 @@ fn an_alert_becomes_a_post_mortem_in_under_ten_commands() {
         let region = Region::start().await;
         let receiver = Receiver::start(Mood::Takes).await;
         pages(&region, &receiver);
-        let door = Port::take();
-        let folder = region.config();
-        let token = secret(folder.parent().unwrap(), "inbound-token");
-        let inbound = toml::Table::from_iter([
-            ("listen".to_owned(), door.address().to_string().into()),
-            ("token_file".to_owned(), token.into()),
-        ]);
-        region.set("notify", "inbound", inbound);
+        let door = Door::of(&region);
         again(&region).await;
         let ssctl = region.admin();
         let create = ["tenant", "create", "acme-shop", "--plan", "business", "--seats", "1"];
         ssctl.ok(&[&create[..], &["--wait"]].concat()).await;
 
-        let tell = async |token: &str, status: &str| {
-            let path = "/v1/alertmanager";
-            http::post(door.address(), path, token, &posted(status)).await.map(|(code, _)| code)
-        };
-        let token = "0123456789abcdef0123456789abcdef";
-        until("the door is open", async || {
-            tell("wrong", "firing").await.map_err(|e| e.to_string())
-        })
-        .await;
-        assert_eq!(tell("wrong", "firing").await.unwrap(), 401);
-        for _ in 0..2 {
-            let code = tell(token, "firing").await.unwrap();
-            assert!((200..300).contains(&code), "{code}");
-        }
+        door.tell("firing").await;
+        assert_eq!(door.post("wrong", "firing").await.unwrap(), 401);
+        door.tell("firing").await;
         until("the alert has paged", async || {
             holds(receiver.keys("trigger").len() == 1, || format!("{:?}", receiver.keys("trigger")))
         })
@@ -181,7 +198,7 @@ fn an_alert_becomes_a_post_mortem_in_under_ten_commands() {
             assert!(page.contains(part), "no {part:?} in\n{page}");
         }
         // Its end tells nothing new, and changes nothing.
-        tell(token, "resolved").await.unwrap();
+        door.tell("resolved").await;
         until("the end is in the timeline", async || {
             let kinds = kinds(ssctl, "1").await;
             holds(kinds.iter().any(|kind| kind == "alert"), || format!("{kinds:?}"))

@@ -178,7 +178,9 @@ pub fn evaluate(slo: &Slo, objective: Objective, series: &Series, now: Minute) -
         }
     }
     let used = budget.used_percent();
-    let reached = |percent: u8| used >= i64::from(percent);
+    // One failure of three calls is more than any budget, and says nothing.
+    let is_enough = period.counts.total >= least.0 && period.counts.bad >= least.1;
+    let reached = |percent: u8| is_enough && used >= i64::from(percent);
     for step in slo.policy.iter().filter(|step| reached(step.used_percent)) {
         let fired = Firing { rule: Rule::Used(step.used_percent), severity: Severity::Ticket };
         if !firing.contains(&fired) {

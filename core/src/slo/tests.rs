@@ -685,6 +685,25 @@ fn few_events_wake_nobody() {
 }
 
 #[test]
+fn few_events_reach_no_step_of_the_policy() {
+    let step = BudgetStep { used_percent: 50, action: BudgetAction::Freeze };
+    let slo = Slo { least_total: 20, least_bad: 3, policy: vec![step], ..ratio("api") };
+    let at = |total, bad| {
+        let mut series = series::Series::default();
+        let counts = Some(Counts::new(total, bad));
+        series.push(Minute(30_000_000), Cell { counts, excluded: false });
+        let verdict = series::evaluate(&slo, objective("99.9"), &series, Minute(30_000_001));
+        let used = verdict.firing.iter().any(|it| it.rule == series::Rule::Used(50));
+        assert_eq!(used, verdict.frozen);
+        used
+    };
+    assert!(!at(3, 1));
+    assert!(!at(19, 3));
+    assert!(!at(20, 2));
+    assert!(at(20, 3));
+}
+
+#[test]
 fn steps_of_the_policy_fire_by_what_is_used() {
     let slo = Slo {
         policy: vec![

@@ -9,38 +9,17 @@ use streamspace_tests::{
     wait::{holds, within},
 };
 
-use super::{ENTER, PATIENCE, started};
+use super::{ENTER, PATIENCE, act, started};
 use crate::sessions::scene::{Scene, TENANT};
 
-/// Picks what a key of the menu stands for, fills the fields in, and waits until it was
-/// accepted. What it would do is told before it is sent.
+/// Does something that the menu has to a tenant or a session, and waits until it was accepted.
 async fn does(screen: &mut Drawing, key: &str, word: &str, fields: &[&str]) {
-    screen.press("a");
-    screen.shows(PATIENCE, " can be ").await;
-    screen.press(key);
-    screen.until(PATIENCE, word, |text| text.contains(&format!(" {word} "))).await;
-    let (last, before) = fields.split_last().expect("a reason at least");
-    for field in before {
-        screen.press(field);
-        screen.press(ENTER);
-    }
-    screen.press(last);
-    let is_told = |text: &str| text.contains("would change") || text.contains("would be:");
-    screen.until(PATIENCE, "it is told what it would do", is_told).await;
     // Not that of the change before.
     let accepted = |text: &str| {
         let mut lines = text.lines().map(str::trim_start);
         lines.any(|line| line.starts_with(word) && line.contains(": accepted"))
     };
-    within(PATIENCE, "it is accepted", async || {
-        let text = screen.text();
-        // Where something else was told than what it would do now, it is not sent yet.
-        if text.contains('╭') && !text.contains("doing it") {
-            screen.press(ENTER);
-        }
-        holds(accepted(&text), || text)
-    })
-    .await;
+    act(screen, key, word, fields, accepted).await;
 }
 
 /// Waits until a field of the tenant, by its JSON name, is so.

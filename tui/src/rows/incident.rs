@@ -85,9 +85,10 @@ impl Incident {
         Self::STATES.get(self.state()).copied().unwrap_or("unknown")
     }
 
-    /// Whether many users cannot work.
-    pub(crate) fn is_grave(&self) -> bool {
-        matches!(self.whole.severity(), IncidentSeverity::P0 | IncidentSeverity::P1)
+    /// Whether it is open and gets people out of bed.
+    pub(crate) fn pages(&self) -> bool {
+        use IncidentSeverity::{P0, P1, P2};
+        self.is_open() && matches!(self.whole.severity(), P0 | P1 | P2)
     }
 
     /// Whether somebody still works on it.

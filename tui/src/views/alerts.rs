@@ -10,7 +10,7 @@ use super::{
     text::{self, Line},
 };
 use crate::{
-    format::{age, count, date_and_time, instant, seconds_since},
+    format::{age, count, date_and_time, instant, many, seconds_since, span},
     keys::{Action, Mode},
     pen::{Pen, cells},
     rows::{Alert, Incident, Key, Row as _, short},
@@ -146,13 +146,13 @@ fn is_known(state: &State, region: RegionIndex, question: &Question) -> bool {
 /// Whether every page has a line for what fires.
 pub(super) fn is_told(state: &State) -> bool {
     state.alerts.iter().next().is_some()
-        || grave(state).next().is_some()
+        || paging(state).next().is_some()
         || unknown(state).is_some()
 }
 
-/// The open incidents that many users cannot work for.
-fn grave(state: &State) -> impl Iterator<Item = &Incident> {
-    state.incidents.iter().filter(|incident| incident.is_grave() && incident.is_open())
+/// The open incidents that people were called for.
+fn paging(state: &State) -> impl Iterator<Item = &Incident> {
+    state.incidents.iter().filter(|incident| incident.pages())
 }
 
 /// What a region that is live does not tell, which one it is, and why. One that refuses to is
@@ -180,6 +180,8 @@ struct Told<'a> {
     head: String,
     owner: String,
     is_taken: bool,
+    /// Whom it hits and what was promised, where there is room.
+    aside: Vec<(String, Tone)>,
     words: &'a str,
 }
 
@@ -193,6 +195,7 @@ impl<'a> Told<'a> {
             head: format!("{} {}", alert.severity_word(), age_of(alert, state)),
             owner: alert.has_it(),
             is_taken: !alert.owner.is_empty(),
+            aside: Vec::new(),
             words: if alert.summary.is_empty() { &alert.kind } else { &alert.summary },
         }
     }
@@ -207,15 +210,29 @@ impl<'a> Told<'a> {
             head: format!("{} {} {age}", incident.severity_word(), incident.id),
             owner: incident.has_it(),
             is_taken: incident.is_taken(),
+            aside: aside(incident, state),
             words: &incident.title,
         }
     }
 }
 
+/// How many tenants an incident hits, and when the public hears of it again.
+fn aside(incident: &Incident, state: &State) -> Vec<(String, Tone)> {
+    let tenants = incident.whole.tenants.len();
+    let hit = (tenants > 0).then(|| (format!("  {} hit", many(tenants, "tenant")), Tone::Plain));
+    let next = instant(incident.whole.next_update_time.as_ref()).map(|next| {
+        match next.as_second().saturating_sub(state.now.as_second()) {
+            ..=0 => ("  public update is due".to_owned(), Tone::Warn),
+            left => (format!("  public update in {}", span(left)), Tone::Plain),
+        }
+    });
+    hit.into_iter().chain(next).collect()
+}
+
 /// The gravest incident or the worst of what fires, who has it, and how many more there are.
 pub(super) fn draw_line(state: &State, y: u16, pen: &mut Pen<'_>) {
     let (width, glyphs) = (pen.width(), pen.theme.glyphs);
-    let incident = grave(state).min_by_key(|incident| (incident.urgency(), incident.key()));
+    let incident = paging(state).min_by_key(|incident| (incident.urgency(), incident.key()));
     let alert = state.alerts.iter().min_by_key(|alert| (alert.urgency(), alert.key()));
     let told = incident.map(|incident| Told::incident(incident, state));
     let Some(told) = told.or_else(|| alert.map(|alert| Told::alert(alert, state))) else {
@@ -235,6 +252,9 @@ pub(super) fn draw_line(state: &State, y: u16, pen: &mut Pen<'_>) {
     if state.several() && width >= ROOMY {
         pieces.push((format!("  {}", region_name(state, told.region)), Tone::Dim));
     }
+    if width >= WIDE {
+        pieces.extend(told.aside.into_iter().map(|(words, tone)| (words, seen(tone))));
+    }
     pieces.push((format!("  {}", told.words), seen(Tone::Plain)));
     let end = others(state, y, pen);
     pen.pieces(0, y, end, &pieces);
@@ -243,7 +263,7 @@ pub(super) fn draw_line(state: &State, y: u16, pen: &mut Pen<'_>) {
 /// How many more there are, at the right. Returns where the rest of the line ends.
 fn others(state: &State, y: u16, pen: &mut Pen<'_>) -> u16 {
     let width = pen.width();
-    let (incidents, alerts) = (grave(state).count(), state.alerts.iter().count());
+    let (incidents, alerts) = (paging(state).count(), state.alerts.iter().count());
     let more = (incidents + alerts).saturating_sub(1);
     if more == 0 {
         return width;

@@ -161,20 +161,20 @@ fn line(state: &State) -> String {
 #[test]
 fn a_grave_incident_comes_before_all_alerts_and_a_small_one_stays_on_its_page() {
     let mut state = live(80, 24, three());
-    feed(&mut state, NOW, open(vec![incident("INC-2", IncidentSeverity::P2, "")]));
+    feed(&mut state, NOW, open(vec![incident("INC-2", IncidentSeverity::P3, "")]));
     assert!(line(&state).starts_with('─'), "{}", line(&state));
     feed(&mut state, NOW, told(vec![alert("1", AlertSeverity::Page, "ops-2")]));
     assert!(line(&state).starts_with(" ▲ page 1m  ops-2 has it"), "{}", line(&state));
     let incidents = [
-        incident("INC-2", IncidentSeverity::P2, ""),
-        incident("INC-3", IncidentSeverity::P1, "ops-1"),
+        incident("INC-2", IncidentSeverity::P3, ""),
+        incident("INC-3", IncidentSeverity::P2, "ops-1"),
     ];
     feed(&mut state, NOW, open(incidents.into()));
     let told = line(&state);
-    assert!(told.starts_with(" ▲ P1 INC-3 1m  ops-1 commands  it is slow"), "{told}");
+    assert!(told.starts_with(" ▲ P2 INC-3 1m  ops-1 commands  it is slow"), "{told}");
     assert!(told.trim_end().ends_with("1 more (i A)"), "{told}");
     feed(&mut state, NOW + 20, EventKind::Tick);
-    assert!(line(&state).starts_with(" ? P1 INC-3 1m"), "it is not known any more");
+    assert!(line(&state).starts_with(" ? P2 INC-3 1m"), "it is not known any more");
 }
 
 #[test]
