@@ -8,11 +8,12 @@ use std::{
 
 use streamspace_tui::{Options, Projection};
 
-use crate::table::{Line, Table, middle, verdict};
+use crate::table::{Line, Table, middle, permille, verdict};
 
 /// How many times as many rows the larger one has: about fifty thousand.
 const LARGER: u64 = 125;
 const FRAMES: usize = 400;
+const FRAME_TIME: Duration = Duration::from_micros(16_667);
 /// What may be lost to a colder cache.
 const BOUND: f64 = 1.2;
 
@@ -39,6 +40,27 @@ pub(crate) fn measure(table: &mut Table) {
             remark: verdict(ratio <= BOUND, "<= 1.2"),
         });
     }
+    chart(&mut many, table);
+}
+
+/// The burn chart of an SLO, against the time that a frame has.
+fn chart(shown: &mut Projection, table: &mut Table) {
+    for key in "b\r".chars() {
+        shown.press(key);
+    }
+    let drawn = shown.text();
+    assert!(drawn.contains("burn-1h"), "it is not the page of an SLO:\n{drawn}");
+    let mut ours: Vec<_> = (0..FRAMES).map(|_| frame(shown)).collect();
+    let ours = permille(&mut ours, 990);
+    let ratio = ours.as_secs_f64() / FRAME_TIME.as_secs_f64();
+    table.add(Line {
+        what: format!("A frame of a burn chart (p99 of {FRAMES})"),
+        ours: micros(ours),
+        against: "a frame of sixty a second".into(),
+        bare: micros(FRAME_TIME),
+        ratio: format!("{ratio:.3}"),
+        remark: verdict(ratio <= 0.5, "<= 0.5"),
+    });
 }
 
 fn micros(time: Duration) -> String {

@@ -100,7 +100,7 @@ const SHOTS: &[Shot] = &[
     Shot::of("incidents", &[("i", "INCIDENTS 2")]),
     Shot::of("incident", &[("i", "INCIDENTS 2"), (ENTER, "TIMELINE")]),
     Shot::of("incident-menu", &[("i", "INCIDENTS 2"), (ENTER, "TIMELINE"), ("a", "triage:")]),
-    Shot::of("post-mortem", &[("i", "INCIDENTS 2"), ("M", "## Timeline")]).at_each_size(),
+    Shot::of("post-mortem", &[("i", "INCIDENTS 2"), ("M", "## What happened")]),
     Shot::of("declare", &[("A", "ALERTS that fire 3"), ("jD", "it would be: P2 declared")]),
     Shot::of("slos", &[("b", "ERROR BUDGETS 21")]).at_each_size(),
     Shot::of("slo", &[("b", "ERROR BUDGETS 21"), (ENTER, "burn-3d")]),

@@ -6,10 +6,13 @@ use crossterm::event::KeyCode;
 use jiff::Timestamp;
 use ratatui::{buffer::Buffer, layout::Size};
 
-use super::film::{Film, RecordingError};
+use super::{
+    Troupe,
+    film::{Film, RecordingError},
+};
 use crate::{
     Options,
-    events::{Event, EventKind},
+    events::{Effect, Event, EventKind, News},
     keys::Key,
     pen::text_width,
     state::{RegionIndex, State},
@@ -22,6 +25,8 @@ use crate::{
 pub struct Projection {
     film: Film,
     state: State,
+    /// Who answers what is asked, where somebody does.
+    troupe: Option<Box<dyn Troupe>>,
 }
 
 impl std::fmt::Debug for Projection {
@@ -38,27 +43,40 @@ impl Projection {
 
     /// The demonstration, with so many times as many tenants.
     pub fn made_up(times: u64, options: &Options) -> Self {
-        Self::new(crate::demo::larger(times).0, options)
+        let (film, troupe) = crate::demo::larger(times);
+        Self { troupe: Some(troupe), ..Self::new(film, options) }
     }
 
     pub(crate) fn new(film: Film, options: &Options) -> Self {
         let state = begin(&film, options, film.header().size());
-        Self { film, state }
+        Self { film, state, troupe: None }
     }
 
     /// Takes the next event in, and returns when it was; none at the end.
     pub fn step(&mut self) -> Option<Timestamp> {
         let event = self.film.next()?;
         let at = event.at;
-        update(&mut self.state, event);
+        self.happen(event);
         Some(at)
     }
 
-    /// Presses a key in place of who was there.
+    /// Presses a key in place of who was there; enter is `\r`.
     pub fn press(&mut self, key: char) {
-        let kind = EventKind::Key(Key::plain(KeyCode::Char(key)));
-        let at = self.state.now;
-        update(&mut self.state, Event { at, kind });
+        let code = if key == '\r' { KeyCode::Enter } else { KeyCode::Char(key) };
+        let kind = EventKind::Key(Key::plain(code));
+        self.happen(Event { at: self.state.now, kind });
+    }
+
+    fn happen(&mut self, event: Event) {
+        let at = event.at;
+        for effect in update(&mut self.state, event) {
+            let (Effect::Ask(region, question), Some(troupe)) = (effect, &mut self.troupe) else {
+                continue;
+            };
+            let answer = Ok(troupe.answer(region, &question, at));
+            let kind = EventKind::News(region, News::Answer(question, answer));
+            self.happen(Event { at, kind });
+        }
     }
 
     /// How many tenants and sessions there are.
