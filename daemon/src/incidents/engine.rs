@@ -1,8 +1,8 @@
 //! What the leader does by itself: alerts open incidents and end them, and levels are paged
 //! as their minutes pass.
 //!
-//! A round is one transaction, and what it did stands in the rows. So a leader may be killed
-//! at any line: the next one finds all of a round or nothing of it.
+//! A part of a round is one transaction, and what it did stands in the rows. So a leader may
+//! be killed at any line: the next one finds all of a part or nothing of it.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -18,6 +18,7 @@ use super::{
     open::{self, New},
     store::{self, Joined},
     tell::Teller,
+    tickets,
 };
 use crate::{
     alerts::{self, Seen},
@@ -70,14 +71,34 @@ impl Engine {
 
     /// One round. How many things it did.
     pub(super) async fn round(&self, leadership: &Leadership) -> RpcResult<usize> {
+        let mut done = RpcResult::Ok(0_usize);
+        // What one part meets holds up no other: an alert that cannot be read keeps no
+        // level from being paged.
+        for part in [Part::Own, Part::Foreign, Part::Tickets] {
+            done = both(done, self.part(leadership, part).await);
+        }
+        let mut tx = self.db.begin(&Scope::Region).await?;
+        let waiting = store::paging(&mut tx).await?;
+        drop(tx);
+        for id in waiting {
+            done = both(done, self.part(leadership, Part::Page(id)).await);
+        }
+        done
+    }
+
+    /// One part of a round, as one transaction.
+    async fn part(&self, leadership: &Leadership, part: Part) -> RpcResult<usize> {
         let now = (self.clock)();
         let mut tx = self.db.begin(&Scope::Region).await?;
         if !lease::still_leads(&mut tx, leadership).await? {
             return Ok(0);
         }
-        let done = self.own(&mut tx, now).await?
-            + self.foreign(&mut tx, now).await?
-            + self.page(&mut tx, now).await?;
+        let done = match part {
+            Part::Own => self.own(&mut tx, now).await?,
+            Part::Foreign => self.foreign(&mut tx, now).await?,
+            Part::Tickets => tickets::tell(&mut tx, &self.tell, now).await?,
+            Part::Page(id) => self.page(&mut tx, id, now).await?,
+        };
         if done > 0 {
             tx.commit().await.map_err(crate::db::DbError::from)?;
         }
@@ -212,22 +233,39 @@ impl Engine {
         Ok(1)
     }
 
-    /// Pages the levels whose minutes are over.
-    async fn page(&self, tx: &mut PgConnection, now: Timestamp) -> RpcResult<usize> {
-        let mut done = 0;
-        for id in store::paging(tx).await? {
-            let Some(record) = store::lock(tx, id).await? else { continue };
-            let changed = change::apply(&record, &Change::Page, ACTOR, now)?;
-            if changed.record != record {
-                self.tell.keep(tx, &changed, now).await?;
-                done += 1;
-            }
+    /// Pages the levels of an incident whose minutes are over.
+    async fn page(
+        &self,
+        tx: &mut PgConnection,
+        id: IncidentId,
+        now: Timestamp,
+    ) -> RpcResult<usize> {
+        let Some(record) = store::lock(tx, id).await? else { return Ok(0) };
+        let changed = change::apply(&record, &Change::Page, ACTOR, now)?;
+        if changed.record == record {
+            return Ok(0);
         }
-        Ok(done)
+        self.tell.keep(tx, &changed, now).await?;
+        Ok(1)
     }
 }
 
-fn labels(alert: &Seen) -> Labels {
+/// A part of a round.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    Own,
+    Foreign,
+    Tickets,
+    Page(IncidentId),
+}
+
+/// What two parts did; where one failed, the first that did.
+fn both(one: RpcResult<usize>, two: RpcResult<usize>) -> RpcResult<usize> {
+    Ok(one?.saturating_add(two?))
+}
+
+/// What silences see of an alert.
+pub(super) fn labels(alert: &Seen) -> Labels {
     let labels = [
         ("alertname", &alert.kind),
         ("rule", &alert.rule),

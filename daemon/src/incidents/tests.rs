@@ -20,6 +20,7 @@ use crate::{
 mod alerting;
 mod life;
 mod paging;
+mod tickets;
 
 /// A region that this replica leads.
 struct World {
@@ -40,6 +41,10 @@ fn channels() -> Channels {
         kind = "webhook"
         for = ["public"]
         url = "http://127.0.0.1:9/status"
+        [channels.board]
+        kind = "webhook"
+        for = ["ticket"]
+        url = "http://127.0.0.1:9/ticket"
         [channels.manager]
         kind = "webhook"
         for = ["silence"]
@@ -152,12 +157,16 @@ impl World {
     }
 
     async fn alert(&self, tenant_uid: Uuid, subject: &str) -> Uuid {
+        self.alert_of(tenant_uid, subject, Severity::Page).await
+    }
+
+    async fn alert_of(&self, tenant_uid: Uuid, subject: &str, severity: Severity) -> Uuid {
         let alert = NewAlert {
             tenant_uid,
             kind: "SloBurn",
             rule: "burn-1h".into(),
             subject: subject.into(),
-            severity: Severity::Page,
+            severity,
             summary: format!("{subject} burns\u{1b}[2J"),
             runbook_url: String::new(),
             start: self.now(),
