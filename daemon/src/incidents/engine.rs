@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::{
     change::{self, Change, Hit},
     open::{self, New},
-    store::{self, Joined},
+    store::{self, Event, Joined, Record},
     tell::Teller,
     tickets,
 };
@@ -169,14 +169,21 @@ impl Engine {
                 .await?
                 .iter()
                 .any(|it| it.alert == name);
-            if !is_known && !quiet.hushes(&alert.labels) {
+            if is_known {
+                continue;
+            }
+            if quiet.hushes(&alert.labels) {
+                // It is told once; what still fires when the silence ends must page then.
+                notify::leave_inbound(tx, &alert).await?;
+            } else {
                 self.open(tx, of_foreign(&alert), &name, now).await?;
             }
         }
         Ok(done)
     }
 
-    /// Joins an alert to the open incident about the same, or opens one.
+    /// Joins an alert to the open incident about the same, opens the one again that ended
+    /// with its alert a while ago, or opens a new one.
     async fn open(
         &self,
         tx: &mut PgConnection,
@@ -185,15 +192,35 @@ impl Engine {
         now: Timestamp,
     ) -> RpcResult<IncidentId> {
         let key = new.dedup_key.clone().unwrap_or_default();
-        let id = if let Some(record) = store::lock_open(tx, &key).await? {
-            let (summary, start) = (new.title, new.start);
-            let joining = Change::Alert { summary, start, hit: new.hit };
-            let changed = change::apply(&record, &joining, ACTOR, now)?;
+        let last = match store::lock_open(tx, &key).await? {
+            Some(open) => Some(open),
+            None => {
+                let last = store::last(tx, &key).await?;
+                follow(tx, last).await?
+            }
+        };
+        let change = match &last {
+            Some(record) if record.state.is_open() => Some(Change::Alert {
+                summary: new.title.clone(),
+                start: new.start,
+                hit: new.hit.clone(),
+            }),
+            Some(record) if change::returns(record, now) => {
+                Some(Change::Return { summary: new.title.clone(), hit: new.hit.clone() })
+            }
+            _ => None,
+        };
+        let id = if let (Some(record), Some(change)) = (&last, change) {
+            let changed = change::apply(record, &change, ACTOR, now)?;
             self.tell.keep(tx, &changed, now).await?;
             record.id
         } else {
             let made = open::record(tx, new, ACTOR, now).await?;
-            open::write(tx, &self.tell, made, now).await?.id
+            let record = open::write(tx, &self.tell, made, now).await?;
+            if let Some(event) = last.as_ref().and_then(|last| former(last, now)) {
+                store::add_event(tx, record.id, &event).await?;
+            }
+            record.id
         };
         store::claim(tx, id, alert, true).await?;
         Ok(id)
@@ -250,6 +277,28 @@ impl Engine {
     }
 }
 
+/// The incident in which one goes on that was joined to another, as it is now; nobody else
+/// changes it meanwhile.
+async fn follow(tx: &mut PgConnection, found: Option<Record>) -> RpcResult<Option<Record>> {
+    // Who is joined to another is older or younger than it, but never twice: a few steps do.
+    const STEPS: usize = 8;
+    let Some(mut record) = found else { return Ok(None) };
+    for _ in 0..STEPS {
+        let Some(into) = record.merged_into else { break };
+        let Some(next) = store::get(tx, into).await? else { break };
+        record = next;
+    }
+    Ok(store::lock(tx, record.id).await?)
+}
+
+/// What a new incident says of the last one about the same.
+fn former(last: &Record, now: Timestamp) -> Option<Event> {
+    let resolved = last.resolved?;
+    let by = if last.self_resolved { "ended with its alert" } else { "was resolved" };
+    let text = format!("{} was about the same, and {by} at {resolved:.0}", last.id);
+    Some(Event { time: now, actor: ACTOR.to_owned(), kind: "note".to_owned(), text })
+}
+
 /// A part of a round.
 #[derive(Clone, Copy, Debug)]
 enum Part {
@@ -300,7 +349,11 @@ fn of_foreign(alert: &InboundAlert) -> New {
     New {
         title: title(&summary(alert)),
         severity: if pages { Severity::P2 } else { Severity::P3 },
-        dedup_key: Some(format!("alertmanager/{}", label("alertname"))),
+        // One that wakes somebody does not join what waits for the morning, which wakes nobody.
+        dedup_key: Some(match pages {
+            true => format!("alertmanager/{}", label("alertname")),
+            false => format!("alertmanager/{}/ticket", label("alertname")),
+        }),
         hit: Hit::default(),
         start: alert.starts,
         acknowledged: false,

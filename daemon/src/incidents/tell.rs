@@ -67,6 +67,7 @@ impl Teller {
                 }
                 Ok(())
             }
+            Tell::Back(times) => self.again(tx, record, *times, now).await,
             Tell::Public(text) => self.public(tx, record, text, now).await,
         }
     }
@@ -100,6 +101,39 @@ impl Teller {
         store::add_event(tx, record.id, &event).await?;
         let step = format!("level-{number}");
         self.send(tx, record, Action::Trigger, &step, channels, Some(people)).await
+    }
+
+    /// Pages the levels once more that were paged already: they were told that it is over.
+    async fn again(
+        &self,
+        tx: &mut PgConnection,
+        record: &Record,
+        times: u32,
+        now: jiff::Timestamp,
+    ) -> Result<(), DbError> {
+        let channels = paged(record, &self.channels);
+        if !channels.is_empty() {
+            let levels = record.levels.iter().take(record.levels_paged);
+            let mut targets: Vec<String> =
+                levels.flat_map(|level| level.targets.iter().cloned()).collect();
+            targets.sort_unstable();
+            targets.dedup();
+            let people = oncall::people(tx, &targets, now).await?.join(" and ");
+            let event = Event {
+                time: now,
+                actor: ACTOR.to_owned(),
+                kind: "paged".to_owned(),
+                text: format!("again: {people}, by {}", channels.join(" and ")),
+            };
+            store::add_event(tx, record.id, &event).await?;
+            let step = format!("back-{times}");
+            self.send(tx, record, Action::Trigger, &step, channels, Some(people)).await?;
+        }
+        // The page that said that it is over would be wrong.
+        if self.was_public(tx, record).await? {
+            self.public(tx, record, "This incident is back.", now).await?;
+        }
+        Ok(())
     }
 
     async fn send(

@@ -18,8 +18,10 @@ use crate::{
 };
 
 mod alerting;
+mod foreign;
 mod life;
 mod paging;
+mod returning;
 mod tickets;
 
 /// A region that this replica leads.
