@@ -63,6 +63,19 @@ impl Finding {
     }
 }
 
+/// The page of an alert among the runbooks: `ApiErrorRate` has `api-error-rate.md`.
+#[must_use]
+pub fn runbook(kind: &str) -> String {
+    let mut page = String::new();
+    for letter in kind.chars() {
+        if letter.is_ascii_uppercase() && !page.is_empty() {
+            page.push('-');
+        }
+        page.push(letter.to_ascii_lowercase());
+    }
+    page + ".md"
+}
+
 /// What is not as it should be.
 #[must_use]
 pub fn judge(facts: &Facts, now: Timestamp) -> Vec<Finding> {
@@ -244,6 +257,12 @@ mod tests {
         assert_eq!(rules, ["authority-ticket", "server-ticket", "server-page"]);
         let metering_lag = Some(SignedDuration::from_secs(901));
         assert_eq!(of(Facts { metering_lag, ..Facts::default() }), one("MeteringBehind", ""));
+    }
+
+    #[test]
+    fn an_alert_has_its_page() {
+        assert_eq!(runbook("ApiErrorRate"), "api-error-rate.md");
+        assert_eq!(runbook("SloBurn"), "slo-burn.md");
     }
 
     #[test]

@@ -117,7 +117,7 @@ async fn send(
         severity: Level::Warning,
         source: format!("regions/{}", teller.region),
         details,
-        link: first.runbook_url.clone(),
+        link: teller.channels.runbook(&first.kind, &first.runbook_url),
         status: None,
         silence: None,
     };

@@ -83,7 +83,7 @@ impl Parts {
         let mut services = Routes::builder();
         services
             .add_service(AccessServiceServer::new(access))
-            .add_service(AlertServiceServer::new(Alerts::new(db())))
+            .add_service(AlertServiceServer::new(Alerts::new(db(), self.channels.clone())))
             .add_service(ApprovalServiceServer::new(Approvals::new(db())))
             .add_service(AuditServiceServer::new(Audit::new(db())))
             .add_service(BulkServiceServer::new(Bulk { db: db(), work: self.work() }))
