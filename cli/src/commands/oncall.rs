@@ -9,8 +9,8 @@ use streamspace_client::{ClientError, Connection};
 use streamspace_proto::{
     json::to_value,
     v1::{
-        AddOverrideRequest, EscalationLevel, EscalationPolicy, ListEscalationPoliciesRequest,
-        ListRotasRequest, Plan, Rota, RotaOverride, SetEscalationPolicyRequest, SetRotaRequest,
+        EscalationLevel, EscalationPolicy, ListEscalationPoliciesRequest, ListRotasRequest, Plan,
+        Rota, RotaOverride,
     },
 };
 
@@ -221,15 +221,7 @@ async fn set(shell: &Shell, args: &SetArgs) -> Outcome {
         ..Action::default()
     };
     let before = async || current(&connection, &name).await;
-    let send = async |given: &Given| {
-        let request = SetRotaRequest {
-            rota: Some(rota.clone()),
-            validate_only: given.validate_only,
-            request_id: given.request_id.clone(),
-            reason: given.reason.clone(),
-        };
-        call!(&connection, oncall.set_rota(request))
-    };
+    let send = async |given: &Given| send!(&connection, given, oncall.set_rota, new SetRotaRequest { rota: Some(rota.clone()) });
     print_one(shell, &act(shell, &args.change, action, before, send, told).await?)
 }
 
@@ -259,14 +251,12 @@ async fn stand_in(shell: &Shell, args: &OverrideArgs) -> Outcome {
     };
     let before = async || current(&connection, &name).await;
     let send = async |given: &Given| {
-        let request = AddOverrideRequest {
-            name: given.name.clone(),
-            r#override: Some(stand_in.clone()),
-            validate_only: given.validate_only,
-            request_id: given.request_id.clone(),
-            reason: given.reason.clone(),
-        };
-        call!(&connection, oncall.add_override(request))
+        send!(
+            &connection,
+            given,
+            oncall.add_override,
+            AddOverrideRequest { r#override: Some(stand_in.clone()) }
+        )
     };
     print_one(shell, &act(shell, &args.change, action, before, send, told).await?)
 }
@@ -314,13 +304,9 @@ async fn set_policy(shell: &Shell, args: &PolicyArgs) -> Outcome {
     };
     let before = async || current_policy(&connection, &name).await;
     let send = async |given: &Given| {
-        let request = SetEscalationPolicyRequest {
+        send!(&connection, given, oncall.set_escalation_policy, new SetEscalationPolicyRequest {
             escalation_policy: Some(policy.clone()),
-            validate_only: given.validate_only,
-            request_id: given.request_id.clone(),
-            reason: given.reason.clone(),
-        };
-        call!(&connection, oncall.set_escalation_policy(request))
+        })
     };
     let done = |policy: &EscalationPolicy| format!("{} pages {}", policy.name, levels(policy));
     print_one(shell, &act(shell, &args.change, action, before, send, done).await?)
