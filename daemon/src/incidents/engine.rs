@@ -29,6 +29,8 @@ use crate::{
 };
 
 const PERIOD: Duration = Duration::from_secs(1);
+/// After so many failures in a row it is told again.
+const OFTEN: u32 = 60;
 /// So many alerts of Alertmanagers are taken in a round.
 const TAKEN: i64 = 100;
 /// So many alerts open or join an incident in a round: a region where all burns at once must
@@ -51,19 +53,24 @@ impl Engine {
 
     /// Does so while this replica leads, until it is stopped.
     pub async fn run(self, leadership: watch::Receiver<Leadership>, stop: CancellationToken) {
-        let mut failing = false;
+        let mut failures = 0_u32;
         while stop.run_until_cancelled(tokio::time::sleep(PERIOD)).await.is_some() {
             let now = leadership.borrow().clone();
             if !now.leads {
                 continue;
             }
             match self.round(&now).await {
-                Ok(_) => failing = false,
+                Ok(_) => failures = 0,
                 Err(error) => {
-                    if !failing {
+                    if failures == 0 {
                         tracing::warn!(%error, "incidents are not followed; it is tried again");
+                    } else if failures.is_multiple_of(OFTEN) {
+                        tracing::error!(
+                            %error, failures,
+                            "incidents are not followed: what pages may reach nobody"
+                        );
                     }
-                    failing = true;
+                    failures = failures.saturating_add(1);
                 }
             }
         }

@@ -65,10 +65,17 @@ impl Watchdog {
 
     /// Looks until it is stopped. What it saw while the database was away is told after.
     pub async fn run(mut self, leadership: watch::Receiver<Leadership>, stop: CancellationToken) {
+        let mut failing = false;
         while stop.run_until_cancelled(tokio::time::sleep(PERIOD)).await.is_some() {
             let leads = leadership.borrow().leads;
-            if let Err(error) = self.round(leads).await {
-                tracing::debug!(%error, "alerts of the platform are told later");
+            match self.round(leads).await {
+                Ok(()) => failing = false,
+                Err(error) => {
+                    if !failing {
+                        tracing::warn!(%error, "alerts of the platform are told later");
+                    }
+                    failing = true;
+                }
             }
         }
     }
