@@ -17,7 +17,7 @@ use super::{
     change::{self, Change, Hit},
     open::{self, New},
     store::{self, Event, Joined, Record},
-    tell::Teller,
+    tell::{ALERTMANAGER, Teller},
     tickets,
 };
 use crate::{
@@ -163,7 +163,7 @@ impl Engine {
         let done = taken.len();
         let mut quiet = None;
         for alert in taken {
-            let name = format!("alertmanager/{}/{}", alert.fingerprint, alert.starts.as_second());
+            let name = format!("{ALERTMANAGER}/{}/{}", alert.fingerprint, alert.starts.as_second());
             if !alert.firing {
                 self.over(tx, &name, &summary(&alert), now).await?;
                 continue;
@@ -199,13 +199,11 @@ impl Engine {
         now: Timestamp,
     ) -> RpcResult<IncidentId> {
         let key = new.dedup_key.clone().unwrap_or_default();
-        let last = match store::lock_open(tx, &key).await? {
-            Some(open) => Some(open),
-            None => {
-                let last = store::last(tx, &key).await?;
-                follow(tx, last).await?
-            }
-        };
+        let mut last = store::lock_open(tx, &key).await?;
+        if last.is_none() {
+            let closed = store::last(tx, &key).await?;
+            last = follow(tx, closed).await?;
+        }
         let change = match &last {
             Some(record) if record.state.is_open() => Some(Change::Alert {
                 summary: new.title.clone(),
@@ -357,9 +355,10 @@ fn of_foreign(alert: &InboundAlert) -> New {
         title: title(&summary(alert)),
         severity: if pages { Severity::P2 } else { Severity::P3 },
         // One that wakes somebody does not join what waits for the morning, which wakes nobody.
-        dedup_key: Some(match pages {
-            true => format!("alertmanager/{}", label("alertname")),
-            false => format!("alertmanager/{}/ticket", label("alertname")),
+        dedup_key: Some(if pages {
+            format!("{ALERTMANAGER}/{}", label("alertname"))
+        } else {
+            format!("{ALERTMANAGER}/{}/ticket", label("alertname"))
         }),
         hit: Hit::default(),
         start: alert.starts,

@@ -19,6 +19,9 @@ use crate::{
     rpc::ends::ACTOR,
 };
 
+/// How the keys begin of what Alertmanagers tell; others begin with the kind of an alert.
+pub(super) const ALERTMANAGER: &str = "alertmanager";
+
 /// Tells people by the channels of the configuration.
 #[derive(Clone)]
 pub(super) struct Teller {
@@ -164,7 +167,7 @@ impl Teller {
             severity: level_of(record.severity),
             source: format!("regions/{}", self.region),
             details,
-            link: String::new(),
+            link: self.runbook(record),
             status: None,
             silence: None,
         };
@@ -208,6 +211,16 @@ impl Teller {
             message,
         };
         notify::enqueue(tx, &stamp(now), &notice).await
+    }
+
+    /// The page of the alerts that it is about, where those are served.
+    fn runbook(&self, record: &Record) -> String {
+        let kind = record.dedup_key.as_deref().and_then(|key| key.split_once('/'));
+        match kind {
+            // What an Alertmanager tells has pages of its own.
+            Some((kind, _)) if kind != ALERTMANAGER => self.channels.runbook(kind, ""),
+            _ => String::new(),
+        }
     }
 
     /// One thread of notices at each receiver.
