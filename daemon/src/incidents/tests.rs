@@ -94,7 +94,7 @@ impl World {
     }
 
     fn oncall(&self) -> Oncall {
-        Oncall::new(self.test.database().clone(), self.clock())
+        Oncall::new(self.test.database().clone(), self.clock(), self.channels.clone())
     }
 
     /// A round of whoever leads now: nothing is kept in memory between two.

@@ -90,7 +90,11 @@ impl Parts {
             .add_service(NotifyServiceServer::new(notices))
             .add_service(IncidentServiceServer::new(incidents))
             .add_service(MaintenanceServiceServer::new(maintenances))
-            .add_service(OncallServiceServer::new(Oncall::new(db(), clock())))
+            .add_service(OncallServiceServer::new(Oncall::new(
+                db(),
+                clock(),
+                self.channels.clone(),
+            )))
             .add_service(OperationServiceServer::new(operations))
             .add_service(PlanServiceServer::new(Plans::new(db())))
             .add_service(QuotaServiceServer::new(quotas))
