@@ -99,19 +99,36 @@ pub(crate) struct Given {
     pub(crate) ttl: Option<prost_types::Duration>,
 }
 
-/// Sends the request of an action: what every one has, and the fields named.
+/// Sends the request of an action: what every one has, and the fields named. A field without
+/// a value is one of [`Given`]. What is `new` has no name yet, or carries it elsewhere.
 macro_rules! send {
-    ($connection:expr, $given:expr, $service:ident.$method:ident, $request:ident { $($field:ident),* }) => {{
-        let given: &$crate::change::Given = $given;
-        let request = streamspace_proto::v1::$request {
-            name: given.name.clone(),
-            validate_only: given.validate_only,
-            request_id: given.request_id.clone(),
-            reason: given.reason.clone(),
-            $($field: given.$field.clone(),)*
-        };
+    (@value $given:ident $field:ident) => { $given.$field.clone() };
+    (@value $given:ident $field:ident $value:expr) => { $value };
+    (@send $connection:expr, $given:ident, $service:ident.$method:ident, $request:expr) => {{
+        let mut request = $request;
+        request.validate_only = $given.validate_only;
+        request.request_id.clone_from(&$given.request_id);
+        request.reason.clone_from(&$given.reason);
         $crate::resource::call!($connection, $service.$method(request))
     }};
+    ($connection:expr, $given:expr, $service:ident.$method:ident, new $request:ident $fields:tt) => {{
+        let given: &$crate::change::Given = $given;
+        let request = $crate::change::send!(@fields given $request $fields);
+        $crate::change::send!(@send $connection, given, $service.$method, request)
+    }};
+    ($connection:expr, $given:expr, $service:ident.$method:ident, $request:ident $fields:tt) => {{
+        let given: &$crate::change::Given = $given;
+        let mut request = $crate::change::send!(@fields given $request $fields);
+        request.name.clone_from(&given.name);
+        $crate::change::send!(@send $connection, given, $service.$method, request)
+    }};
+    (@fields $given:ident $request:ident { ..$base:expr }) => { $base };
+    (@fields $given:ident $request:ident { $($field:ident $(: $value:expr)?),* $(,)? }) => {
+        streamspace_proto::v1::$request {
+            $($field: $crate::change::send!(@value $given $field $($value)?),)*
+            ..Default::default()
+        }
+    };
 }
 pub(crate) use send;
 

@@ -57,6 +57,12 @@ fn region_of(tenants: &'static [(&'static str, &'static str, i32)]) -> Region {
                 "operator": "ada", "roleName": "admin", "region": "regions/r",
                 "certificateSerial": "0a"
             })),
+            "SloService.GetBurnChart" => Answer::Is(json!({ "step": "60s", "steps": [
+                { "startTime": "2026-11-29T10:00:00Z", "burnRateMilli": "2000", "total": "9",
+                  "bad": "1", "measured": "60s", "remainingPpm": "700000" },
+                { "startTime": "2026-11-29T10:01:00Z", "burnRateMilli": "1000", "total": "9",
+                  "bad": "0", "measured": "60s", "remainingPpm": "690000" },
+            ]})),
             other => panic!("{other} is not expected"),
         }
     })
@@ -138,6 +144,10 @@ fn what_there_is_comes_in_time_and_what_is_missing_is_told() {
         ("tenant show acme --context alive,dead", 10),
         ("tenant find gamma --context alive,other", 0),
         ("tenant find nobody --context alive,other", 6),
+        ("slo chart api --context alive,other", 0),
+        ("slo chart api --context alive,dead", 10),
+        ("slo chart api --context alive,dead -o json", 10),
+        ("slo chart api --context alive,dead -o csv", 10),
         ("whoami --context alive,other,dead", 10),
         ("whoami --context alive,dead -o csv", 10),
         ("tenant suspend acme --context alive,other --reason x --yes", 2),

@@ -192,6 +192,7 @@ fn who_is_on_call_and_who_is_paged_is_told_and_set() {
                  enterprise --rto 15",
                 0,
             ),
+            ("oncall policy set both --level kim=10:phone --level ada=:phone,chat", 0),
             ("oncall policy set fast --level kim=never", 2),
             ("oncall policy set fast --level kim --plan enterprise", 2),
             ("oncall policy delete fast", 0),

@@ -80,8 +80,13 @@ fn step(minute: u32, fields: Value) -> Value {
 }
 
 fn answer(method: &str, request: &Value) -> Answer {
-    if request["name"] == "slos/gone" {
-        return Answer::No(Code::NotFound, "there is no slos/gone", "NOT_FOUND", vec![]);
+    let name = request["name"].as_str().unwrap_or_default();
+    let not_there = |message| Answer::No(Code::NotFound, message, "NOT_FOUND", vec![]);
+    match name {
+        "slos/gone" => return not_there("there is no slos/gone"),
+        "tenants/nobody" => return not_there("there is no tenants/nobody"),
+        "tenants/acme-crop" => return not_there("there is no tenants/acme-crop"),
+        _ => {}
     }
     Answer::Is(match method {
         "SloService.GetSlo" => slo(request["name"].as_str().unwrap().trim_start_matches("slos/")),
@@ -93,9 +98,15 @@ fn answer(method: &str, request: &Value) -> Answer {
                 let id = one["slo"].as_str().unwrap().trim_start_matches("slos/");
                 let is_of_them =
                     !filter.contains("slo = ") || filter.contains(&format!("\"{id}\""));
-                is_of_them && !filter.contains("tenant = \"nobody\"")
+                let has_none =
+                    ["nobody", "acme-crop", "acme-corp"].map(|it| format!("tenant = \"{it}\""));
+                is_of_them && !has_none.iter().any(|it| filter.contains(it))
             };
             json!({ "budgets": all.iter().filter(named).collect::<Vec<_>>() })
+        }
+        "TenantService.GetTenant" => json!({ "name": name }),
+        "TenantService.ListTenants" => {
+            json!({ "tenants": [{ "name": "tenants/acme-corp" }, { "name": "tenants/beta-inc" }] })
         }
         "SloService.CreateSlo" => with(slo("checkout"), json!({ "objective": "99.9" })),
         "SloService.UpdateSlo" => with(slo("api"), json!({ "objective": "99.95" })),
@@ -183,6 +194,9 @@ fn a_gate_ends_as_it_says() {
             ("slo status --slo nobody --fail-below 1 -o json", 11),
             ("slo status --slo gone", 6),
             ("slo status --tenant nobody --fail-below 1", 6),
+            ("slo status --tenant acme-crop", 6),
+            ("slo status --slo api --tenant acme-crop", 6),
+            ("slo status --tenant acme-corp", 6),
             ("slo status --fail-below much", 2),
             ("slo status --allow-no-data", 2),
         ],
@@ -211,6 +225,8 @@ fn slos_are_changed_as_the_flags_say() {
             ("slo create checkout --rule page", 2),
             ("slo set api --objective 99.95 --reason agreed", 0),
             ("slo set api --objective 99.95 --dry-run", 3),
+            ("slo set api --no-per-tenant --objective 99.9 --dry-run", 3),
+            ("slo set api --no-per-tenant --per-tenant", 2),
             ("slo set api", 2),
             ("slo delete api --confirm api", 2),
             ("slo delete api --reason old", 2),

@@ -28,6 +28,23 @@ pub struct Facts {
     pub certificates: Vec<(&'static str, Timestamp)>,
     /// How far the metering is behind, as the leader sees it.
     pub metering_lag: Option<SignedDuration>,
+    /// How the channels are by which people are told, as the leader sees it.
+    pub channels: Vec<Channel>,
+}
+
+/// A channel by which people are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// Its name.
+    pub name: String,
+    /// Whether pages go through it, as far as is known.
+    pub pages: bool,
+    /// Messages that wait to be sent.
+    pub waiting: u64,
+    /// How long the oldest of them does.
+    pub oldest: SignedDuration,
+    /// Messages of the last day that were given up, and are not over since.
+    pub given_up: u64,
 }
 
 /// A pool of connections.
@@ -61,6 +78,19 @@ impl Finding {
     fn key(&self) -> (&'static str, String) {
         (self.kind, self.rule.clone())
     }
+}
+
+/// The page of an alert among the runbooks: `ApiErrorRate` has `api-error-rate.md`.
+#[must_use]
+pub fn runbook(kind: &str) -> String {
+    let mut page = String::new();
+    for letter in kind.chars() {
+        if letter.is_ascii_uppercase() && !page.is_empty() {
+            page.push('-');
+        }
+        page.push(letter.to_ascii_lowercase());
+    }
+    page + ".md"
 }
 
 /// What is not as it should be.
@@ -98,7 +128,45 @@ pub fn judge(facts: &Facts, now: Timestamp) -> Vec<Finding> {
             hold: SignedDuration::from_mins(10),
         });
     }
+    for channel in &facts.channels {
+        told(channel, &mut found);
+    }
     found
+}
+
+/// What is not told wakes somebody where it would have: by another channel, and here.
+fn told(channel: &Channel, found: &mut Vec<Finding>) {
+    let Channel { name, pages, waiting, oldest, given_up } = channel;
+    let severity = if *pages { Severity::Page } else { Severity::Ticket };
+    let counted = |count: u64, does: &str, do_: &str| match count {
+        1 => format!("1 message {does}"),
+        _ => format!("{count} messages {do_}"),
+    };
+    if *oldest > SignedDuration::from_mins(5) {
+        found.push(Finding {
+            kind: "NotificationsBehind",
+            rule: name.clone(),
+            severity,
+            summary: format!(
+                "{} for the channel {name}, the oldest for {} minutes",
+                counted(*waiting, "waits", "wait"),
+                oldest.as_mins()
+            ),
+            hold: SignedDuration::from_mins(1),
+        });
+    }
+    if *given_up > 0 {
+        found.push(Finding {
+            kind: "NotificationsRefused",
+            rule: name.clone(),
+            severity,
+            summary: format!(
+                "{} refused by the channel {name} in the last day, and nobody was told",
+                counted(*given_up, "was", "were")
+            ),
+            hold: SignedDuration::ZERO,
+        });
+    }
 }
 
 fn calls(facts: &Facts, found: &mut Vec<Finding>) {
@@ -198,6 +266,16 @@ mod tests {
         Timestamp::from_second(1_700_000_000 + seconds).unwrap()
     }
 
+    fn channel(pages: bool, oldest: i64, given_up: u64) -> Channel {
+        Channel {
+            name: "oncall".into(),
+            pages,
+            waiting: 2,
+            oldest: SignedDuration::from_secs(oldest),
+            given_up,
+        }
+    }
+
     fn kinds(facts: &Facts) -> Vec<(&'static str, String)> {
         judge(facts, at(0)).iter().map(Finding::key).collect()
     }
@@ -214,6 +292,7 @@ mod tests {
             disk: Some((20, 100)),
             certificates: vec![("authority", at(31 * 86_400)), ("server", at(9 * 86_400))],
             metering_lag: Some(SignedDuration::from_mins(15)),
+            channels: vec![channel(true, 5 * 60, 0)],
         };
         assert_eq!(kinds(&facts), []);
         assert_eq!(kinds(&Facts::default()), []);
@@ -244,6 +323,36 @@ mod tests {
         assert_eq!(rules, ["authority-ticket", "server-ticket", "server-page"]);
         let metering_lag = Some(SignedDuration::from_secs(901));
         assert_eq!(of(Facts { metering_lag, ..Facts::default() }), one("MeteringBehind", ""));
+    }
+
+    #[test]
+    fn an_alert_has_its_page() {
+        assert_eq!(runbook("ApiErrorRate"), "api-error-rate.md");
+        assert_eq!(runbook("SloBurn"), "slo-burn.md");
+    }
+
+    #[test]
+    fn what_is_not_told_wakes_somebody_where_it_would_have() {
+        let told = |channel: Channel| -> Vec<(&'static str, Severity, String)> {
+            let found = judge(&Facts { channels: vec![channel], ..Facts::default() }, at(0));
+            found.into_iter().map(|it| (it.kind, it.severity, it.summary)).collect()
+        };
+        let behind = "2 messages wait for the channel oncall, the oldest for 5 minutes";
+        let behind = behind.to_owned();
+        assert_eq!(
+            told(channel(true, 301, 0)),
+            [("NotificationsBehind", Severity::Page, behind.clone())]
+        );
+        assert_eq!(
+            told(channel(false, 301, 0)),
+            [("NotificationsBehind", Severity::Ticket, behind)]
+        );
+        let refused =
+            "1 message was refused by the channel oncall in the last day, and nobody was told";
+        assert_eq!(
+            told(channel(false, 0, 1)),
+            [("NotificationsRefused", Severity::Ticket, refused.to_owned())]
+        );
     }
 
     #[test]

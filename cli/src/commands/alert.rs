@@ -5,15 +5,15 @@ use jiff::Timestamp;
 use streamspace_client::Connection;
 use streamspace_proto::{
     json::to_value,
-    v1::{AcknowledgeAlertRequest, Alert, AlertSeverity, ListAlertsRequest, Tenant},
+    v1::{Alert, AlertSeverity, ListAlertsRequest, Tenant},
 };
 
 use super::slo::severity_word;
 use crate::{
-    change::{Action, ChangeArgs, Given, Reply, act},
+    change::{Action, ChangeArgs, Given, Reply, act, send},
     errors::{Failure, Outcome},
     output::{Cell, Column, Tone, print_all, print_one},
-    resource::{Noun, call, full_name, list, short},
+    resource::{Noun, full_name, list, short},
     shell::Shell,
     time::{age, local},
 };
@@ -129,14 +129,7 @@ async fn ack_one(
         ..Action::default()
     };
     let send = async |given: &Given| {
-        let given = given.clone();
-        let request = AcknowledgeAlertRequest {
-            name: given.name,
-            validate_only: given.validate_only,
-            request_id: given.request_id,
-            reason: given.reason,
-        };
-        call!(connection, alerts.acknowledge_alert(request))
+        send!(connection, given, alerts.acknowledge_alert, AcknowledgeAlertRequest {})
     };
     let before = async || Ok(to_value(alert)?);
     let done =

@@ -6,15 +6,13 @@ use clap::Subcommand;
 use jiff::Timestamp;
 use serde_json::Value;
 use streamspace_client::Connection;
-use streamspace_proto::v1::{
-    BreakGlassGrant, BreakGlassRequest, ListBreakGlassGrantsRequest, ReviewBreakGlassRequest,
-};
+use streamspace_proto::v1::{BreakGlassGrant, ListBreakGlassGrantsRequest};
 
 use crate::{
     change::{Action, ChangeArgs, Given, Reply, act, send},
     errors::{Failure, Outcome},
     output::{Cell, Column, Tone, print_one},
-    resource::{LimitArgs, Noun, call, full_name, list, short},
+    resource::{LimitArgs, Noun, full_name, list, short},
     shell::Shell,
     time::{instant, local, parse_duration, until},
 };
@@ -104,16 +102,7 @@ async fn start(shell: &Shell, connection: &Connection, args: &StartArgs) -> Outc
         lifetime: Some(args.lifetime),
         ..Action::default()
     };
-    let send = async |given: &Given| {
-        let given = given.clone();
-        let request = BreakGlassRequest {
-            ttl: given.ttl,
-            validate_only: given.validate_only,
-            request_id: given.request_id,
-            reason: given.reason,
-        };
-        call!(connection, access.break_glass(request))
-    };
+    let send = async |given: &Given| send!(connection, given, access.break_glass, new BreakGlassRequest { ttl });
     let done = |grant: &BreakGlassGrant| {
         let until = until(grant.expire_time.as_ref(), shell.now);
         format!(
@@ -169,15 +158,12 @@ async fn review(
         ..Action::default()
     };
     let send = async |given: &Given| {
-        let given = given.clone();
-        let request = ReviewBreakGlassRequest {
-            name: given.name,
-            validate_only: given.validate_only,
-            request_id: given.request_id,
-            reason: given.reason,
-            review: review.to_owned(),
-        };
-        call!(connection, access.review_break_glass(request))
+        send!(
+            connection,
+            given,
+            access.review_break_glass,
+            ReviewBreakGlassRequest { review: review.to_owned() }
+        )
     };
     let done = |grant: &BreakGlassGrant| format!("{} is reviewed", grant.name);
     print_one(shell, &act(shell, change, action, nothing, send, done).await?)

@@ -7,15 +7,12 @@ use jiff::Timestamp;
 use streamspace_client::Connection;
 use streamspace_proto::{
     json::to_value,
-    v1::{
-        Certificate, CertificateKind, CertificateState, Consequence, ListCertificatesRequest,
-        RevokeCertificateRequest,
-    },
+    v1::{Certificate, CertificateKind, CertificateState, Consequence, ListCertificatesRequest},
 };
 
 use super::whoami::reach;
 use crate::{
-    change::{Action, ChangeArgs, Given, Loss, Reply, act},
+    change::{Action, ChangeArgs, Given, Loss, Reply, act, send},
     confirm::{ConfirmArgs, Question},
     errors::{Doing as _, Failure, Outcome},
     output::{Cell, Column, Tone, print_one},
@@ -134,15 +131,12 @@ async fn revoke(shell: &Shell, connection: &Connection, args: &RevokeArgs) -> Ou
     };
     let before = async || Ok(to_value(&found)?);
     let send = async |given: &Given| {
-        let given = given.clone();
-        let request = RevokeCertificateRequest {
-            name: given.name,
-            validate_only: given.validate_only,
-            request_id: given.request_id,
-            reason: given.reason,
-            family: args.family,
-        };
-        call!(connection, access.revoke_certificate(request))
+        send!(
+            connection,
+            given,
+            access.revoke_certificate,
+            RevokeCertificateRequest { family: args.family }
+        )
     };
     let done = |certificate: &Certificate| {
         format!("{} of {} is revoked", certificate.name, certificate.operator)

@@ -8,8 +8,8 @@ use streamspace_client::{ClientError, Connection};
 use streamspace_proto::{
     json::to_value,
     v1::{
-        DeclareIncidentRequest, GetIncidentRequest, Incident, IncidentSeverity, IncidentState,
-        ListIncidentsRequest, MergeIncidentRequest, MoveIncidentRequest, Slo, Tenant,
+        GetIncidentRequest, Incident, IncidentSeverity, IncidentState, ListIncidentsRequest,
+        MoveIncidentRequest, Slo, Tenant,
     },
 };
 
@@ -266,7 +266,7 @@ async fn declare(shell: &Shell, args: &DeclareArgs) -> Outcome {
     };
     let before = async || Ok(serde_json::Value::Null);
     let send = async |given: &Given| {
-        let request = DeclareIncidentRequest {
+        send!(&connection, given, incidents.declare_incident, new DeclareIncidentRequest {
             title: args.title.clone().unwrap_or_default(),
             severity: args.severity.into(),
             tenants: args.tenants.iter().map(|it| full_name::<Tenant>(it)).collect(),
@@ -274,11 +274,7 @@ async fn declare(shell: &Shell, args: &DeclareArgs) -> Outcome {
             alert: alert.clone(),
             acknowledged: args.ack,
             escalation_policy: policy_name(args.policy.as_deref()),
-            validate_only: given.validate_only,
-            request_id: given.request_id.clone(),
-            reason: given.reason.clone(),
-        };
-        call!(&connection, incidents.declare_incident(request))
+        })
     };
     let done = |incident: &Incident| {
         let short = noun::id(&incident.name);
@@ -365,14 +361,10 @@ async fn merge(shell: &Shell, args: &MergeArgs) -> Outcome {
     let before =
         async || Ok(to_value(&get(&connection, &into).await.doing(|| format!("read {into}"))?)?);
     let send = async |given: &Given| {
-        let request = MergeIncidentRequest {
+        send!(&connection, given, incidents.merge_incident, new MergeIncidentRequest {
             name: name.clone(),
             into: into.clone(),
-            validate_only: given.validate_only,
-            request_id: given.request_id.clone(),
-            reason: given.reason.clone(),
-        };
-        call!(&connection, incidents.merge_incident(request))
+        })
     };
     let done = |on: &Incident| format!("{} goes on: {}", noun::id(&on.name), on.title);
     print_one(shell, &act(shell, &args.change, action, before, send, done).await?)
@@ -405,14 +397,12 @@ impl Step<'_> {
             effect: "",
         };
         let send = async |given: &Given| {
-            let request = MoveIncidentRequest {
-                name: given.name.clone(),
-                validate_only: given.validate_only,
-                request_id: given.request_id.clone(),
-                reason: given.reason.clone(),
-                ..self.request.clone()
-            };
-            call!(&connection, incidents.move_incident(request))
+            send!(
+                &connection,
+                given,
+                incidents.move_incident,
+                MoveIncidentRequest { ..self.request.clone() }
+            )
         };
         print_one(shell, &change(shell, &connection, args, of, send).await?)
     }

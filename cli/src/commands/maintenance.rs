@@ -114,13 +114,9 @@ async fn start(shell: &Shell, args: &StartArgs) -> Outcome {
         ..Action::default()
     };
     let send = async |given: &Given| {
-        let request = StartMaintenanceRequest {
-            validate_only: given.validate_only,
-            request_id: given.request_id.clone(),
-            reason: given.reason.clone(),
+        send!(&connection, given, maintenance.start_maintenance, new StartMaintenanceRequest {
             ..request.clone()
-        };
-        call!(&connection, maintenance.start_maintenance(request))
+        })
     };
     let done = |it: &Maintenance| {
         let number = short(Maintenance::PREFIX, &it.name);

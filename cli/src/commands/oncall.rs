@@ -9,8 +9,8 @@ use streamspace_client::{ClientError, Connection};
 use streamspace_proto::{
     json::to_value,
     v1::{
-        AddOverrideRequest, EscalationLevel, EscalationPolicy, ListEscalationPoliciesRequest,
-        ListRotasRequest, Plan, Rota, RotaOverride, SetEscalationPolicyRequest, SetRotaRequest,
+        EscalationLevel, EscalationPolicy, ListEscalationPoliciesRequest, ListRotasRequest, Plan,
+        Rota, RotaOverride,
     },
 };
 
@@ -112,15 +112,17 @@ const POLICY_EXAMPLES: &str = "\
 Examples:
   ssctl oncall policy set default --level rotas/primary --level rotas/night,ada=30
   ssctl oncall policy set fast --level rotas/primary=5 --plan enterprise --rto 15
+  ssctl oncall policy set both --level rotas/primary=10:phone --level ada=:phone,chat
 
 A level is who is paged, with commas between several, and behind = the minutes that they
-have to acknowledge: 15 without, and 5 for the plan enterprise.";
+have to acknowledge: 15 without, and 5 for the plan enterprise. Behind a colon are the
+channels that carry it: those of the configuration for pages without.";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct PolicyArgs {
     /// The policy; the one named default is used where no other fits
     name: String,
-    /// A level: TARGET[,TARGET]…[=MINUTES]; repeated for the next ones
+    /// A level: TARGET[,TARGET]…[=MINUTES[:CHANNEL[,CHANNEL]…]]; repeated for the next ones
     #[arg(long = "level", required = true, value_parser = level, value_name = "LEVEL")]
     levels: Vec<EscalationLevel>,
     /// It pages for incidents that hit a tenant of this plan
@@ -136,20 +138,32 @@ pub(crate) struct PolicyArgs {
 impl Reply for Rota {}
 impl Reply for EscalationPolicy {}
 
-/// `rotas/primary,ada=15`.
+/// `rotas/primary,ada=15:phone`.
 fn level(text: &str) -> Result<EscalationLevel, String> {
-    let (targets, minutes) = match text.rsplit_once('=') {
-        None => (text, 0),
-        Some((targets, minutes)) => {
-            let minutes = minutes.parse().ok().filter(|minutes| *minutes > 0);
-            (targets, minutes.ok_or("behind = are minutes, 1 or more")?)
-        }
+    let names =
+        |text: &str| -> Vec<String> { text.split(',').map(|it| it.trim().to_owned()).collect() };
+    let (targets, how) = match text.rsplit_once('=') {
+        Some((targets, how)) => (targets, Some(how)),
+        None => (text, None),
     };
-    let targets: Vec<String> = targets.split(',').map(|it| it.trim().to_owned()).collect();
+    let (minutes, channels) = match how.map(|how| (how, how.split_once(':'))) {
+        Some((_, Some((minutes, channels)))) => {
+            (Some(minutes).filter(|minutes| !minutes.is_empty()), Some(channels))
+        }
+        Some((minutes, None)) => (Some(minutes), None),
+        None => (None, None),
+    };
+    let minutes = minutes.map_or(Some(0), |it| it.parse().ok().filter(|minutes| *minutes > 0));
+    let minutes = minutes.ok_or("behind = are minutes, 1 or more")?;
+    let targets = names(targets);
     if targets.iter().any(String::is_empty) {
         return Err("it names nobody: rotas/NAME or a person".to_owned());
     }
-    Ok(EscalationLevel { targets, minutes, channels: Vec::new() })
+    let channels = channels.map(names).unwrap_or_default();
+    if channels.iter().any(String::is_empty) {
+        return Err("behind : are channels, as `ssctl notify channels` names them".to_owned());
+    }
+    Ok(EscalationLevel { targets, minutes, channels })
 }
 
 pub(crate) async fn run(shell: &Shell, command: Command) -> Outcome {
@@ -221,15 +235,7 @@ async fn set(shell: &Shell, args: &SetArgs) -> Outcome {
         ..Action::default()
     };
     let before = async || current(&connection, &name).await;
-    let send = async |given: &Given| {
-        let request = SetRotaRequest {
-            rota: Some(rota.clone()),
-            validate_only: given.validate_only,
-            request_id: given.request_id.clone(),
-            reason: given.reason.clone(),
-        };
-        call!(&connection, oncall.set_rota(request))
-    };
+    let send = async |given: &Given| send!(&connection, given, oncall.set_rota, new SetRotaRequest { rota: Some(rota.clone()) });
     print_one(shell, &act(shell, &args.change, action, before, send, told).await?)
 }
 
@@ -259,14 +265,12 @@ async fn stand_in(shell: &Shell, args: &OverrideArgs) -> Outcome {
     };
     let before = async || current(&connection, &name).await;
     let send = async |given: &Given| {
-        let request = AddOverrideRequest {
-            name: given.name.clone(),
-            r#override: Some(stand_in.clone()),
-            validate_only: given.validate_only,
-            request_id: given.request_id.clone(),
-            reason: given.reason.clone(),
-        };
-        call!(&connection, oncall.add_override(request))
+        send!(
+            &connection,
+            given,
+            oncall.add_override,
+            AddOverrideRequest { r#override: Some(stand_in.clone()) }
+        )
     };
     print_one(shell, &act(shell, &args.change, action, before, send, told).await?)
 }
@@ -314,13 +318,9 @@ async fn set_policy(shell: &Shell, args: &PolicyArgs) -> Outcome {
     };
     let before = async || current_policy(&connection, &name).await;
     let send = async |given: &Given| {
-        let request = SetEscalationPolicyRequest {
+        send!(&connection, given, oncall.set_escalation_policy, new SetEscalationPolicyRequest {
             escalation_policy: Some(policy.clone()),
-            validate_only: given.validate_only,
-            request_id: given.request_id.clone(),
-            reason: given.reason.clone(),
-        };
-        call!(&connection, oncall.set_escalation_policy(request))
+        })
     };
     let done = |policy: &EscalationPolicy| format!("{} pages {}", policy.name, levels(policy));
     print_one(shell, &act(shell, &args.change, action, before, send, done).await?)
@@ -425,7 +425,11 @@ impl Noun for EscalationPolicy {
 fn levels(policy: &EscalationPolicy) -> String {
     let level = |level: &EscalationLevel| {
         let targets: Vec<_> = level.targets.iter().map(|it| short(Rota::PREFIX, it)).collect();
-        format!("{} ({} min)", targets.join(" and "), level.minutes)
+        let by = match level.channels.as_slice() {
+            [] => String::new(),
+            some => format!(", by {}", some.join(" and ")),
+        };
+        format!("{} ({} min{by})", targets.join(" and "), level.minutes)
     };
     policy.levels.iter().map(level).collect::<Vec<_>>().join(", then ")
 }
@@ -439,7 +443,13 @@ mod tests {
         let read = |text| level(text).map(|level| (level.targets, level.minutes));
         assert_eq!(read("rotas/primary"), Ok((vec!["rotas/primary".into()], 0)));
         assert_eq!(read("kim,lee=20"), Ok((vec!["kim".into(), "lee".into()], 20)));
-        for wrong in ["", "=5", "kim,", "kim=0", "kim=x", "kim=-1"] {
+        let by = |text| level(text).map(|level| (level.minutes, level.channels));
+        assert_eq!(by("kim=20"), Ok((20, vec![])));
+        assert_eq!(by("kim=20:phone,chat"), Ok((20, vec!["phone".into(), "chat".into()])));
+        assert_eq!(by("kim=:phone"), Ok((0, vec!["phone".into()])));
+        for wrong in
+            ["", "=5", "kim,", "kim=", "kim=0", "kim=x", "kim=-1", "kim=5:", "kim=5:a,", "kim=:"]
+        {
             assert!(level(wrong).is_err(), "{wrong}");
         }
     }

@@ -4,15 +4,12 @@ use clap::Subcommand;
 use streamspace_client::{ClientError, Connection};
 use streamspace_proto::{
     json::to_value,
-    v1::{
-        CreatePlanRequest, GetPlanRequest, ListPlanVersionsRequest, ListPlansRequest, Plan,
-        UpdatePlanRequest,
-    },
+    v1::{GetPlanRequest, ListPlanVersionsRequest, ListPlansRequest, Plan},
 };
 
 use super::tenant::mask;
 use crate::{
-    change::{Action, ChangeArgs, Given, Reply, act},
+    change::{Action, ChangeArgs, Given, Reply, act, send},
     errors::{Doing as _, Failure, Outcome},
     output::print_one,
     resource::{LimitArgs, Noun as _, call, full_name, list, short},
@@ -113,15 +110,10 @@ async fn create(shell: &Shell, connection: &Connection, args: &CreateArgs) -> Ou
         ..Action::default()
     };
     let send = async |given: &Given| {
-        let given = given.clone();
-        let request = CreatePlanRequest {
+        send!(connection, given, plans.create_plan, new CreatePlanRequest {
             plan_id: short(Plan::PREFIX, &given.name).to_owned(),
             plan: Some(plan.clone()),
-            validate_only: given.validate_only,
-            request_id: given.request_id,
-            reason: given.reason,
-        };
-        call!(connection, plans.create_plan(request))
+        })
     };
     let before = async || Ok(serde_json::Value::Null);
     let done = |plan: &Plan| format!("{} created", plan.name);
@@ -145,16 +137,11 @@ async fn set(shell: &Shell, connection: &Connection, args: &SetArgs) -> Outcome 
         ..Action::default()
     };
     let send = async |given: &Given| {
-        let given = given.clone();
-        let request = UpdatePlanRequest {
+        send!(connection, given, plans.update_plan, new UpdatePlanRequest {
             plan: Some(plan.clone()),
             update_mask: Some(mask(&fields)),
             if_version: args.if_version,
-            validate_only: given.validate_only,
-            request_id: given.request_id,
-            reason: given.reason,
-        };
-        call!(connection, plans.update_plan(request))
+        })
     };
     let before = async || {
         let plan = get(connection, &name).await.doing(|| format!("change {name}"))?;

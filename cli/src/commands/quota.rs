@@ -14,7 +14,7 @@ use streamspace_proto::{
 use super::tenant::no_etag;
 use crate::{
     bulk::{self, Bulk, Chosen, Selection},
-    change::{Action, ChangeArgs, ForArgs, Given, MatchArgs, Reply, act},
+    change::{Action, ChangeArgs, ForArgs, Given, MatchArgs, Reply, act, send},
     errors::{Doing as _, Failure, Outcome},
     output::{Cell, Tone, print_answer},
     quantity::{RESOURCES, parse_assignment},
@@ -224,18 +224,13 @@ async fn set(
     changes: Vec<QuotaChange>,
 ) -> Outcome {
     let send = async |given: &Given| {
-        let given = given.clone();
-        let request = SetQuotaRequest {
-            tenant: given.name,
+        send!(connection, given, quotas.set_quota, new SetQuotaRequest {
+            tenant: given.name.clone(),
             changes: changes.clone(),
-            ttl: given.ttl,
-            etag: given.etag,
-            validate_only: given.validate_only,
-            request_id: given.request_id,
-            reason: given.reason,
+            ttl,
+            etag,
             accept_overcommit: args.accept_overcommit,
-        };
-        call!(connection, quotas.set_quota(request))
+        })
     };
     let action = Action {
         method: "QuotaService.SetQuota",
@@ -253,16 +248,11 @@ async fn reset(
     resources: Vec<String>,
 ) -> Outcome {
     let send = async |given: &Given| {
-        let given = given.clone();
-        let request = ResetQuotaRequest {
-            tenant: given.name,
+        send!(connection, given, quotas.reset_quota, new ResetQuotaRequest {
+            tenant: given.name.clone(),
             resources: resources.clone(),
-            etag: given.etag,
-            validate_only: given.validate_only,
-            request_id: given.request_id,
-            reason: given.reason,
-        };
-        call!(connection, quotas.reset_quota(request))
+            etag,
+        })
     };
     let action = Action { method: "QuotaService.ResetQuota", ..action(name, &args.guard, "reset") };
     change(shell, connection, &args.change, action, send, "reset").await

@@ -8,7 +8,7 @@ use serde_json::Value;
 use streamspace_client::{ClientError, Connection};
 use streamspace_proto::{
     json::to_value,
-    v1::{CreateSilenceRequest, ListSilencesRequest, Silence, SilenceMatcher},
+    v1::{ListSilencesRequest, Silence, SilenceMatcher},
 };
 
 use crate::{
@@ -105,14 +105,10 @@ async fn create(shell: &Shell, args: &CreateArgs) -> Outcome {
         ..Action::default()
     };
     let send = async |given: &Given| {
-        let request = CreateSilenceRequest {
+        send!(&connection, given, maintenance.create_silence, new CreateSilenceRequest {
             matchers: args.matchers.clone(),
-            duration,
-            validate_only: given.validate_only,
-            request_id: given.request_id.clone(),
-            reason: given.reason.clone(),
-        };
-        call!(&connection, maintenance.create_silence(request))
+            duration: duration,
+        })
     };
     let done = |it: &Silence| {
         let number = short(Silence::PREFIX, &it.name);

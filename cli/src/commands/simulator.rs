@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use streamspace_client::Connection;
 use streamspace_proto::{
     json::to_value,
-    v1::{CreateFaultRequest, DeleteFaultResponse, Fault, FaultKind, ListFaultsRequest},
+    v1::{DeleteFaultResponse, Fault, FaultKind, ListFaultsRequest},
 };
 
 use crate::{
@@ -189,14 +189,10 @@ async fn create(shell: &Shell, connection: &Connection, args: &CreateArgs) -> Ou
     };
     let before = async || Ok(Value::Null);
     let send = async |given: &Given| {
-        let request = CreateFaultRequest {
+        send!(connection, given, simulator.create_fault, new CreateFaultRequest {
             fault: Some(wish.clone()),
-            ttl: given.ttl,
-            validate_only: given.validate_only,
-            request_id: given.request_id.clone(),
-            reason: given.reason.clone(),
-        };
-        call!(connection, simulator.create_fault(request))
+            ttl,
+        })
     };
     let done = |fault: &Fault| {
         let end = until(fault.expire_time.as_ref(), shell.now);

@@ -39,7 +39,8 @@ pub(crate) enum Command {
     Create(change::CreateArgs),
     /// Change an SLO: only what the flags name
     ///
-    /// Another indicator begins anew; what was measured stays else.
+    /// Another indicator begins anew, and so do budgets by tenant or no longer so; what was
+    /// measured stays else.
     Set(change::SetArgs),
     /// Delete an SLO and what was measured for it
     Delete(change::DeleteArgs),

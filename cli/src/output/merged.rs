@@ -234,6 +234,23 @@ impl<T> Read<T> {
         self.end(shell)
     }
 
+    /// Prints a text of each context, with its name above where several were asked, and ends
+    /// the command.
+    pub(crate) fn print_texts(&self, shell: &Shell, text: impl Fn(&T) -> String) -> Outcome {
+        let layout = Layout::new(shell.terminal, shell.format() == Format::Wide);
+        let told = self.answers.iter().map(|(context, answer)| {
+            let head = if self.several {
+                details(&[("Context", context.clone().into())], layout)
+            } else {
+                String::new()
+            };
+            head + &text(answer)
+        });
+        let unread = self.unread.iter().map(|unread| unread_page(unread, layout));
+        shell.print(&told.chain(unread).collect::<Vec<_>>().join("\n"))?;
+        self.end(shell)
+    }
+
     /// A page for each context, with its name above where several were asked.
     fn pages<'a>(
         &'a self,
@@ -249,15 +266,14 @@ impl<T> Read<T> {
             }
             pages.push(details(&page, layout));
         }
-        for unread in &self.unread {
-            let why = Cell::toned(unread.why(), super::Tone::Bad);
-            pages.push(details(
-                &[("Context", unread.context.clone().into()), ("Not read", why)],
-                layout,
-            ));
-        }
+        pages.extend(self.unread.iter().map(|unread| unread_page(unread, layout)));
         pages.join("\n")
     }
+}
+
+fn unread_page(unread: &Unread, layout: Layout) -> String {
+    let why = Cell::toned(unread.why(), super::Tone::Bad);
+    details(&[("Context", unread.context.clone().into()), ("Not read", why)], layout)
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@
 //! over is over, and nobody should have to say it twice. A review needs a resolved
 //! incident, since the post-mortem tells times that are only then known. A resolved
 //! incident may be opened again, with a reason, and is then triaged: its severity and its
-//! people are known already. A reviewed one stays closed: its post-mortem has been read,
-//! and what comes back after that is an incident of its own.
+//! people are known already. One that nobody had taken and that ended with its alert is
+//! declared once more when the alert is back: nobody has judged it yet. A reviewed one stays
+//! closed: its post-mortem has been read, and what comes back after that is an incident of
+//! its own.
 
 use std::fmt;
 
@@ -70,6 +72,8 @@ pub enum Event<'a> {
     Review,
     /// It is back: why.
     Reopen(&'a str),
+    /// Its alert is back, and nobody had taken it.
+    Return,
 }
 
 /// Why an incident does not take a step.
@@ -109,10 +113,11 @@ pub fn step(state: State, event: Event<'_>) -> Result<State, Refusal> {
                 Ok(State::Triaged)
             }
         }
+        (Event::Return, State::Resolved) => Ok(State::Declared),
         (Event::Review, State::Reviewed) => not_now("nothing is left to do"),
         (Event::Review, _) => not_now("resolve it before its review"),
         (_, State::Reviewed) => not_now("declare a new incident"),
-        (Event::Reopen(_), _) => not_now("it is still open"),
+        (Event::Reopen(_) | Event::Return, _) => not_now("it is still open"),
         (_, State::Resolved) => not_now("reopen it first, with a reason"),
         (_, State::Mitigated) => not_now("resolve it next"),
     }
@@ -125,14 +130,20 @@ mod tests {
     #[test]
     fn every_step_of_every_state_is_as_the_table_says() {
         use State::{Declared, Mitigated, Resolved, Reviewed, Triaged};
-        let events =
-            [Event::Triage, Event::Mitigate, Event::Resolve, Event::Review, Event::Reopen("back")];
+        let events = [
+            Event::Triage,
+            Event::Mitigate,
+            Event::Resolve,
+            Event::Review,
+            Event::Reopen("back"),
+            Event::Return,
+        ];
         let table = [
-            (Declared, [Some(Triaged), Some(Mitigated), Some(Resolved), None, None]),
-            (Triaged, [Some(Triaged), Some(Mitigated), Some(Resolved), None, None]),
-            (Mitigated, [None, None, Some(Resolved), None, None]),
-            (Resolved, [None, None, None, Some(Reviewed), Some(Triaged)]),
-            (Reviewed, [None, None, None, None, None]),
+            (Declared, [Some(Triaged), Some(Mitigated), Some(Resolved), None, None, None]),
+            (Triaged, [Some(Triaged), Some(Mitigated), Some(Resolved), None, None, None]),
+            (Mitigated, [None, None, Some(Resolved), None, None, None]),
+            (Resolved, [None, None, None, Some(Reviewed), Some(Triaged), Some(Declared)]),
+            (Reviewed, [None, None, None, None, None, None]),
         ];
         for (state, after) in table {
             for (event, expected) in events.into_iter().zip(after) {

@@ -8,10 +8,12 @@ pub mod service;
 mod store;
 #[cfg(test)]
 mod tests;
+mod tickets;
 
 pub use store::{
     Firing, NewAlert, Seen, begin, end, end_all_of, find, firing, firing_of, paging, take,
 };
+pub use tickets::{Ticket, last_ticket, ticket_over, ticket_told, tickets};
 
 /// The tenant of what is the region's own: none has it.
 pub const REGION: uuid::Uuid = uuid::Uuid::nil();

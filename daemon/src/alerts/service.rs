@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     db::{Database, DbError},
+    notify::Channels,
     rpc::{
         Caller,
         errors::{RpcError, RpcResult},
@@ -24,12 +25,19 @@ use crate::{
 #[derive(Clone)]
 pub struct Alerts {
     db: Database,
+    channels: Channels,
 }
 
 impl Alerts {
-    /// Reads alerts from `db`.
-    pub fn new(db: Database) -> Self {
-        Self { db }
+    /// Reads alerts from `db`; `channels` know where their pages are.
+    pub fn new(db: Database, channels: Channels) -> Self {
+        Self { db, channels }
+    }
+
+    fn shown(&self, record: &Record) -> v1::Alert {
+        let mut alert = to_proto(record);
+        alert.runbook_url = self.channels.runbook(&alert.kind, &alert.runbook_url);
+        alert
     }
 
     pub(super) async fn list(
@@ -44,7 +52,10 @@ impl Alerts {
         let records = store::list(&mut tx, ended).await?;
         let (page, next_page_token) =
             paging.cut(records, |record: &Record| record.alert_uid.to_string())?;
-        Ok(v1::ListAlertsResponse { alerts: page.iter().map(to_proto).collect(), next_page_token })
+        Ok(v1::ListAlertsResponse {
+            alerts: page.iter().map(|record| self.shown(record)).collect(),
+            next_page_token,
+        })
     }
 
     pub(super) async fn acknowledge(
@@ -69,7 +80,7 @@ impl Alerts {
         let current = store::lock(&mut tx, uid).await?.ok_or_else(missing)?;
         if current.acknowledged_by == caller.operator {
             caller.notes.changes(NO_CHANGE);
-            return Ok(to_proto(&current));
+            return Ok(self.shown(&current));
         }
         if !current.acknowledged_by.is_empty() {
             return Err(RpcError::Refused {
@@ -81,7 +92,7 @@ impl Alerts {
             });
         }
         store::acknowledge(&mut tx, uid, &caller.operator).await?;
-        let reply = to_proto(&store::lock(&mut tx, uid).await?.ok_or_else(missing)?);
+        let reply = self.shown(&store::lock(&mut tx, uid).await?.ok_or_else(missing)?);
         if request.validate_only {
             return Ok(reply);
         }

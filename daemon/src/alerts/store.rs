@@ -177,6 +177,8 @@ pub struct Seen {
     pub severity: String,
     /// A sentence with the numbers.
     pub summary: String,
+    /// Where to read what to do; empty where nothing is known.
+    pub runbook_url: String,
     /// Since when.
     pub start: Timestamp,
     /// Whether it is over.
@@ -191,7 +193,7 @@ impl Seen {
         format!("alerts/{}", self.alert_uid)
     }
 
-    fn of(record: Record) -> Self {
+    pub(super) fn of(record: Record) -> Self {
         Self {
             alert_uid: record.alert_uid,
             tenant: record.tenant.unwrap_or_default(),
@@ -200,6 +202,7 @@ impl Seen {
             subject: record.subject,
             severity: record.severity,
             summary: record.summary,
+            runbook_url: record.runbook_url,
             start: record.start,
             ended: record.end.is_some(),
             acknowledged_by: record.acknowledged_by,
@@ -236,7 +239,7 @@ pub async fn take(tx: &mut PgConnection, ids: &[Uuid], actor: &str) -> Result<()
     Ok(())
 }
 
-const COLUMNS: &str = "SELECT alerts.*, tenants.tenant_id FROM alerts \
+pub(super) const COLUMNS: &str = "SELECT alerts.*, tenants.tenant_id FROM alerts \
                        LEFT JOIN tenants USING (tenant_uid)";
 
 /// Those that fire, pages first and the newest first; with `ended` also those that ended of

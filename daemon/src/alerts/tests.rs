@@ -7,6 +7,7 @@ use streamspace_proto::v1;
 use super::{NewAlert, REGION, begin, end, service::Alerts};
 use crate::{
     db::{Scope, testing::TestDatabase},
+    notify::Channels,
     rpc::{Caller, caller::testing::caller, errors::RpcError},
 };
 
@@ -31,7 +32,7 @@ fn alert(subject: &str) -> NewAlert {
 async fn one_fires_once_ends_and_may_fire_again() {
     let test = TestDatabase::create().await;
     let db = test.database();
-    let alerts = Alerts::new(db.clone());
+    let alerts = Alerts::new(db.clone(), Channels::default());
     let mut tx = db.begin(&Scope::Region).await.unwrap();
     let first = begin(&mut tx, &alert("slos/a")).await.unwrap().unwrap();
     assert_eq!(begin(&mut tx, &alert("slos/a")).await.unwrap(), None);
@@ -56,7 +57,7 @@ async fn one_fires_once_ends_and_may_fire_again() {
 async fn of_two_who_take_one_at_once_the_first_has_it() {
     let test = TestDatabase::create().await;
     let db = test.database();
-    let alerts = Alerts::new(db.clone());
+    let alerts = Alerts::new(db.clone(), Channels::default());
     let mut tx = db.begin(&Scope::Region).await.unwrap();
     let uid = begin(&mut tx, &alert("slos/a")).await.unwrap().unwrap();
     tx.commit().await.unwrap();
@@ -77,4 +78,23 @@ async fn of_two_who_take_one_at_once_the_first_has_it() {
     assert_eq!(same.acknowledged_by, has_it, "who has it may say so twice");
     let none = v1::AcknowledgeAlertRequest { name: "alerts/x".into(), ..Default::default() };
     assert!(matches!(alerts.acknowledge(&kim, &none).await, Err(RpcError::Invalid(_))));
+}
+
+#[tokio::test]
+async fn one_links_to_its_page_where_the_pages_are_served() {
+    let test = TestDatabase::create().await;
+    let db = test.database();
+    let config = toml::from_str("runbooks = 'https://docs.example.com/runbooks/'").unwrap();
+    let alerts = Alerts::new(db.clone(), Channels::new(&config).unwrap());
+    let mut tx = db.begin(&Scope::Region).await.unwrap();
+    begin(&mut tx, &alert("slos/a")).await.unwrap().unwrap();
+    let own = "https://example.org/own".to_owned();
+    let with_own = NewAlert { runbook_url: own.clone(), ..alert("slos/b") };
+    begin(&mut tx, &with_own).await.unwrap().unwrap();
+    tx.commit().await.unwrap();
+    let all = alerts.list(&by("kim"), &v1::ListAlertsRequest::default()).await.unwrap().alerts;
+    let mut links: Vec<_> = all.into_iter().map(|it| (it.subject, it.runbook_url)).collect();
+    links.sort();
+    let page = "https://docs.example.com/runbooks/slo-burn.md".to_owned();
+    assert_eq!(links, [("slos/a".to_owned(), page), ("slos/b".to_owned(), own)]);
 }

@@ -1,7 +1,7 @@
 //! What a step makes of an incident: its new row, what the timeline keeps, and whom it is
 //! told. Nothing is touched here.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use streamspace_core::incident::{
     IncidentId, Role, Severity, escalation,
     lifecycle::{self, Event as Step, State},
@@ -9,6 +9,7 @@ use streamspace_core::incident::{
 
 use super::store::{Event, Record};
 use crate::rpc::{
+    ends::ACTOR,
     errors::{RpcError, RpcResult},
     time::Bounds,
 };
@@ -16,6 +17,19 @@ use crate::rpc::{
 /// When the public hears again.
 pub(super) const NEXT_UPDATE: Bounds =
     Bounds { shortest: 60, longest: 86_400, words: "one minute to 24 hours" };
+
+/// How long after an incident ended with its alert, and nobody had taken it, an alert about
+/// the same opens it again. What is quiet for longer than that is another matter.
+const RETURN: SignedDuration = SignedDuration::from_mins(30);
+/// So often it ends with its alert and is opened again. Then it comes and goes, each time with
+/// a page, and stays open until a person takes it.
+pub(super) const RETURNS_MAXIMUM: u32 = 3;
+
+/// Whether an alert about the same opens it again, instead of another one.
+pub(super) fn returns(record: &Record, now: Timestamp) -> bool {
+    let is_recent = record.resolved.is_some_and(|resolved| now.duration_since(resolved) <= RETURN);
+    record.state == State::Resolved && record.self_resolved && is_recent
+}
 
 /// Something that is done to an incident.
 #[derive(Clone, Debug)]
@@ -34,6 +48,8 @@ pub(super) enum Change {
     Note { text: String, public: bool, next_update: Option<Timestamp> },
     /// An alert joins it.
     Alert { summary: String, start: Timestamp, hit: Hit },
+    /// An alert about the same is there after it ended with its last alert.
+    Return { summary: String, hit: Hit },
     /// An alert of it is over; whether that was the last.
     AlertOver { summary: String, last: bool },
     /// It ends in another.
@@ -60,6 +76,8 @@ pub(super) enum Tell {
     Acknowledged,
     /// It is over.
     Over,
+    /// It is there again, so many times by now.
+    Back(u32),
     /// The public is told.
     Public(String),
 }
@@ -126,16 +144,8 @@ impl Work<'_> {
                 self.event("alert", summary.clone());
                 Ok(())
             }
-            Change::AlertOver { summary, last } => {
-                self.event("alert", format!("over: {summary}"));
-                let record = &self.changed.record;
-                // Once a person has it, a person says that it is over.
-                if *last && record.state == State::Declared && record.acknowledged.is_none() {
-                    let note = "all alerts of it are over, and nobody had taken it";
-                    self.move_to(State::Resolved, None, note, &Hit::default())?;
-                }
-                Ok(())
-            }
+            Change::Return { summary, hit } => self.come_back(summary, hit),
+            Change::AlertOver { summary, last } => self.alert_over(summary, *last),
             Change::MergeInto(into) => self.merge_into(*into),
             Change::Take { from, title, start, hit } => {
                 self.hit(hit);
@@ -149,6 +159,48 @@ impl Work<'_> {
                 Ok(())
             }
         }
+    }
+
+    fn alert_over(&mut self, summary: &str, last: bool) -> RpcResult<()> {
+        self.event("alert", format!("over: {summary}"));
+        let record = &self.changed.record;
+        // Where a person has it or declared it, a person says that it is over; and where it
+        // was over too often already.
+        let is_alone = record.acknowledged.is_none() && record.declared_by == ACTOR;
+        let is_over = last && is_alone && record.returns < RETURNS_MAXIMUM;
+        if !is_over || record.state != State::Declared {
+            return Ok(());
+        }
+        let note = "all alerts of it are over, and nobody had taken it";
+        self.move_to(State::Resolved, None, note, &Hit::default())?;
+        self.changed.record.self_resolved = true;
+        Ok(())
+    }
+
+    fn come_back(&mut self, summary: &str, hit: &Hit) -> RpcResult<()> {
+        let now = self.now;
+        let record = &mut self.changed.record;
+        record.state = lifecycle::step(record.state, Step::Return).map_err(refused)?;
+        let away = now.duration_since(record.resolved.unwrap_or(now));
+        // The minutes of the levels go on where they stopped: what comes and goes reaches the
+        // next level too.
+        record.paging_since =
+            record.paging_since.map(|since| since.checked_add(away).unwrap_or(now));
+        record.mitigated = None;
+        record.resolved = None;
+        record.self_resolved = false;
+        record.returns = record.returns.saturating_add(1);
+        let times = record.returns;
+        self.hit(hit);
+        let count = if times == 1 { "once".to_owned() } else { format!("{times} times") };
+        let stays =
+            if times < RETURNS_MAXIMUM { "" } else { "; it does not end by itself any more" };
+        self.say(
+            "reopened",
+            format!("back after {} min, {count} by now{stays}: {summary}", away.as_mins()),
+        );
+        self.changed.tells.push(Tell::Back(times));
+        Ok(())
     }
 
     fn event(&mut self, kind: &str, text: String) {
@@ -251,6 +303,7 @@ impl Work<'_> {
             State::Triaged if reopens => {
                 record.mitigated = None;
                 record.resolved = None;
+                record.self_resolved = false;
                 // Whoever reopens it has it.
                 record.acknowledged = Some(now);
                 self.actor.clone_into(&mut record.acknowledged_by);

@@ -1,8 +1,8 @@
 //! What the leader does by itself: alerts open incidents and end them, and levels are paged
 //! as their minutes pass.
 //!
-//! A round is one transaction, and what it did stands in the rows. So a leader may be killed
-//! at any line: the next one finds all of a round or nothing of it.
+//! A part of a round is one transaction, and what it did stands in the rows. So a leader may
+//! be killed at any line: the next one finds all of a part or nothing of it.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -16,8 +16,9 @@ use uuid::Uuid;
 use super::{
     change::{self, Change, Hit},
     open::{self, New},
-    store::{self, Joined},
-    tell::Teller,
+    store::{self, Event, Joined, Record},
+    tell::{ALERTMANAGER, Teller},
+    tickets,
 };
 use crate::{
     alerts::{self, Seen},
@@ -28,6 +29,8 @@ use crate::{
 };
 
 const PERIOD: Duration = Duration::from_secs(1);
+/// After so many failures in a row it is told again.
+const OFTEN: u32 = 60;
 /// So many alerts of Alertmanagers are taken in a round.
 const TAKEN: i64 = 100;
 /// So many alerts open or join an incident in a round: a region where all burns at once must
@@ -50,19 +53,24 @@ impl Engine {
 
     /// Does so while this replica leads, until it is stopped.
     pub async fn run(self, leadership: watch::Receiver<Leadership>, stop: CancellationToken) {
-        let mut failing = false;
+        let mut failures = 0_u32;
         while stop.run_until_cancelled(tokio::time::sleep(PERIOD)).await.is_some() {
             let now = leadership.borrow().clone();
             if !now.leads {
                 continue;
             }
             match self.round(&now).await {
-                Ok(_) => failing = false,
+                Ok(_) => failures = 0,
                 Err(error) => {
-                    if !failing {
+                    if failures == 0 {
                         tracing::warn!(%error, "incidents are not followed; it is tried again");
+                    } else if failures.is_multiple_of(OFTEN) {
+                        tracing::error!(
+                            %error, failures,
+                            "incidents are not followed: what pages may reach nobody"
+                        );
                     }
-                    failing = true;
+                    failures = failures.saturating_add(1);
                 }
             }
         }
@@ -70,14 +78,34 @@ impl Engine {
 
     /// One round. How many things it did.
     pub(super) async fn round(&self, leadership: &Leadership) -> RpcResult<usize> {
+        let mut done = RpcResult::Ok(0_usize);
+        // What one part meets holds up no other: an alert that cannot be read keeps no
+        // level from being paged.
+        for part in [Part::Own, Part::Foreign, Part::Tickets] {
+            done = both(done, self.part(leadership, part).await);
+        }
+        let mut tx = self.db.begin(&Scope::Region).await?;
+        let waiting = store::paging(&mut tx).await?;
+        drop(tx);
+        for id in waiting {
+            done = both(done, self.part(leadership, Part::Page(id)).await);
+        }
+        done
+    }
+
+    /// One part of a round, as one transaction.
+    async fn part(&self, leadership: &Leadership, part: Part) -> RpcResult<usize> {
         let now = (self.clock)();
         let mut tx = self.db.begin(&Scope::Region).await?;
         if !lease::still_leads(&mut tx, leadership).await? {
             return Ok(0);
         }
-        let done = self.own(&mut tx, now).await?
-            + self.foreign(&mut tx, now).await?
-            + self.page(&mut tx, now).await?;
+        let done = match part {
+            Part::Own => self.own(&mut tx, now).await?,
+            Part::Foreign => self.foreign(&mut tx, now).await?,
+            Part::Tickets => tickets::tell(&mut tx, &self.tell, now).await?,
+            Part::Page(id) => self.page(&mut tx, id, now).await?,
+        };
         if done > 0 {
             tx.commit().await.map_err(crate::db::DbError::from)?;
         }
@@ -135,7 +163,7 @@ impl Engine {
         let done = taken.len();
         let mut quiet = None;
         for alert in taken {
-            let name = format!("alertmanager/{}/{}", alert.fingerprint, alert.starts.as_second());
+            let name = format!("{ALERTMANAGER}/{}/{}", alert.fingerprint, alert.starts.as_second());
             if !alert.firing {
                 self.over(tx, &name, &summary(&alert), now).await?;
                 continue;
@@ -148,14 +176,21 @@ impl Engine {
                 .await?
                 .iter()
                 .any(|it| it.alert == name);
-            if !is_known && !quiet.hushes(&alert.labels) {
+            if is_known {
+                continue;
+            }
+            if quiet.hushes(&alert.labels) {
+                // It is told once; what still fires when the silence ends must page then.
+                notify::leave_inbound(tx, &alert).await?;
+            } else {
                 self.open(tx, of_foreign(&alert), &name, now).await?;
             }
         }
         Ok(done)
     }
 
-    /// Joins an alert to the open incident about the same, or opens one.
+    /// Joins an alert to the open incident about the same, opens the one again that ended
+    /// with its alert a while ago, or opens a new one.
     async fn open(
         &self,
         tx: &mut PgConnection,
@@ -164,15 +199,33 @@ impl Engine {
         now: Timestamp,
     ) -> RpcResult<IncidentId> {
         let key = new.dedup_key.clone().unwrap_or_default();
-        let id = if let Some(record) = store::lock_open(tx, &key).await? {
-            let (summary, start) = (new.title, new.start);
-            let joining = Change::Alert { summary, start, hit: new.hit };
-            let changed = change::apply(&record, &joining, ACTOR, now)?;
+        let mut last = store::lock_open(tx, &key).await?;
+        if last.is_none() {
+            let closed = store::last(tx, &key).await?;
+            last = follow(tx, closed).await?;
+        }
+        let change = match &last {
+            Some(record) if record.state.is_open() => Some(Change::Alert {
+                summary: new.title.clone(),
+                start: new.start,
+                hit: new.hit.clone(),
+            }),
+            Some(record) if change::returns(record, now) => {
+                Some(Change::Return { summary: new.title.clone(), hit: new.hit.clone() })
+            }
+            _ => None,
+        };
+        let id = if let (Some(record), Some(change)) = (&last, change) {
+            let changed = change::apply(record, &change, ACTOR, now)?;
             self.tell.keep(tx, &changed, now).await?;
             record.id
         } else {
             let made = open::record(tx, new, ACTOR, now).await?;
-            open::write(tx, &self.tell, made, now).await?.id
+            let record = open::write(tx, &self.tell, made, now).await?;
+            if let Some(event) = last.as_ref().and_then(|last| former(last, now)) {
+                store::add_event(tx, record.id, &event).await?;
+            }
+            record.id
         };
         store::claim(tx, id, alert, true).await?;
         Ok(id)
@@ -212,22 +265,61 @@ impl Engine {
         Ok(1)
     }
 
-    /// Pages the levels whose minutes are over.
-    async fn page(&self, tx: &mut PgConnection, now: Timestamp) -> RpcResult<usize> {
-        let mut done = 0;
-        for id in store::paging(tx).await? {
-            let Some(record) = store::lock(tx, id).await? else { continue };
-            let changed = change::apply(&record, &Change::Page, ACTOR, now)?;
-            if changed.record != record {
-                self.tell.keep(tx, &changed, now).await?;
-                done += 1;
-            }
+    /// Pages the levels of an incident whose minutes are over.
+    async fn page(
+        &self,
+        tx: &mut PgConnection,
+        id: IncidentId,
+        now: Timestamp,
+    ) -> RpcResult<usize> {
+        let Some(record) = store::lock(tx, id).await? else { return Ok(0) };
+        let changed = change::apply(&record, &Change::Page, ACTOR, now)?;
+        if changed.record == record {
+            return Ok(0);
         }
-        Ok(done)
+        self.tell.keep(tx, &changed, now).await?;
+        Ok(1)
     }
 }
 
-fn labels(alert: &Seen) -> Labels {
+/// The incident in which one goes on that was joined to another, as it is now; nobody else
+/// changes it meanwhile.
+async fn follow(tx: &mut PgConnection, found: Option<Record>) -> RpcResult<Option<Record>> {
+    // Who is joined to another is older or younger than it, but never twice: a few steps do.
+    const STEPS: usize = 8;
+    let Some(mut record) = found else { return Ok(None) };
+    for _ in 0..STEPS {
+        let Some(into) = record.merged_into else { break };
+        let Some(next) = store::get(tx, into).await? else { break };
+        record = next;
+    }
+    Ok(store::lock(tx, record.id).await?)
+}
+
+/// What a new incident says of the last one about the same.
+fn former(last: &Record, now: Timestamp) -> Option<Event> {
+    let resolved = last.resolved?;
+    let by = if last.self_resolved { "ended with its alert" } else { "was resolved" };
+    let text = format!("{} was about the same, and {by} at {resolved:.0}", last.id);
+    Some(Event { time: now, actor: ACTOR.to_owned(), kind: "note".to_owned(), text })
+}
+
+/// A part of a round.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    Own,
+    Foreign,
+    Tickets,
+    Page(IncidentId),
+}
+
+/// What two parts did; where one failed, the first that did.
+fn both(one: RpcResult<usize>, two: RpcResult<usize>) -> RpcResult<usize> {
+    Ok(one?.saturating_add(two?))
+}
+
+/// What silences see of an alert.
+pub(super) fn labels(alert: &Seen) -> Labels {
     let labels = [
         ("alertname", &alert.kind),
         ("rule", &alert.rule),
@@ -262,7 +354,12 @@ fn of_foreign(alert: &InboundAlert) -> New {
     New {
         title: title(&summary(alert)),
         severity: if pages { Severity::P2 } else { Severity::P3 },
-        dedup_key: Some(format!("alertmanager/{}", label("alertname"))),
+        // One that wakes somebody does not join what waits for the morning, which wakes nobody.
+        dedup_key: Some(if pages {
+            format!("{ALERTMANAGER}/{}", label("alertname"))
+        } else {
+            format!("{ALERTMANAGER}/{}/ticket", label("alertname"))
+        }),
         hit: Hit::default(),
         start: alert.starts,
         acknowledged: false,

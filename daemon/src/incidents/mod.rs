@@ -18,4 +18,5 @@ mod store;
 mod tell;
 #[cfg(test)]
 mod tests;
+mod tickets;
 mod timeline;

@@ -68,6 +68,8 @@ pub(super) async fn record(
         resolved: None,
         reviewed: None,
         merged_into: None,
+        self_resolved: false,
+        returns: 0,
         policy: policy.id,
         levels: policy.levels,
         paging_since: (new.severity.pages() && !new.acknowledged).then_some(now),

@@ -35,6 +35,10 @@ pub(super) struct Record {
     pub(super) resolved: Option<Timestamp>,
     pub(super) reviewed: Option<Timestamp>,
     pub(super) merged_into: Option<IncidentId>,
+    /// Whether it ended with its last alert, and not by a person.
+    pub(super) self_resolved: bool,
+    /// How often its alerts opened it again.
+    pub(super) returns: u32,
     pub(super) policy: String,
     pub(super) levels: Vec<Level>,
     /// From when the minutes of the levels run; `None`: it pages nobody.
@@ -82,6 +86,7 @@ impl FromRow<'_, PgRow> for Record {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
         let merged: Option<i32> = row.try_get("merged_into")?;
         let paged: i32 = row.try_get("levels_paged")?;
+        let returns: i32 = row.try_get("return_count")?;
         Ok(Self {
             id: id(row.try_get("incident_number")?)?,
             title: row.try_get("title")?,
@@ -102,6 +107,8 @@ impl FromRow<'_, PgRow> for Record {
             resolved: maybe(row, "resolve_time")?,
             reviewed: maybe(row, "review_time")?,
             merged_into: merged.map(id).transpose()?,
+            self_resolved: row.try_get("self_resolved")?,
+            returns: u32::try_from(returns).unwrap_or_default(),
             policy: row.try_get("escalation_policy")?,
             levels: levels::of_json(row.try_get("levels")?)?,
             paging_since: maybe(row, "page_time")?,
@@ -128,8 +135,9 @@ pub(super) async fn write(tx: &mut PgConnection, record: &Record) -> Result<(), 
          communications, scribe, tenants, slos, declared_by, start_time, declare_time, \
          acknowledged_by, acknowledge_time, mitigate_time, resolve_time, review_time, \
          merged_into, escalation_policy, levels, page_time, levels_paged, next_update_time, \
-         version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, \
-         $16, $17, $18, $19, $20, $21, $22, $23, $24, $25) \
+         version, self_resolved, return_count) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, \
+         $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, \
+         $27) \
          ON CONFLICT (incident_number) DO UPDATE SET title = excluded.title, \
          severity = excluded.severity, state = excluded.state, dedup_key = excluded.dedup_key, \
          commander = excluded.commander, communications = excluded.communications, \
@@ -139,7 +147,8 @@ pub(super) async fn write(tx: &mut PgConnection, record: &Record) -> Result<(), 
          resolve_time = excluded.resolve_time, review_time = excluded.review_time, \
          merged_into = excluded.merged_into, page_time = excluded.page_time, \
          levels_paged = excluded.levels_paged, next_update_time = excluded.next_update_time, \
-         version = excluded.version",
+         version = excluded.version, self_resolved = excluded.self_resolved, \
+         return_count = excluded.return_count",
     )
     .bind(number(record.id))
     .bind(&record.title)
@@ -166,6 +175,8 @@ pub(super) async fn write(tx: &mut PgConnection, record: &Record) -> Result<(), 
     .bind(i32::try_from(record.levels_paged).unwrap_or(i32::MAX))
     .bind(time(record.next_update))
     .bind(record.version)
+    .bind(record.self_resolved)
+    .bind(i32::try_from(record.returns).unwrap_or(i32::MAX))
     .execute(tx)
     .await?;
     Ok(())
@@ -190,6 +201,17 @@ pub(super) async fn lock_open(
     let query = sqlx::query_as(
         "SELECT * FROM incidents WHERE dedup_key = $1 \
          AND state IN ('declared', 'triaged', 'mitigated') FOR UPDATE",
+    );
+    Ok(query.bind(dedup_key).fetch_optional(tx).await?)
+}
+
+/// The last one with a key, open or not. Others may change it meanwhile.
+pub(super) async fn last(
+    tx: &mut PgConnection,
+    dedup_key: &str,
+) -> Result<Option<Record>, DbError> {
+    let query = sqlx::query_as(
+        "SELECT * FROM incidents WHERE dedup_key = $1 ORDER BY incident_number DESC LIMIT 1",
     );
     Ok(query.bind(dedup_key).fetch_optional(tx).await?)
 }

@@ -19,6 +19,9 @@ use crate::{
     rpc::ends::ACTOR,
 };
 
+/// How the keys begin of what Alertmanagers tell; others begin with the kind of an alert.
+pub(super) const ALERTMANAGER: &str = "alertmanager";
+
 /// Tells people by the channels of the configuration.
 #[derive(Clone)]
 pub(super) struct Teller {
@@ -67,6 +70,7 @@ impl Teller {
                 }
                 Ok(())
             }
+            Tell::Back(times) => self.again(tx, record, *times, now).await,
             Tell::Public(text) => self.public(tx, record, text, now).await,
         }
     }
@@ -102,6 +106,39 @@ impl Teller {
         self.send(tx, record, Action::Trigger, &step, channels, Some(people)).await
     }
 
+    /// Pages the levels once more that were paged already: they were told that it is over.
+    async fn again(
+        &self,
+        tx: &mut PgConnection,
+        record: &Record,
+        times: u32,
+        now: jiff::Timestamp,
+    ) -> Result<(), DbError> {
+        let channels = paged(record, &self.channels);
+        if !channels.is_empty() {
+            let levels = record.levels.iter().take(record.levels_paged);
+            let mut targets: Vec<String> =
+                levels.flat_map(|level| level.targets.iter().cloned()).collect();
+            targets.sort_unstable();
+            targets.dedup();
+            let people = oncall::people(tx, &targets, now).await?.join(" and ");
+            let event = Event {
+                time: now,
+                actor: ACTOR.to_owned(),
+                kind: "paged".to_owned(),
+                text: format!("again: {people}, by {}", channels.join(" and ")),
+            };
+            store::add_event(tx, record.id, &event).await?;
+            let step = format!("back-{times}");
+            self.send(tx, record, Action::Trigger, &step, channels, Some(people)).await?;
+        }
+        // The page that said that it is over would be wrong.
+        if self.was_public(tx, record).await? {
+            self.public(tx, record, "This incident is back.", now).await?;
+        }
+        Ok(())
+    }
+
     async fn send(
         &self,
         tx: &mut PgConnection,
@@ -130,7 +167,7 @@ impl Teller {
             severity: level_of(record.severity),
             source: format!("regions/{}", self.region),
             details,
-            link: String::new(),
+            link: self.runbook(record),
             status: None,
             silence: None,
         };
@@ -176,6 +213,16 @@ impl Teller {
         notify::enqueue(tx, &stamp(now), &notice).await
     }
 
+    /// The page of the alerts that it is about, where those are served.
+    fn runbook(&self, record: &Record) -> String {
+        let kind = record.dedup_key.as_deref().and_then(|key| key.split_once('/'));
+        match kind {
+            // What an Alertmanager tells has pages of its own.
+            Some((kind, _)) if kind != ALERTMANAGER => self.channels.runbook(kind, ""),
+            _ => String::new(),
+        }
+    }
+
     /// One thread of notices at each receiver.
     fn key(&self, record: &Record) -> String {
         format!("streamspace/{}/incidents/{}", self.region, record.id)
@@ -218,7 +265,7 @@ fn level_of(severity: Severity) -> Level {
 }
 
 /// The first names of many.
-fn some(names: &[String]) -> String {
+pub(super) fn some(names: &[String]) -> String {
     const SHOWN: usize = 20;
     let shown = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
     match names.len().checked_sub(SHOWN) {

@@ -18,8 +18,11 @@ use crate::{
 };
 
 mod alerting;
+mod foreign;
 mod life;
 mod paging;
+mod returning;
+mod tickets;
 
 /// A region that this replica leads.
 struct World {
@@ -40,6 +43,10 @@ fn channels() -> Channels {
         kind = "webhook"
         for = ["public"]
         url = "http://127.0.0.1:9/status"
+        [channels.board]
+        kind = "webhook"
+        for = ["ticket"]
+        url = "http://127.0.0.1:9/ticket"
         [channels.manager]
         kind = "webhook"
         for = ["silence"]
@@ -87,7 +94,7 @@ impl World {
     }
 
     fn oncall(&self) -> Oncall {
-        Oncall::new(self.test.database().clone(), self.clock())
+        Oncall::new(self.test.database().clone(), self.clock(), self.channels.clone())
     }
 
     /// A round of whoever leads now: nothing is kept in memory between two.
@@ -152,12 +159,16 @@ impl World {
     }
 
     async fn alert(&self, tenant_uid: Uuid, subject: &str) -> Uuid {
+        self.alert_of(tenant_uid, subject, Severity::Page).await
+    }
+
+    async fn alert_of(&self, tenant_uid: Uuid, subject: &str, severity: Severity) -> Uuid {
         let alert = NewAlert {
             tenant_uid,
             kind: "SloBurn",
             rule: "burn-1h".into(),
             subject: subject.into(),
-            severity: Severity::Page,
+            severity,
             summary: format!("{subject} burns\u{1b}[2J"),
             runbook_url: String::new(),
             start: self.now(),

@@ -40,12 +40,23 @@ impl Ends {
 
     /// Does so while this replica leads, until it is stopped.
     pub async fn run(self, leadership: watch::Receiver<Leadership>, stop: CancellationToken) {
+        let mut failing = false;
         while stop.run_until_cancelled(tokio::time::sleep(PERIOD)).await.is_some() {
             let now = leadership.borrow().clone();
-            if now.leads
-                && let Err(error) = self.round(&now).await
-            {
-                tracing::debug!(%error, "the end of a maintenance is tried again");
+            if !now.leads {
+                continue;
+            }
+            match self.round(&now).await {
+                Ok(_) => failing = false,
+                Err(error) => {
+                    if !failing {
+                        tracing::warn!(
+                            %error,
+                            "maintenances are not begun and ended; it is tried again"
+                        );
+                    }
+                    failing = true;
+                }
             }
         }
     }

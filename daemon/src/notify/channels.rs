@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use streamspace_core::platform::runbook;
 
 use super::config::{ChannelConfig, Kind, NotifyConfig};
 use crate::http_client::{Client, Terms};
@@ -43,6 +44,7 @@ impl Purpose {
 #[derive(Clone, Debug, Default)]
 pub struct Channels {
     all: Arc<BTreeMap<String, Channel>>,
+    runbooks: Option<Arc<str>>,
 }
 
 /// One of them.
@@ -88,13 +90,25 @@ impl Channels {
             .channels
             .iter()
             .map(|(name, channel)| Ok((name.clone(), Channel::new(channel, terms)?)));
-        Ok(Self { all: Arc::new(made.collect::<Result<_, String>>()?) })
+        Ok(Self {
+            all: Arc::new(made.collect::<Result<_, String>>()?),
+            runbooks: config.runbooks.as_deref().map(|url| url.trim_end_matches('/').into()),
+        })
     }
 
     /// The names of those that are for something.
     pub fn names_for(&self, purpose: Purpose) -> Vec<String> {
         let are = self.all.iter().filter(|(_, channel)| channel.purposes.contains(&purpose));
         are.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Where to read what to do about an alert: its own link, or its page where those are
+    /// served. Empty where nobody serves them.
+    pub fn runbook(&self, kind: &str, own: &str) -> String {
+        match &self.runbooks {
+            Some(url) if own.is_empty() => format!("{url}/{}", runbook(kind)),
+            _ => own.to_owned(),
+        }
     }
 
     /// All names.

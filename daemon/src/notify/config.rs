@@ -25,6 +25,11 @@ const CHANNELS_MAXIMUM: usize = 32;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NotifyConfig {
+    /// Where you serve the pages of `docs/runbooks`, for example
+    /// `https://docs.example.com/streamspace/runbooks`: alerts that have no page of their own
+    /// link to theirs there. They are files of the package, and nobody else serves them.
+    #[schemars(extend("x-default" = "nowhere; such alerts have no link"))]
+    pub runbooks: Option<String>,
     /// Receivers, by names of 1 to 40 lower-case letters, digits and hyphens.
     pub channels: BTreeMap<String, ChannelConfig>,
     /// What an Alertmanager tells the daemon.
@@ -224,6 +229,18 @@ fn check_token(file: &Path) -> Result<(), String> {
     Ok(())
 }
 
+fn check_runbooks(url: &str) -> Result<(), String> {
+    const LONGEST: usize = 1_024;
+    if url.len() > LONGEST {
+        return Err(format!("has more than {LONGEST} characters"));
+    }
+    let known = url.starts_with("https://") || url.starts_with("http://");
+    if !known || url.contains(['?', '#']) || !url.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("must be an https or http URL without spaces, query and fragment".into());
+    }
+    Endpoint::parse(url).map(drop)
+}
+
 impl NotifyConfig {
     /// Checks what a type alone does not. The error begins with the key.
     pub fn check(&self) -> Result<(), String> {
@@ -241,6 +258,9 @@ impl NotifyConfig {
             }
             let section = format!("notify.channels.{name}");
             channel.check(&section).map_err(|fault| format!("{section}.{fault}"))?;
+        }
+        if let Some(url) = &self.runbooks {
+            check_runbooks(url).map_err(|fault| format!("notify.runbooks: {fault}"))?;
         }
         self.inbound.check().map_err(|fault| format!("notify.inbound.{fault}"))
     }
@@ -271,6 +291,7 @@ mod tests {
                 "kind = 'webhook'\nfor = ['public']\nurl = 'http://w.example/x'\nsecret_file = '{file}'"
             )),
             format!("[inbound]\nlisten = '127.0.0.1:7481'\ntoken_file = '{file}'"),
+            "runbooks = 'https://docs.example.com/streamspace/runbooks/'".into(),
         ] {
             assert_eq!(check(&text), Ok(()), "{text}");
         }
@@ -309,6 +330,10 @@ mod tests {
             ("[channels.A_B]\nkind = 'webhook'\nfor = ['page']".into(), "\"A_B\" must be"),
             ("[inbound]\nlisten = '127.0.0.1:1'".into(), "notify.inbound.token_file: listen needs"),
             (format!("[inbound]\ntoken_file = '{file}'"), "is for nobody"),
+            ("runbooks = '/usr/share/doc'".into(), "notify.runbooks: must be an https"),
+            ("runbooks = 'https://d.example/?a'".into(), "notify.runbooks: must be an https"),
+            ("runbooks = 'https://d.example/a b'".into(), "notify.runbooks: must be an https"),
+            ("runbooks = 'https://'".into(), "notify.runbooks: "),
         ] {
             let error = check(&text).unwrap_err();
             assert!(error.contains(words), "{text}: {error}");

@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::{Channels, store};
+use super::{Channels, Purpose, store};
 use crate::db::{Database, DbError, Scope};
 
 /// How one channel is.
@@ -19,13 +19,24 @@ pub struct Figures {
     pub oldest_seconds: i64,
     /// Notices that were refused.
     pub refused: i64,
+    /// Those of the last day among them, and not over since; no tests.
+    pub given_up: i64,
+    /// Whether pages go through it. Of one that is not configured nobody knows: it may be a
+    /// level of an escalation that names it.
+    pub pages: bool,
 }
 
 /// Reads how each channel is, also one that never had a notice.
 pub async fn read(db: &Database, channels: &Channels) -> Result<Vec<Figures>, DbError> {
     let mut tx = db.begin(&Scope::Region).await?;
     let standings = store::standings(&mut tx).await?;
-    let none = |name: String| (name.clone(), Figures { channel: name, ..Figures::default() });
+    let pages = |name: &str| {
+        channels.get(name).is_none_or(|channel| channel.purposes.contains(&Purpose::Page))
+    };
+    let none = |name: String| {
+        let figures = Figures { pages: pages(&name), channel: name.clone(), ..Figures::default() };
+        (name, figures)
+    };
     let mut all: BTreeMap<String, Figures> = channels.names().into_iter().map(none).collect();
     for standing in standings {
         let figures = Figures {
@@ -33,6 +44,8 @@ pub async fn read(db: &Database, channels: &Channels) -> Result<Vec<Figures>, Db
             waiting: standing.waiting,
             oldest_seconds: standing.oldest_seconds,
             refused: standing.refused,
+            given_up: standing.given_up,
+            pages: pages(&standing.channel),
         };
         all.insert(standing.channel, figures);
     }

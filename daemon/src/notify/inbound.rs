@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::send::ALERT_NAME;
 use crate::{
     db::{Database, DbError, Scope},
     http_client::secret,
@@ -24,7 +25,7 @@ mod parse;
 mod store;
 
 pub(super) use store::prune;
-pub use store::take_inbound;
+pub use store::{leave_inbound, take_inbound};
 
 /// Where it listens.
 const PATH: &str = "/v1/alertmanager";
@@ -132,6 +133,12 @@ async fn take(door: &Door, request: Request) -> Answer {
     }
 }
 
+/// Whether it is of a daemon like this one, which told an Alertmanager.
+fn is_ours(alert: &InboundAlert) -> bool {
+    let label = |name: &str| alert.labels.get(name).map(String::as_str).unwrap_or_default();
+    label("alertname") == ALERT_NAME && label("dedup_key").starts_with("streamspace/")
+}
+
 fn is_too_long(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -145,7 +152,9 @@ fn is_too_long(error: &(dyn std::error::Error + 'static)) -> bool {
 
 async fn keep(db: &Database, alerts: &[InboundAlert]) -> Result<(), DbError> {
     let mut tx = db.begin(&Scope::Region).await?;
-    for alert in alerts {
+    // What we told an Alertmanager comes back to us from it: an incident about our own page
+    // would page again.
+    for alert in alerts.iter().filter(|alert| !is_ours(alert)) {
         store::keep(&mut tx, alert).await?;
     }
     tx.commit().await?;

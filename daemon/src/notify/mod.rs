@@ -25,7 +25,7 @@ use streamspace_core::notify::Action;
 
 pub use channels::{Channels, Purpose};
 pub use figures::NotifyCounters;
-pub use inbound::{InboundAlert, take_inbound};
+pub use inbound::{InboundAlert, leave_inbound, take_inbound};
 pub use message::{Level, Matcher, Message, PublicState, Silence, StatusUpdate};
 pub use sender::{Sender, SenderParts};
 

@@ -17,6 +17,8 @@ mod pagerduty;
 mod statuspage;
 mod webhook;
 
+pub(super) use alertmanager::ALERT_NAME;
+
 /// So much of what a receiver says is kept.
 const WORDS_MAXIMUM: usize = 300;
 

@@ -322,6 +322,8 @@ pub(super) struct Standing {
     pub(super) channel: String,
     pub(super) waiting: i64,
     pub(super) refused: i64,
+    /// Those of the last day, where their thread is not over since; no tests.
+    pub(super) given_up: i64,
     /// How long the oldest of those that wait does, in seconds.
     pub(super) oldest_seconds: i64,
     pub(super) success: Option<Timestamp>,
@@ -335,10 +337,18 @@ pub(super) async fn standings(tx: &mut PgConnection) -> Result<Vec<Standing>, Db
         "WITH rows AS ( \
              SELECT channel, count(*) FILTER (WHERE state = 'waiting') AS waiting, \
                  count(*) FILTER (WHERE state = 'refused') AS refused, \
+                 count(*) FILTER (WHERE state = 'refused' AND action <> 'test' \
+                     AND settle_time > now() - interval '1 day' AND NOT EXISTS ( \
+                         SELECT FROM notify_outbox AS later \
+                         WHERE later.channel = kept.channel \
+                         AND later.dedup_key = kept.dedup_key \
+                         AND later.position > kept.position AND later.state = 'sent' \
+                         AND later.action IN ('resolve', 'unsilence'))) AS given_up, \
                  min(create_time) FILTER (WHERE state = 'waiting') AS oldest \
-             FROM notify_outbox GROUP BY channel \
+             FROM notify_outbox AS kept GROUP BY channel \
          ) \
          SELECT channel, coalesce(waiting, 0) AS waiting, coalesce(refused, 0) AS refused, \
+             coalesce(given_up, 0) AS given_up, \
              coalesce(greatest(0, extract(epoch FROM now() - oldest)), 0)::bigint AS oldest, \
              success_time, error_time, coalesce(error, '') AS error \
          FROM rows FULL JOIN notify_channels USING (channel) ORDER BY channel",
@@ -354,6 +364,7 @@ pub(super) async fn standings(tx: &mut PgConnection) -> Result<Vec<Standing>, Db
             channel: row.try_get("channel")?,
             waiting: row.try_get("waiting")?,
             refused: row.try_get("refused")?,
+            given_up: row.try_get("given_up")?,
             oldest_seconds: row.try_get("oldest")?,
             success: maybe("success_time")?,
             error_time: maybe("error_time")?,

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     db::{Database, DbError},
+    notify::Channels,
     plans,
     rpc::{
         Caller, Clock, answer,
@@ -29,12 +30,13 @@ const MOST: i64 = 1_000;
 pub struct Oncall {
     db: Database,
     clock: Clock,
+    channels: Channels,
 }
 
 impl Oncall {
-    /// Keeps them in `db`.
-    pub fn new(db: Database, clock: Clock) -> Self {
-        Self { db, clock }
+    /// Keeps them in `db`; levels name some of `channels`.
+    pub fn new(db: Database, clock: Clock, channels: Channels) -> Self {
+        Self { db, clock, channels }
     }
 
     async fn shown(&self, tx: &mut PgConnection, record: &RotaRecord) -> RpcResult<v1::Rota> {
@@ -197,7 +199,18 @@ impl Oncall {
 
     /// Whether what a policy names exists.
     async fn known(&self, tx: &mut PgConnection, record: &store::PolicyRecord) -> RpcResult<()> {
+        let names = self.channels.names();
         for (index, level) in record.levels.iter().enumerate() {
+            // At night it would be refused, and nobody be paged.
+            if let Some(unknown) = level.channels.iter().find(|name| !names.contains(name)) {
+                let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+                return Err(RpcError::field(
+                    &format!("escalation_policy.levels[{index}].channels"),
+                    format!(
+                        "no channel {unknown} is configured on this replica; there are: {known}"
+                    ),
+                ));
+            }
             for target in level.targets.iter().filter(|name| name.starts_with("rotas/")) {
                 let field = format!("escalation_policy.levels[{index}].targets");
                 let id = rota_id(&field, target)?;

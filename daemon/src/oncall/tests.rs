@@ -9,6 +9,7 @@ use streamspace_proto::v1;
 use super::{people, policy_for, service::Oncall};
 use crate::{
     db::{Scope, testing::TestDatabase},
+    notify::Channels,
     rpc::{Caller, RpcError, RpcResult, caller::testing::caller},
 };
 
@@ -21,7 +22,9 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn service(test: &TestDatabase) -> Oncall {
-    Oncall::new(test.database().clone(), Arc::new(|| at("2026-03-24T12:00:00Z")))
+    let config = "[channels.phone]\nkind = 'webhook'\nfor = ['page']\nurl = 'http://127.0.0.1:9'";
+    let channels = Channels::new(&toml::from_str(config).unwrap()).unwrap();
+    Oncall::new(test.database().clone(), Arc::new(|| at("2026-03-24T12:00:00Z")), channels)
 }
 
 fn rota() -> v1::Rota {
@@ -119,6 +122,13 @@ async fn what_cannot_be_is_refused_by_its_field_and_changes_nothing() {
     let missing = set_policy(&service, policy("default", 5)).await;
     assert_eq!(field(missing), "escalation_policy.levels[0].targets", "there is no such rota");
     set_rota(&service, rota()).await.unwrap();
+    let by = |channel: &str| {
+        let mut policy = policy("p", 5);
+        policy.levels[0].channels = vec![channel.into()];
+        policy
+    };
+    let unknown = set_policy(&service, by("fone")).await;
+    assert_eq!(field(unknown), "escalation_policy.levels[0].channels");
     let with = |plan: &str, rto_minutes, minutes| v1::EscalationPolicy {
         plan: plan.into(),
         rto_minutes,
@@ -134,6 +144,12 @@ async fn what_cannot_be_is_refused_by_its_field_and_changes_nothing() {
     ] {
         assert_eq!(field(set_policy(&service, wrong).await), name);
     }
+    let trial = v1::SetEscalationPolicyRequest {
+        escalation_policy: Some(by("phone")),
+        validate_only: true,
+        ..Default::default()
+    };
+    service.set_policy(&kim(), &trial).await.unwrap();
     let request = v1::ListEscalationPoliciesRequest {};
     let none = service.list_policies(&kim(), &request).await.unwrap();
     assert_eq!(none.escalation_policies, []);

@@ -290,6 +290,7 @@ impl Parts {
             disk: self.disk.clone(),
             server_expires: self.serving.expires(),
             authority_expires: self.authority.expires(),
+            channels: self.channels.clone(),
         });
         standing.spawn(watchdog.run(leadership(), standing.stop.clone()));
         let incidents = Engine::new(self.db.clone(), clock(), region, self.channels.clone());

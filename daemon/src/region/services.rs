@@ -83,14 +83,18 @@ impl Parts {
         let mut services = Routes::builder();
         services
             .add_service(AccessServiceServer::new(access))
-            .add_service(AlertServiceServer::new(Alerts::new(db())))
+            .add_service(AlertServiceServer::new(Alerts::new(db(), self.channels.clone())))
             .add_service(ApprovalServiceServer::new(Approvals::new(db())))
             .add_service(AuditServiceServer::new(Audit::new(db())))
             .add_service(BulkServiceServer::new(Bulk { db: db(), work: self.work() }))
             .add_service(NotifyServiceServer::new(notices))
             .add_service(IncidentServiceServer::new(incidents))
             .add_service(MaintenanceServiceServer::new(maintenances))
-            .add_service(OncallServiceServer::new(Oncall::new(db(), clock())))
+            .add_service(OncallServiceServer::new(Oncall::new(
+                db(),
+                clock(),
+                self.channels.clone(),
+            )))
             .add_service(OperationServiceServer::new(operations))
             .add_service(PlanServiceServer::new(Plans::new(db())))
             .add_service(QuotaServiceServer::new(quotas))

@@ -81,7 +81,7 @@ impl fmt::Debug for NotifyCollector {
 impl Collector for NotifyCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let figures = self.board.read();
-        let of: [(&str, &str, Option<&Unit>, Number); 3] = [
+        let of: [(&str, &str, Option<&Unit>, Number); 5] = [
             ("notify_waiting", "Notices that wait to be sent", None, |it| it.waiting),
             (
                 "notify_oldest_waiting",
@@ -90,6 +90,15 @@ impl Collector for NotifyCollector {
                 |it| it.oldest_seconds,
             ),
             ("notify_refused", "Notices that were refused", None, |it| it.refused),
+            (
+                "notify_given_up",
+                "Notices that were refused in the last day and are not over since",
+                None,
+                |it| it.given_up,
+            ),
+            ("notify_pages", "Whether pages go through the channel", None, |it| {
+                i64::from(it.pages)
+            }),
         ];
         for (name, help, unit, value) in of {
             let mut family = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
@@ -124,6 +133,8 @@ mod tests {
             waiting: 2,
             oldest_seconds: 61,
             refused: 1,
+            given_up: 1,
+            pages: true,
         }]);
         let mut registry = Registry::with_prefix("streamspace");
         let text = "[channels.oncall]\nkind = 'webhook'\nfor = ['page']\nurl = 'http://h.example'";
@@ -135,6 +146,8 @@ mod tests {
             "streamspace_notify_waiting{channel=\"oncall\"} 2",
             "streamspace_notify_oldest_waiting_seconds{channel=\"oncall\"} 61",
             "streamspace_notify_refused{channel=\"oncall\"} 1",
+            "streamspace_notify_given_up{channel=\"oncall\"} 1",
+            "streamspace_notify_pages{channel=\"oncall\"} 1",
             "streamspace_notify_tries_total{channel=\"oncall\",outcome=\"sent\"} 0",
         ] {
             assert!(told.lines().any(|told| told == line), "{line} is not in\n{told}");

@@ -1,21 +1,23 @@
 //! Looks at what each replica stands on, and alerts where that needs somebody: calls that
-//! fail or are slow, connections, the disk, certificates, the metering.
+//! fail or are slow, connections, the disk, certificates, the metering, the channels by which
+//! people are told.
 //!
 //! The rules are core's. Every replica judges what it sees itself, and keeps its alerts in
-//! the database; the leader also judges the metering, and ends the alerts of replicas that
-//! are gone. That no replica leads or none is reached can only be seen from outside: the
+//! the database; the leader also judges the metering and the channels, and ends the alerts of
+//! replicas that are gone. That no replica leads or none is reached can only be seen from outside: the
 //! rules for a Prometheus have those two as well.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
-use streamspace_core::platform::{Facts, Finding, Holds, Pool, judge};
+use streamspace_core::platform::{Channel, Facts, Finding, Holds, Pool, judge};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     alerts::{self, NewAlert, REGION},
     db::{Database, DbError, Leadership, Scope, replicas},
+    notify::{self, Channels},
     rpc::Clock,
     slo::own::OwnCounters,
     telemetry::resources::DiskBoard,
@@ -45,6 +47,8 @@ pub struct Parts {
     pub server_expires: watch::Receiver<Timestamp>,
     /// When the authority's certificate ends.
     pub authority_expires: Timestamp,
+    /// By which people are told.
+    pub channels: Channels,
 }
 
 /// Looks now and then.
@@ -61,10 +65,17 @@ impl Watchdog {
 
     /// Looks until it is stopped. What it saw while the database was away is told after.
     pub async fn run(mut self, leadership: watch::Receiver<Leadership>, stop: CancellationToken) {
+        let mut failing = false;
         while stop.run_until_cancelled(tokio::time::sleep(PERIOD)).await.is_some() {
             let leads = leadership.borrow().leads;
-            if let Err(error) = self.round(leads).await {
-                tracing::debug!(%error, "alerts of the platform are told later");
+            match self.round(leads).await {
+                Ok(()) => failing = false,
+                Err(error) => {
+                    if !failing {
+                        tracing::warn!(%error, "alerts of the platform are told later");
+                    }
+                    failing = true;
+                }
             }
         }
     }
@@ -75,6 +86,7 @@ impl Watchdog {
         let mut facts = self.facts(now);
         if leads {
             facts.metering_lag = self.metering_lag(now).await?;
+            facts.channels = self.channels().await?;
         }
         let due = self.holds.due(judge(&facts, now), now);
         self.tell(&due, now).await?;
@@ -102,7 +114,21 @@ impl Watchdog {
                 ("server", *parts.server_expires.borrow()),
             ],
             metering_lag: None,
+            channels: Vec::new(),
         }
+    }
+
+    async fn channels(&self) -> Result<Vec<Channel>, DbError> {
+        let all = notify::figures::read(&self.parts.db, &self.parts.channels).await?;
+        let count = |number: i64| u64::try_from(number).unwrap_or(0);
+        let channel = |figures: notify::figures::Figures| Channel {
+            name: figures.channel,
+            pages: figures.pages,
+            waiting: count(figures.waiting),
+            oldest: SignedDuration::from_secs(figures.oldest_seconds),
+            given_up: count(figures.given_up),
+        };
+        Ok(all.into_iter().map(channel).collect())
     }
 
     async fn metering_lag(&self, now: Timestamp) -> Result<Option<SignedDuration>, DbError> {

@@ -4,12 +4,14 @@ use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
 use prometheus_client::registry::Registry;
+use streamspace_core::notify::Action;
 use tokio::sync::watch;
 
 use super::{Parts, Watchdog};
 use crate::{
     alerts,
     db::{Scope, testing::TestDatabase},
+    notify::{self, Channels, Message, Notice},
     rpc::observe::CallObserver as _,
     slo::own::OwnCounters,
     telemetry::resources::DiskBoard,
@@ -21,6 +23,46 @@ struct Replica {
     own: Arc<OwnCounters>,
     expires: watch::Sender<Timestamp>,
     dog: Watchdog,
+}
+
+/// One for pages and one for tickets. Nobody listens there.
+fn channels() -> Channels {
+    let config = r#"
+        [channels.oncall]
+        kind = "webhook"
+        for = ["page"]
+        url = "http://127.0.0.1:9/page"
+        [channels.board]
+        kind = "webhook"
+        for = ["ticket"]
+        url = "http://127.0.0.1:9/ticket"
+    "#;
+    Channels::new(&toml::from_str(config).unwrap()).unwrap()
+}
+
+/// Puts a message into the outbox, as it is after a while.
+async fn message(test: &TestDatabase, channel: &str, action: Action, state: &str, minutes: i32) {
+    let notice = Notice {
+        dedup_key: "a".into(),
+        action,
+        channels: vec![channel.to_owned()],
+        message: Message::default(),
+    };
+    let mut tx = test.database().begin(&Scope::Region).await.unwrap();
+    notify::enqueue(&mut tx, "", &notice).await.unwrap();
+    tx.commit().await.unwrap();
+    sqlx::query(
+        "UPDATE notify_outbox SET state = $3, create_time = now() - make_interval(mins => $4), \
+         settle_time = CASE WHEN $3 = 'waiting' THEN NULL \
+             ELSE now() - make_interval(mins => $4) END WHERE channel = $1 AND action = $2",
+    )
+    .bind(channel)
+    .bind(action.as_str())
+    .bind(state)
+    .bind(minutes)
+    .execute(test.database().operator())
+    .await
+    .unwrap();
 }
 
 fn replica(test: &TestDatabase, name: &str) -> Replica {
@@ -37,6 +79,7 @@ fn replica(test: &TestDatabase, name: &str) -> Replica {
         disk: DiskBoard::new("/nonexistent".into()),
         server_expires,
         authority_expires: now + SignedDuration::from_hours(24 * 400),
+        channels: channels(),
     });
     Replica { clock, own, expires, dog }
 }
@@ -89,6 +132,61 @@ async fn a_certificate_that_ends_is_told_after_its_time_and_once_and_ends_when_r
     assert_eq!(firing(&test).await, [page, ticket]);
     one.ends_in(40);
     one.dog.round(false).await.unwrap();
+    assert_eq!(firing(&test).await, []);
+}
+
+#[tokio::test]
+async fn the_leader_tells_of_channels_that_are_behind() {
+    let test = TestDatabase::create().await;
+    let mut one = replica(&test, "one");
+    message(&test, "oncall", Action::Trigger, "waiting", 4).await;
+    message(&test, "board", Action::Trigger, "waiting", 6).await;
+    one.dog.round(false).await.unwrap();
+    one.dog.round(true).await.unwrap();
+    one.wait(1);
+    one.dog.round(true).await.unwrap();
+    let board = alert("replicas/one", "NotificationsBehind", "board");
+    assert_eq!(firing(&test).await, std::slice::from_ref(&board));
+    message(&test, "oncall", Action::Trigger, "waiting", 6).await;
+    one.dog.round(true).await.unwrap();
+    one.wait(1);
+    one.dog.round(true).await.unwrap();
+    let oncall = alert("replicas/one", "NotificationsBehind", "oncall");
+    assert_eq!(firing(&test).await, [board, oncall]);
+    let severities: Vec<(String, String)> =
+        sqlx::query_as("SELECT rule, severity FROM alerts ORDER BY rule")
+            .fetch_all(test.database().operator())
+            .await
+            .unwrap();
+    let pair = |rule: &str, severity: &str| (rule.to_owned(), severity.to_owned());
+    assert_eq!(severities, [pair("board", "ticket"), pair("oncall", "page")]);
+    for channel in ["board", "oncall"] {
+        message(&test, channel, Action::Trigger, "sent", 6).await;
+    }
+    one.dog.round(true).await.unwrap();
+    assert_eq!(firing(&test).await, []);
+}
+
+#[tokio::test]
+async fn what_was_refused_is_told_for_a_day_or_until_it_is_over() {
+    let test = TestDatabase::create().await;
+    let mut one = replica(&test, "one");
+    // A test that is refused told whoever made it.
+    message(&test, "board", Action::Test, "refused", 1).await;
+    one.dog.round(true).await.unwrap();
+    assert_eq!(firing(&test).await, []);
+    message(&test, "oncall", Action::Trigger, "refused", 1).await;
+    one.dog.round(true).await.unwrap();
+    let refused = |channel: &str| alert("replicas/one", "NotificationsRefused", channel);
+    assert_eq!(firing(&test).await, [refused("oncall")]);
+    message(&test, "oncall", Action::Resolve, "sent", 0).await;
+    one.dog.round(true).await.unwrap();
+    assert_eq!(firing(&test).await, [], "it is over");
+    message(&test, "gone", Action::Trigger, "refused", 1).await;
+    one.dog.round(true).await.unwrap();
+    assert_eq!(firing(&test).await, [refused("gone")], "also where none is so called");
+    message(&test, "gone", Action::Trigger, "refused", 24 * 60 + 1).await;
+    one.dog.round(true).await.unwrap();
     assert_eq!(firing(&test).await, []);
 }
 

@@ -87,9 +87,33 @@ fn a_prometheus_takes_the_rules_and_they_alert_when_they_should() {
             assert!(!text(&rule["annotations"], key).is_empty(), "{alert}");
         }
         assert!(!text(&rule, "for").is_empty(), "{alert}");
-        let url = text(&rule["annotations"], "runbook_url");
-        assert!(url.ends_with(&format!("/{}.md", page_of(alert))), "{alert}: {url}");
+        let page = format!("/usr/share/doc/streamspaced/runbooks/{}.md", page_of(alert));
+        assert_eq!(text(&rule["annotations"], "runbook"), page);
         assert!(tests.contains(&format!("alertname=\"{alert}\"")), "{alert} has no test");
+    }
+}
+
+/// The line of the rules' first comment that gives each alert a link.
+#[test]
+fn the_rules_get_links_by_the_line_that_they_tell() {
+    let rules = read(RULES);
+    let line = rules.lines().find_map(|line| line.strip_prefix("#   sed ")).unwrap();
+    let folder = root().join(RULES).parent().unwrap().to_path_buf();
+    let command = format!("sed {line}");
+    let output = Command::new("sh").args(["-c", &command]).current_dir(folder).output().unwrap();
+    assert!(output.status.success(), "{command}");
+    let linked = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
+    fs::write(linked.path(), &output.stdout).unwrap();
+    promtool(&["check", "rules", &linked.path().display().to_string()]);
+    let file: Value = serde_saphyr::from_str(&String::from_utf8(output.stdout).unwrap()).unwrap();
+    let groups = file["groups"].as_array().unwrap().iter();
+    let linked: Vec<_> =
+        groups.flat_map(|group| group["rules"].as_array().unwrap().clone()).collect();
+    assert_eq!(linked.len(), self::rules().len());
+    for rule in linked {
+        let page = page_of(text(&rule, "alert"));
+        let url = text(&rule["annotations"], "runbook_url");
+        assert_eq!(url, format!("https://docs.example.com/runbooks/{page}.md"));
     }
 }
 

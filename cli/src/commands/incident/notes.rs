@@ -3,17 +3,13 @@
 
 use std::time::Duration;
 
-use streamspace_proto::v1::{
-    AddActionItemRequest, AddNoteRequest, AssignRoleRequest, CompleteActionItemRequest,
-    IncidentRole,
-};
+use streamspace_proto::v1::{AddNoteRequest, IncidentRole};
 
 use super::{Change, change, noun::full};
 use crate::{
-    change::{ChangeArgs, Given},
+    change::{ChangeArgs, Given, send},
     errors::Outcome,
     output::print_one,
-    resource::call,
     shell::Shell,
     time::proto_duration,
 };
@@ -107,15 +103,12 @@ pub(super) async fn assign(shell: &Shell, args: &AssignArgs) -> Outcome {
             effect: "",
         };
         let send = async |given: &Given| {
-            let request = AssignRoleRequest {
-                name: given.name.clone(),
-                role: role.into(),
-                person: person.clone(),
-                validate_only: given.validate_only,
-                request_id: given.request_id.clone(),
-                reason: given.reason.clone(),
-            };
-            call!(&connection, incidents.assign_role(request))
+            send!(
+                &connection,
+                given,
+                incidents.assign_role,
+                AssignRoleRequest { role: role.into(), person: person.clone() }
+            )
         };
         last = Some(change(shell, &connection, &args.change, of, send).await?);
     }
@@ -153,14 +146,7 @@ async fn add(
     let effect = format!("{whom}: {}", request.text);
     let of = Change { method: "IncidentService.AddNote", verb, name: &name, effect: &effect };
     let send = async |given: &Given| {
-        let request = AddNoteRequest {
-            name: given.name.clone(),
-            validate_only: given.validate_only,
-            request_id: given.request_id.clone(),
-            reason: given.reason.clone(),
-            ..request.clone()
-        };
-        call!(&connection, incidents.add_note(request))
+        send!(&connection, given, incidents.add_note, AddNoteRequest { ..request.clone() })
     };
     print_one(shell, &change(shell, &connection, args, of, send).await?)
 }
@@ -176,14 +162,12 @@ pub(super) async fn action(shell: &Shell, args: &ActionArgs) -> Outcome {
             effect: "",
         };
         let send = async |given: &Given| {
-            let request = CompleteActionItemRequest {
-                name: given.name.clone(),
-                number,
-                validate_only: given.validate_only,
-                request_id: given.request_id.clone(),
-                reason: given.reason.clone(),
-            };
-            call!(&connection, incidents.complete_action_item(request))
+            send!(
+                &connection,
+                given,
+                incidents.complete_action_item,
+                CompleteActionItemRequest { number: number }
+            )
         };
         change(shell, &connection, &args.change, of, send).await?
     } else {
@@ -194,16 +178,16 @@ pub(super) async fn action(shell: &Shell, args: &ActionArgs) -> Outcome {
             effect: "",
         };
         let send = async |given: &Given| {
-            let request = AddActionItemRequest {
-                name: given.name.clone(),
-                text: args.text.clone().unwrap_or_default(),
-                owner: args.owner.clone(),
-                due: args.due.clone(),
-                validate_only: given.validate_only,
-                request_id: given.request_id.clone(),
-                reason: given.reason.clone(),
-            };
-            call!(&connection, incidents.add_action_item(request))
+            send!(
+                &connection,
+                given,
+                incidents.add_action_item,
+                AddActionItemRequest {
+                    text: args.text.clone().unwrap_or_default(),
+                    owner: args.owner.clone(),
+                    due: args.due.clone(),
+                }
+            )
         };
         change(shell, &connection, &args.change, of, send).await?
     };

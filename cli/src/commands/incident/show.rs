@@ -16,6 +16,7 @@ use super::{
     noun::{full, id},
 };
 use crate::{
+    commands::slo::amounts,
     errors::{Doing as _, Failure, Outcome},
     output::{Cell, print_text},
     resource::{Noun as _, call, short},
@@ -113,15 +114,8 @@ fn cost(budget: &BudgetImpact) -> String {
     match budget.used_ppm {
         None => format!("{name}: not measured"),
         Some(ppm) => {
-            // Rounded up: a cost is not made smaller.
-            let hundredths = ppm.max(0).saturating_add(99) / 100;
-            format!(
-                "{name}: {}.{:02} % of the error budget, {} bad of {}",
-                hundredths / 100,
-                hundredths % 100,
-                budget.bad,
-                budget.total
-            )
+            let cost = amounts::cost(ppm);
+            format!("{name}: {cost} of the error budget, {} bad of {}", budget.bad, budget.total)
         }
     }
 }

@@ -17,6 +17,12 @@ pub(crate) fn percent(ppm: i64) -> String {
     format!("{} %", fixed(ppm.div_euclid(100), 2))
 }
 
+/// What was or would be used of a budget, in millionths, as percent with two decimals, rounded
+/// up, so that a cost is never shown too small. A post-mortem has the same, of the daemon.
+pub(crate) fn cost(ppm: i64) -> String {
+    percent(ppm.max(0).saturating_add(99))
+}
+
 /// Millionths as percent, exactly: 999700 is `99.97 %`.
 pub(crate) fn exact_percent(ppm: i64) -> String {
     let text = fixed(ppm, 4);
@@ -79,6 +85,9 @@ mod tests {
         assert_eq!(percent(-1), "-0.01 %");
         assert_eq!(percent(-1_250_000), "-125.00 %");
         assert_eq!(percent(i64::MIN), "-922337203685477.59 %");
+        assert_eq!(cost(462_901), "46.30 %");
+        assert_eq!(cost(1), "0.01 %");
+        assert_eq!(cost(-1), "0.00 %");
         assert_eq!(exact_percent(999_700), "99.97 %");
         assert_eq!(exact_percent(1_000_000), "100 %");
         assert_eq!(rate(14_400), "14.40");

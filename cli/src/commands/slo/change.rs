@@ -3,19 +3,16 @@
 use std::time::Duration;
 
 use streamspace_client::parse_duration;
-use streamspace_proto::{
-    json::to_value,
-    v1::{CreateSloRequest, DeleteSloRequest, Slo, UpdateSloRequest},
-};
+use streamspace_proto::{json::to_value, v1::Slo};
 
 use super::{flags::SloFlags, get};
 use crate::{
-    change::{Action, ChangeArgs, Given, Loss, act},
+    change::{Action, ChangeArgs, Given, Loss, act, send},
     commands::tenant::mask,
     confirm::{ConfirmArgs, Question},
     errors::{Doing as _, Failure, Outcome},
     output::print_one,
-    resource::{Noun as _, call, full_name, short},
+    resource::{Noun as _, full_name, short},
     shell::Shell,
     time::proto_duration,
 };
@@ -40,6 +37,9 @@ pub(crate) struct SetArgs {
     /// Only where it still has this etag
     #[arg(long, value_name = "ETAG")]
     if_match: Option<String>,
+    /// One budget for all again; with --objective where it was the plan's
+    #[arg(long, conflicts_with = "per_tenant", help_heading = "SLO")]
+    no_per_tenant: bool,
     #[command(flatten)]
     change: ChangeArgs,
     #[command(flatten)]
@@ -84,16 +84,11 @@ pub(super) async fn create(shell: &Shell, args: &CreateArgs) -> Outcome {
         ..Action::default()
     };
     let send = async |given: &Given| {
-        let given = given.clone();
-        let request = CreateSloRequest {
+        send!(&connection, given, slos.create_slo, new CreateSloRequest {
             slo_id: short(Slo::PREFIX, &given.name).to_owned(),
             slo: Some(slo.clone()),
-            backfill,
-            validate_only: given.validate_only,
-            request_id: given.request_id,
-            reason: given.reason,
-        };
-        call!(&connection, slos.create_slo(request))
+            backfill: backfill,
+        })
     };
     let before = async || Ok(serde_json::Value::Null);
     let done = |slo: &Slo| format!("{} created", slo.name);
@@ -104,7 +99,11 @@ pub(super) async fn set(shell: &Shell, args: &SetArgs) -> Outcome {
     let name = full_name::<Slo>(&args.name);
     let etag = args.if_match.clone().unwrap_or_default();
     let mut slo = Slo { name: name.clone(), etag: etag.clone(), ..Slo::default() };
-    let fields = args.flags.put(&mut slo)?;
+    let mut fields = args.flags.put(&mut slo)?;
+    if args.no_per_tenant {
+        // What is named and absent is cleared.
+        fields.push("per_tenant");
+    }
     if fields.is_empty() {
         return Err(Failure::Usage {
             message: "nothing to change was named".into(),
@@ -121,21 +120,15 @@ pub(super) async fn set(shell: &Shell, args: &SetArgs) -> Outcome {
         ..Action::default()
     };
     let send = async |given: &Given| {
-        let given = given.clone();
-        let request = UpdateSloRequest {
+        send!(&connection, given, slos.update_slo, new UpdateSloRequest {
             slo: Some(slo.clone()),
             update_mask: Some(mask(&fields)),
-            validate_only: given.validate_only,
-            request_id: given.request_id,
-            reason: given.reason,
-        };
-        call!(&connection, slos.update_slo(request))
+        })
     };
     let before = async || Ok(to_value(&get(&connection, &name).await.doing(|| doing)?)?);
-    let begins_anew = fields.contains(&"sli");
+    let begins_anew = ["sli", "per_tenant"].iter().any(|field| fields.contains(field));
     let done = |slo: &Slo| {
-        let anew =
-            if begins_anew { "; what was measured by another indicator is gone" } else { "" };
+        let anew = if begins_anew { "; what was measured in another way is gone" } else { "" };
         format!("{} is changed{anew}", slo.name)
     };
     print_one(shell, &act(shell, &args.change, action, before, send, done).await?)
@@ -163,17 +156,8 @@ pub(super) async fn delete(shell: &Shell, args: &DeleteArgs) -> Outcome {
         }),
         ..Action::default()
     };
-    let send = async |given: &Given| {
-        let given = given.clone();
-        let request = DeleteSloRequest {
-            name: given.name,
-            etag: given.etag,
-            validate_only: given.validate_only,
-            request_id: given.request_id,
-            reason: given.reason,
-        };
-        call!(&connection, slos.delete_slo(request))
-    };
+    let send =
+        async |given: &Given| send!(&connection, given, slos.delete_slo, DeleteSloRequest { etag });
     let before = async || Ok(to_value(&slo)?);
     let done = |slo: &Slo| format!("{} is deleted", slo.name);
     print_one(shell, &act(shell, &args.change, action, before, send, done).await?)

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     errors::{Doing as _, Outcome},
-    output::{Column, Format, Listing, print_rows, print_value},
+    output::{Column, Format, Listing},
     resource::{call, full_name},
     shell::Shell,
     time::{instant, local, parse_when, proto_instant},
@@ -53,14 +53,20 @@ pub(super) async fn run(shell: &Shell, args: &Args) -> Outcome {
         end_time: args.until.map(proto_instant),
         steps: args.steps,
     };
-    let name = request.slo.clone();
-    let connection = shell.connect()?;
-    let chart =
-        call!(&connection, slos.get_burn_chart(request)).doing(|| format!("chart {name}"))?;
+    let name = request.slo.as_str();
+    let read = shell.read(async |connection| {
+        call!(connection, slos.get_burn_chart(request.clone())).doing(|| format!("chart {name}"))
+    });
+    let read = read.await?;
     match shell.format() {
-        Format::Table | Format::Wide => shell.print(&drawn(&name, &chart, shell.terminal.unicode)),
-        Format::Csv | Format::Name => print_rows(shell, &listing(), &chart.steps),
-        _ => print_value(shell, &to_value(&chart)?),
+        // Each region has a scale of its own, and a chart below the other's.
+        Format::Table | Format::Wide => {
+            read.print_texts(shell, |chart| drawn(name, chart, shell.terminal.unicode))
+        }
+        Format::Csv | Format::Name => {
+            read.map(|_, chart| Ok(chart.steps))?.print_rows(shell, &listing())
+        }
+        _ => read.print_answer(shell, |_| Vec::new(), |chart| Ok(to_value(chart)?)),
     }
 }
 

@@ -1,9 +1,10 @@
 //! `ssctl slo status`: a check of budgets with an exit code.
 
 use serde_json::json;
+use streamspace_client::{Connection, context::nearest};
 use streamspace_proto::{
     json::to_value,
-    v1::{Budget, BudgetState, Slo, Tenant},
+    v1::{Budget, BudgetState, ListTenantsRequest, Slo, Tenant, TenantView},
 };
 
 use super::{
@@ -13,10 +14,12 @@ use super::{
     state_word,
 };
 use crate::{
+    commands::tenant,
     errors::{Doing as _, Failure, Outcome},
+    exit::Exit,
     output::{Cell, Column, Listing},
     quantity::parse_percent,
-    resource::{Noun as _, full_name, short},
+    resource::{Noun as _, full_name, list, short},
     shell::Shell,
 };
 
@@ -25,6 +28,8 @@ Examples:
   ssctl slo status --all-contexts
   ssctl slo status --slo api --fail-below 10% && ./deploy";
 
+/// Among so many tenants the one is looked for that was meant.
+const SEARCHED: usize = 10_000;
 /// So many budgets are named in the message; all are in the table.
 const NAMED: usize = 10;
 
@@ -64,8 +69,13 @@ pub(super) async fn run(shell: &Shell, args: &Args) -> Outcome {
         }
         let found = budgets(connection, None, &filter).await?;
         match &args.tenant {
-            Some(tenant) if found.is_empty() && slos.is_empty() => {
-                Err(Failure::not_found(&format!("budget of {}", full_name::<Tenant>(tenant))))
+            Some(tenant) if found.is_empty() => {
+                let name = full_name::<Tenant>(tenant);
+                known(connection, &name).await?;
+                if slos.is_empty() {
+                    return Err(Failure::not_found(&format!("budget of {name}")));
+                }
+                Ok(found)
             }
             _ => Ok(found),
         }
@@ -85,6 +95,26 @@ pub(super) async fn run(shell: &Shell, args: &Args) -> Outcome {
             Err(Failure::CheckFailed { message: message(&failed), next: next(args) })
         }
         other => other,
+    }
+}
+
+/// Ends with 6 where there is no such tenant, and says which one was probably meant.
+async fn known(connection: &Connection, name: &str) -> Outcome {
+    let failure = match tenant::get(connection, name).await.doing(|| format!("check {name}")) {
+        Ok(_) => return Ok(()),
+        Err(failure) if failure.exit() == Exit::NotFound => failure,
+        Err(failure) => return Err(failure),
+    };
+    let all = list!(connection, Some(SEARCHED), tenants.list_tenants, ListTenantsRequest {
+        filter: String::new(), order_by: String::new(), show_deleted: false,
+        view: TenantView::Basic.into()
+    } => tenants)?;
+    // The prefix that all have in common makes none of them nearer.
+    let all: Vec<String> =
+        all.iter().map(|tenant| short(Tenant::PREFIX, &tenant.name).to_owned()).collect();
+    match nearest(short(Tenant::PREFIX, name), &all) {
+        Some(meant) => Err(Failure::not_found(&format!("{name}; did you mean {meant}?"))),
+        None => Err(failure),
     }
 }
 

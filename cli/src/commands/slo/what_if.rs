@@ -9,7 +9,7 @@ use streamspace_proto::{
 };
 
 use super::{
-    amounts::{percent, span_or_none},
+    amounts::{cost, percent, span_or_none},
     tenant_name,
 };
 use crate::{
@@ -68,8 +68,7 @@ fn page(
     );
     let mut pairs: Vec<(&'static str, Cell)> = vec![
         ("Outage", span_or_none(outage).into()),
-        // Rounded up to the hundredth here too: a cost is never shown too small.
-        ("Costs", percent(preview.cost_ppm.saturating_add(99)).into()),
+        ("Costs", cost(preview.cost_ppm).into()),
         ("Left now", percent(now).into()),
         ("Left then", Cell::toned(percent(preview.remaining_ppm), tone)),
         ("Longest", span_or_none(preview.longest.as_ref()).into()),

@@ -3,16 +3,16 @@
 use streamspace_client::{ClientError, Connection};
 use streamspace_proto::{
     json::to_value,
-    v1::{Consequence, DeleteTenantRequest, Operation, Tenant},
+    v1::{Consequence, Operation, Tenant},
 };
 
 use super::{super::operation, action::described, get};
 use crate::{
-    change::{Action, ChangeArgs, Given, Loss, MatchArgs, Reply, act},
+    change::{Action, ChangeArgs, Given, Loss, MatchArgs, Reply, act, send},
     confirm::{ConfirmArgs, Question},
     errors::{Doing as _, Outcome},
     output::print_one,
-    resource::{Noun as _, call, full_name, short},
+    resource::{Noun as _, full_name, short},
     shell::Shell,
 };
 
@@ -79,14 +79,10 @@ async fn send(
     given: &Given,
     before_retention: bool,
 ) -> Result<Operation, ClientError> {
-    let given = given.clone();
-    let request = DeleteTenantRequest {
-        name: given.name,
-        etag: given.etag,
-        validate_only: given.validate_only,
-        request_id: given.request_id,
-        reason: given.reason,
-        before_retention,
-    };
-    call!(connection, tenants.delete_tenant(request))
+    send!(
+        connection,
+        given,
+        tenants.delete_tenant,
+        DeleteTenantRequest { etag, before_retention: before_retention }
+    )
 }

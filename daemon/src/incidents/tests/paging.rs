@@ -64,6 +64,23 @@ async fn levels_are_paged_as_their_minutes_pass_and_each_once() {
 }
 
 #[tokio::test]
+async fn a_page_links_to_the_page_of_its_alert() {
+    let mut world = World::start().await;
+    let config = "runbooks = 'https://docs.example.com/runbooks'\n[channels.duty]\n\
+                  kind = 'webhook'\nfor = ['page']\nurl = 'http://127.0.0.1:9/page'";
+    world.channels = Channels::new(&toml::from_str(config).unwrap()).unwrap();
+    world.alert(REGION, "slos/api").await;
+    world.round().await;
+    world.declare("by hand", P1).await;
+    let links: Vec<String> =
+        sqlx::query_scalar("SELECT message ->> 'link' FROM notify_outbox ORDER BY position")
+            .fetch_all(world.test.database().operator())
+            .await
+            .unwrap();
+    assert_eq!(links, ["https://docs.example.com/runbooks/slo-burn.md", ""]);
+}
+
+#[tokio::test]
 async fn a_leader_that_was_away_pages_all_that_is_due() {
     let world = World::start().await;
     rota(&world).await;

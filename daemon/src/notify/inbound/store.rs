@@ -55,6 +55,19 @@ pub async fn take_inbound(tx: &mut PgConnection, limit: i64) -> Result<Vec<Inbou
     Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
 }
 
+/// Leaves one that was taken in this transaction for a later time, behind those that wait.
+pub async fn leave_inbound(tx: &mut PgConnection, alert: &InboundAlert) -> Result<(), DbError> {
+    sqlx::query(
+        "UPDATE inbound_alerts SET handled = false, receive_time = clock_timestamp() \
+         WHERE fingerprint = $1 AND start_time = $2",
+    )
+    .bind(&alert.fingerprint)
+    .bind(jiff_sqlx::Timestamp::from(alert.starts))
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
 fn read(row: &PgRow) -> Result<InboundAlert, sqlx::Error> {
     let Json(labels) = row.try_get::<Json<BTreeMap<String, String>>, _>("labels")?;
     let Json(annotations) = row.try_get::<Json<BTreeMap<String, String>>, _>("annotations")?;

@@ -17,6 +17,9 @@ use crate::{http_client::Question, notify::Silence};
 /// it after some minutes by itself, since who sends an alert there repeats it.
 const LONGEST: SignedDuration = SignedDuration::from_hours(24 * 365);
 
+/// What our alerts are called there.
+pub(in crate::notify) const ALERT_NAME: &str = "StreamSpace";
+
 type Labels = BTreeMap<String, String>;
 
 pub(super) async fn send(task: &Task<'_>) -> Result<Told, Told> {
@@ -39,7 +42,7 @@ pub(super) async fn send(task: &Task<'_>) -> Result<Told, Told> {
 /// What the alert is known by.
 fn labels(task: &Task<'_>) -> Labels {
     let mut labels = Labels::from([
-        ("alertname".into(), "StreamSpace".into()),
+        ("alertname".into(), ALERT_NAME.into()),
         ("dedup_key".into(), task.notice.dedup_key.clone()),
         ("severity".into(), task.message.severity.as_str().into()),
     ]);

@@ -53,6 +53,20 @@ impl World {
 const TOKEN: &str = "Bearer 0123456789abcdef";
 
 #[tokio::test]
+async fn what_we_told_an_alertmanager_ourselves_is_not_taken() {
+    let world = World::start().await;
+    let url = open(&world).await;
+    let mut ours = told("firing", "aa");
+    ours["alerts"][0]["labels"] =
+        json!({ "alertname": "StreamSpace", "dedup_key": "streamspace/us-west-2/incidents/INC-1" });
+    assert_eq!(post(&url, TOKEN, ours.to_string()).await.0, 200);
+    assert!(world.take(10).await.is_empty());
+    ours["alerts"][0]["labels"]["alertname"] = json!("Down");
+    assert_eq!(post(&url, TOKEN, ours.to_string()).await.0, 200);
+    assert_eq!(world.take(10).await.len(), 1);
+}
+
+#[tokio::test]
 async fn who_shows_no_token_or_no_notification_is_told_why() {
     let world = World::start().await;
     let url = open(&world).await;
