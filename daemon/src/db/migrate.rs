@@ -148,6 +148,7 @@ async fn create(
         tenant: url(TENANT)?,
         audit: url(AUDIT)?,
         maintainer: url(MAINTAINER)?,
+        passwords: None,
         max_connections: default_max_connections(),
     })
 }
