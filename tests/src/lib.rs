@@ -13,6 +13,7 @@ pub mod daemon;
 pub mod database;
 pub mod development;
 mod go_program;
+pub mod helm;
 pub mod http;
 pub mod janitor;
 pub mod life;
