@@ -31,4 +31,5 @@ pub mod runtime;
 pub mod sessions;
 pub mod ssctl;
 pub mod svg;
+pub mod terraform;
 pub mod wait;

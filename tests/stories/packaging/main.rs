@@ -15,6 +15,7 @@ mod helm_cluster;
 mod helm_files;
 mod helm_render;
 mod helm_rights;
+mod terraform;
 
 use std::path::{Path, PathBuf};
 
