@@ -1,4 +1,4 @@
-//! What a folder of Terraform says of itself, by HashiCorp's own parser.
+//! What a folder of Terraform says of itself, by the parser that its makers publish.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a panic fails the story, as it should")]
 

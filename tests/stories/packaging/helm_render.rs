@@ -210,6 +210,8 @@ fn production_is_spread_fenced_off_and_watched() {
         );
         let container = &pod["containers"][0];
         assert!(container["image"].as_str().unwrap().contains("@sha256:"), "{container}");
+        let service = object(&objects, "Service", "streamspaced");
+        assert_eq!(service["spec"]["externalTrafficPolicy"], "Local");
         let budget = object(&objects, "PodDisruptionBudget", "streamspaced");
         assert_eq!(budget["spec"]["maxUnavailable"], 1);
         // Each port of the pod is reached by somebody, and egress is named.

@@ -210,7 +210,7 @@ pub(crate) async fn are_as_they_should(client: &Client) {
             for verb in right.0.split(' ') {
                 if allowed(client, who, verb, right).await != wanted {
                     let word = if wanted { "may not" } else { "may" };
-                    wrong.push(format!("{who:?} {word} {verb} {:?}", right));
+                    wrong.push(format!("{who:?} {word} {verb} {right:?}"));
                 }
             }
         }

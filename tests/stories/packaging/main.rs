@@ -8,6 +8,8 @@
     clippy::indexing_slicing,
     clippy::print_stderr,
     clippy::too_many_lines,
+    clippy::format_collect,
+    clippy::format_push_string,
     reason = "a panic fails the story, as it should; a story is told in one piece"
 )]
 
