@@ -177,7 +177,7 @@ impl Config {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Unreadable { path: path.into(), source })?;
         let invalid = |message: String| ConfigError::Invalid { path: path.into(), message };
-        let config: Self = toml::from_str(&text).map_err(|error| {
+        let mut config: Self = toml::from_str(&text).map_err(|error| {
             let table = text.parse::<toml::Table>().ok();
             if table.is_some_and(|table| table.contains_key("simulator")) {
                 return invalid(NO_SIMULATOR.into());
@@ -185,6 +185,7 @@ impl Config {
             invalid(error.to_string())
         })?;
         config.check().map_err(invalid)?;
+        config.database.read_passwords().map_err(invalid)?;
         Ok(config)
     }
 
@@ -285,6 +286,10 @@ mod tests {
                 "usage.actual.period_seconds",
             ),
             (&format!("{WHOLE}\n[[simulator.faults]]\nkind = \"gone\""), "streamspaced dev"),
+            (
+                &WHOLE.replace("[database]", "[database]\npasswords = '/nowhere'"),
+                "database.passwords: /nowhere/owner",
+            ),
             ("", "region"),
         ] {
             let error = read(text).unwrap_err().to_string();

@@ -30,10 +30,19 @@ use tokio::{
     sync::Mutex,
 };
 
-use crate::go_program;
+use crate::go_program::{self, GoProgram};
 
 /// Names a kubeconfig whose cluster the tests use instead of one of their own.
 pub const KUBECONFIG_VARIABLE: &str = "STREAMSPACE_TEST_KUBECONFIG";
+
+const CLUSTER: GoProgram = GoProgram {
+    module: "cluster",
+    name: "cluster",
+    package: ".",
+    version: "-X k8s.io/component-base/version.gitVersion=v1.36.3",
+};
+const KUBECTL: GoProgram =
+    GoProgram { name: "kubectl", package: "k8s.io/kubernetes/cmd/kubectl", ..CLUSTER };
 
 /// Where the program has the API server write what was written.
 const AUDIT_LOG: &str = "audit.jsonl";
@@ -47,9 +56,9 @@ pub enum ClusterError {
     /// A file or a process; the text says what was tried.
     #[error("{0}: {1}")]
     Io(String, #[source] io::Error),
-    /// `go build` failed; its output is in the text.
-    #[error("building tests/cluster failed; is Go installed?\n{0}")]
-    Build(String),
+    /// `go build` failed in this module; its output is in the text.
+    #[error("building tests/{0} failed; is Go installed?\n{1}")]
+    Build(&'static str, String),
     /// The program ended or said something else than expected.
     #[error("the cluster program said {said:?} where {expected} was expected; its logs: {logs}")]
     Protocol {
@@ -130,7 +139,7 @@ impl Cluster {
         {
             return Ok(Self { kubeconfig: PathBuf::from(kubeconfig), ours: None });
         }
-        let binary = go_program::build("cluster", ".").await?;
+        let binary = go_program::build(CLUSTER).await?;
         let folder =
             TempDir::with_prefix("streamspace-cluster-").map_err(failed("a temporary folder"))?;
         let log =
@@ -170,7 +179,7 @@ impl Cluster {
 
     /// The real `kubectl` of the cluster's release, built if need be.
     pub async fn kubectl() -> Result<PathBuf, ClusterError> {
-        go_program::build("kubectl", "k8s.io/kubernetes/cmd/kubectl").await
+        go_program::build(KUBECTL).await
     }
 
     /// A client as the administrator, which retries nothing by itself.

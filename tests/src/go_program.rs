@@ -1,5 +1,6 @@
-//! Programs of the Go module in `tests/cluster/`, built into `target/cluster/` when a source
-//! is newer.
+//! Programs of the Go modules in `tests/cluster/` and `tests/tools/`, built into
+//! `target/cluster/` when a source is newer. What takes long of it stands in Go's own cache,
+//! outside of the checkout.
 
 use std::{
     fs::{self, File},
@@ -12,13 +13,23 @@ use tokio::process::Command;
 
 use crate::cluster::{ClusterError, failed};
 
-/// What the release's own build would set; without it the programs tell no version.
-const VERSION_FLAG: &str = "-X k8s.io/component-base/version.gitVersion=v1.36.3";
+/// A program of a module.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GoProgram {
+    /// The module's folder below `tests/`.
+    pub(crate) module: &'static str,
+    /// What the program is called.
+    pub(crate) name: &'static str,
+    /// The package that it is built of.
+    pub(crate) package: &'static str,
+    /// What the release's own build would set; without it the program tells no version.
+    pub(crate) version: &'static str,
+}
 
-/// Builds a package of the module under this name. Test processes that run at once take
-/// turns.
-pub(crate) async fn build(name: &str, package: &str) -> Result<PathBuf, ClusterError> {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster");
+/// Builds a program. Test processes that run at once take turns.
+pub(crate) async fn build(program: GoProgram) -> Result<PathBuf, ClusterError> {
+    let GoProgram { module, name, package, version } = program;
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join(module);
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from)
         .join("cluster");
@@ -37,7 +48,7 @@ pub(crate) async fn build(name: &str, package: &str) -> Result<PathBuf, ClusterE
         // A running program keeps its file: the new one takes the name at once and whole.
         let new = target.join(format!("{name}.new"));
         let output = Command::new("go")
-            .args(["build", "-trimpath", "-ldflags", VERSION_FLAG, "-o"])
+            .args(["build", "-trimpath", "-ldflags", version, "-o"])
             .arg(&new)
             .arg(package)
             .current_dir(&sources)
@@ -45,7 +56,8 @@ pub(crate) async fn build(name: &str, package: &str) -> Result<PathBuf, ClusterE
             .await
             .map_err(failed("go build"))?;
         if !output.status.success() {
-            return Err(ClusterError::Build(String::from_utf8_lossy(&output.stderr).into_owned()));
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            return Err(ClusterError::Build(module, said));
         }
         fs::rename(&new, &binary).map_err(failed(binary.display().to_string()))?;
     }

@@ -131,8 +131,22 @@ async fn create(
             given.insert(login, give_password(&mut connection, login).await?);
         }
     }
-    create_database(&mut connection, database, template).await?;
-    take_public_rights(superuser.clone().database(database)).await?;
+    let is_superuser: bool =
+        sqlx::query_scalar("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
+            .fetch_one(&mut connection)
+            .await?;
+    if !is_superuser {
+        // Only a member may make a database for another; it is one no longer than that.
+        let statement = format!("GRANT {OWNER} TO CURRENT_USER");
+        sqlx::query(AssertSqlSafe(statement)).execute(&mut connection).await?;
+    }
+    let created = create_database(&mut connection, database, template).await;
+    if !is_superuser {
+        let statement = format!("REVOKE {OWNER} FROM CURRENT_USER");
+        sqlx::query(AssertSqlSafe(statement)).execute(&mut connection).await?;
+    }
+    created?;
+    take_public_rights(superuser.clone().database(database), is_superuser).await?;
     connection.close().await?;
 
     let url = |login: &str| {
@@ -148,6 +162,7 @@ async fn create(
         tenant: url(TENANT)?,
         audit: url(AUDIT)?,
         maintainer: url(MAINTAINER)?,
+        passwords: None,
         max_connections: default_max_connections(),
     })
 }
@@ -157,14 +172,24 @@ async fn create_login(
     connection: &mut PgConnection,
     login: &'static str,
 ) -> Result<(), sqlx::Error> {
-    let exists: bool =
-        sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)")
-            .bind(login)
-            .fetch_one(&mut *connection)
-            .await?;
-    let verb = if exists { "ALTER" } else { "CREATE" };
     // The owner has its rights on the schema as the database's owner, by inheritance.
-    let inherit = if login == OWNER { "INHERIT" } else { "NOINHERIT" };
+    let inherits = login == OWNER;
+    let is_right: Option<bool> = sqlx::query_scalar(
+        "SELECT rolcanlogin AND rolinherit = $2
+            AND NOT (rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls)
+         FROM pg_roles WHERE rolname = $1",
+    )
+    .bind(login)
+    .bind(inherits)
+    .fetch_optional(&mut *connection)
+    .await?;
+    let verb = match is_right {
+        None => "CREATE",
+        Some(false) => "ALTER",
+        // A superuser alone may even name some of these rights.
+        Some(true) => return Ok(()),
+    };
+    let inherit = if inherits { "INHERIT" } else { "NOINHERIT" };
     sqlx::query(AssertSqlSafe(format!(
         "{verb} ROLE {login} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE {inherit} NOREPLICATION NOBYPASSRLS"
     )))
@@ -219,8 +244,14 @@ async fn create_database(
 }
 
 /// Takes away what PostgreSQL lets everybody do and no login needs. A copy has it taken
-/// away already.
-async fn take_public_rights(superuser: PgConnectOptions) -> Result<(), MigrateError> {
+/// away already. Who is no superuser may not; the daemon tells of these rights at each start.
+async fn take_public_rights(
+    superuser: PgConnectOptions,
+    is_superuser: bool,
+) -> Result<(), MigrateError> {
+    if !is_superuser {
+        return Ok(());
+    }
     let mut connection = superuser.connect().await?;
     let mut transaction = connection.begin().await?;
     for right in catalogue::public_rights(&mut transaction).await? {

@@ -21,6 +21,7 @@ pub mod changes;
 mod error;
 pub mod lease;
 pub mod migrate;
+mod passwords;
 mod pool;
 pub mod replicas;
 pub mod requests;

@@ -1,6 +1,7 @@
 //! One pool for each login.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,6 +59,12 @@ pub struct DatabaseConfig {
     /// Makes partitions ahead and drops old ones, and can do nothing else.
     #[schemars(with = "String")]
     pub maintainer: DatabaseUrl,
+    /// A folder with the files `owner`, `operator`, `tenant`, `audit` and `maintainer`, each
+    /// with the password of a login whose URL has none, so that this file needs no secret. They
+    /// are read at the start.
+    #[serde(default)]
+    #[schemars(extend("x-default" = "the URLs have them, or need none"))]
+    pub passwords: Option<PathBuf>,
     /// The most connections of the operator's and of the tenant's pool, each.
     #[serde(default = "default_max_connections")]
     pub max_connections: u32,
@@ -286,6 +293,7 @@ mod tests {
             tenant: url.clone(),
             audit: url.clone(),
             maintainer: url,
+            passwords: None,
             max_connections: default_max_connections(),
         };
         let database = Database::connect(&config).await.unwrap();

@@ -199,6 +199,7 @@ mod tests {
             tenant: url.clone(),
             audit: url.clone(),
             maintainer: url,
+            passwords: None,
             max_connections: 7,
         };
         Database::connect(&config).await.unwrap()

@@ -32,8 +32,17 @@ use std::{fs, path::Path};
 const DATA: [&str; 7] = ["toml", "yaml", "json", "text", "proto", "promql", "html"];
 
 /// Words that a command of ours, or one beside it, begins with.
-const PROGRAMS: [&str; 7] =
-    ["ssctl", "streamspaced", "kubectl", "make", "export", "systemctl", "apt-get"];
+const PROGRAMS: [&str; 9] = [
+    "ssctl",
+    "streamspaced",
+    "kubectl",
+    "make",
+    "export",
+    "systemctl",
+    "apt-get",
+    "helm",
+    "terraform",
+];
 
 /// What a page needs to be run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -15,6 +15,7 @@ use streamspace_tests::{
     cluster::Cluster,
     daemon::{Daemon, Log},
     database::Server,
+    helm::Helm,
     janitor,
     ports::Port,
     region::{REGION, Region, own_cluster, shared_cluster},
@@ -90,6 +91,8 @@ impl World {
             SetUp::Host => {
                 let (server, cluster) = tokio::join!(Server::start(), own_cluster());
                 world.know_kubectl().await;
+                world.know_helm().await;
+                world.templates.push(("{root}", root().display().to_string()));
                 let etc = world.folder.path().join("etc");
                 world.templates.push(("{etc}", etc.display().to_string()));
                 world.templates.push(("{superuser}", server.superuser_url("postgres")));
@@ -202,6 +205,13 @@ impl World {
         self.names.push(("tenant-".into(), region.prefix().to_owned()));
         self.names.push(("us-east-1".into(), REGION.into()));
         self.held.push(Box::new(region));
+    }
+
+    /// Builds the real Helm, beside the kubectl that is on everybody's path.
+    async fn know_helm(&mut self) {
+        let helm = Helm::program().await.unwrap_or_else(|error| panic!("no helm: {error}"));
+        let kubectl = Cluster::kubectl().await.ok();
+        assert_eq!(helm.parent(), kubectl.as_deref().and_then(Path::parent), "one folder");
     }
 
     /// Puts the real kubectl of the cluster's release first on everybody's path.

@@ -2,9 +2,10 @@
 
 use sqlx::{Connection, PgConnection};
 
-use crate::db::migrate::{run, setup};
-use crate::db::testing::TestDatabase;
+use crate::db::migrate::{run, setup, setup_with_passwords};
+use crate::db::testing::{TestDatabase, scratch_folder};
 use crate::db::{Database, catalogue};
+use crate::dev::postgres::{PostgresOptions, PrivatePostgres};
 
 #[tokio::test]
 async fn setup_and_migrations_run_at_once_and_again() {
@@ -30,6 +31,35 @@ async fn setup_and_migrations_run_at_once_and_again() {
         .await
         .unwrap();
     assert_eq!(plans, ["free", "professional", "business", "enterprise"]);
+}
+
+/// The administrator of a managed PostgreSQL is no superuser. The region is prepared all the same,
+/// again too, and the administrator gets nothing of it.
+#[tokio::test]
+async fn who_may_make_logins_and_databases_can_prepare_a_region() {
+    let server = tokio::task::spawn_blocking(|| {
+        PrivatePostgres::start_with(&scratch_folder(), PostgresOptions::scratch()).unwrap()
+    })
+    .await
+    .unwrap();
+    let mut superuser = PgConnection::connect(&server.superuser_url()).await.unwrap();
+    sqlx::raw_sql("CREATE ROLE administrator LOGIN CREATEDB CREATEROLE")
+        .execute(&mut superuser)
+        .await
+        .unwrap();
+    let administrator = server.url("administrator", "postgres");
+    for _ in 0..2 {
+        let config = setup_with_passwords(&administrator, "streamspace").await.unwrap();
+        run(&config.owner).await.unwrap();
+        let database = Database::connect(&config).await.unwrap();
+        catalogue::check(database.operator()).await.unwrap();
+        let member: bool =
+            sqlx::query_scalar("SELECT pg_has_role('administrator', 'streamspace_owner', 'USAGE')")
+                .fetch_one(database.operator())
+                .await
+                .unwrap();
+        assert!(!member, "the administrator stays the owner's equal");
+    }
 }
 
 /// A database that was made before, or restored, gets it too.
