@@ -1,7 +1,8 @@
 //! Who must be told of an incident that nobody has acknowledged.
 //!
 //! The first level is told at once. Each later one is told when the minutes of the level
-//! before it have passed without an acknowledgement.
+//! before it have passed without an acknowledgement. After the last one they begin anew, up
+//! to [`ROUNDS`] times in all: who sleeps through the first call may hear the next.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,6 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 pub const DEFAULT_MINUTES: u16 = 15;
 /// The same for tenants of the enterprise plan.
 pub const ENTERPRISE_MINUTES: u16 = 5;
+
+/// How often all levels are told. Who is called for hours and does not answer will not.
+pub const ROUNDS: usize = 3;
 
 /// One level of a policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +84,20 @@ pub fn validate(levels: &[Level], rto: Option<u16>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The indices of the levels that are due at `now` for an incident opened at `opened` and
+/// How many steps there are until nobody is told any more.
+#[must_use]
+pub fn steps(levels: &[Level]) -> usize {
+    levels.len().saturating_mul(ROUNDS)
+}
+
+/// The level of a step, and in which round it is told, from 0. `None`: nobody is told by it.
+#[must_use]
+pub fn level(levels: &[Level], step: usize) -> Option<(&Level, usize)> {
+    let round = step.checked_div(levels.len()).filter(|round| *round < ROUNDS)?;
+    Some((levels.get(step.checked_rem(levels.len())?)?, round))
+}
+
+/// The steps that are due at `now` for an incident opened at `opened` and
 /// acknowledged, if it was, at `acknowledged`. An acknowledgement stops what comes at its
 /// instant or later. Whoever tells them keeps which were told, so that each is told once.
 #[must_use]
@@ -91,22 +108,23 @@ pub fn due(
     now: Timestamp,
 ) -> Vec<usize> {
     let mut due = Vec::new();
-    for index in 0..levels.len() {
-        let Some(at) = due_at(levels, opened, index) else { break };
+    for step in 0..steps(levels) {
+        let Some(at) = due_at(levels, opened, step) else { break };
         if at > now || acknowledged.is_some_and(|acknowledged| acknowledged <= at) {
             break;
         }
-        due.push(index);
+        due.push(step);
     }
     due
 }
 
-/// When the level of an index is due for an incident opened at `opened` that nobody
-/// acknowledges. `None`: there is no such level, or its time is past the calendar's end.
+/// When a step is due for an incident opened at `opened` that nobody acknowledges. `None`:
+/// there is no such step, or its time is past the calendar's end.
 #[must_use]
-pub fn due_at(levels: &[Level], opened: Timestamp, index: usize) -> Option<Timestamp> {
-    let before = levels.get(..index).filter(|_| index < levels.len())?;
-    let minutes: i64 = before.iter().map(|level| i64::from(level.minutes)).sum();
+pub fn due_at(levels: &[Level], opened: Timestamp, step: usize) -> Option<Timestamp> {
+    level(levels, step)?;
+    let before = levels.iter().cycle().take(step);
+    let minutes: i64 = before.map(|level| i64::from(level.minutes)).sum();
     opened.checked_add(SignedDuration::from_mins(minutes)).ok()
 }
 
@@ -134,6 +152,10 @@ mod tests {
         {
             assert_eq!(due(&levels, at(0), None, at(now)), expected, "after {now} s");
         }
+        // They begin anew when the minutes of the last one are over, and end after three rounds.
+        assert_eq!(due(&levels, at(0), None, at(1259)), [0, 1, 2]);
+        assert_eq!(due(&levels, at(0), None, at(1260)), [0, 1, 2, 3]);
+        assert_eq!(due(&levels, at(0), None, at(1_000_000)), (0..9).collect::<Vec<_>>());
         assert_eq!(due(&levels, at(0), Some(at(600)), at(5000)), [0]);
         assert_eq!(due(&levels, at(0), Some(at(900)), at(5000)), [0]);
     }
@@ -161,7 +183,8 @@ mod tests {
             let levels = levels(&minutes);
             let told = due(&levels, at(0), None, at(first));
             for &index in &told {
-                let wait: i64 = minutes.iter().take(index).map(|&m| i64::from(m) * 60).sum();
+                let before = minutes.iter().cycle().take(index);
+                let wait: i64 = before.map(|&m| i64::from(m) * 60).sum();
                 prop_assert!(wait <= first);
             }
             let after = due(&levels, at(0), None, at(first + later));

@@ -355,19 +355,22 @@ impl Work<'_> {
         self.open()?;
         let record = &mut self.changed.record;
         let level = record.levels_paged;
-        if level >= record.levels.len() {
+        let Some((_, round)) = escalation::level(&record.levels, level) else {
             return Err(RpcError::Refused {
                 reason: "NO_LEVEL_LEFT",
                 message: format!(
-                    "all {} levels of {} were paged: call somebody",
+                    "all {} levels of {} were paged {} times: call somebody",
                     record.levels.len(),
-                    record.id
+                    record.id,
+                    escalation::ROUNDS
                 ),
             });
-        }
+        };
         record.paging_since = record.paging_since.or(Some(self.now));
         record.levels_paged = level.saturating_add(1);
-        self.changed.summary = format!("level {} is paged", level.saturating_add(1));
+        let number = level.checked_rem(record.levels.len()).map_or(1, |it| it.saturating_add(1));
+        let again = if round > 0 { " again" } else { "" };
+        self.changed.summary = format!("level {number} is paged{again}");
         self.changed.tells.push(Tell::Page(level));
         Ok(())
     }
@@ -385,7 +388,9 @@ impl Work<'_> {
         if let Some(last) = new.last() {
             record.levels_paged = last.saturating_add(1);
         }
-        self.changed.tells.extend(new.into_iter().map(Tell::Page));
+        // Where nobody led for long, each level is paged once and not once a round.
+        let over = new.len().saturating_sub(record.levels.len());
+        self.changed.tells.extend(new.into_iter().skip(over).map(Tell::Page));
     }
 
     fn note(&mut self, text: &str, public: bool, next_update: Option<Timestamp>) -> RpcResult<()> {

@@ -2,7 +2,11 @@
 
 use jiff::Timestamp;
 use sqlx::{FromRow, PgConnection, Row as _, postgres::PgRow};
-use streamspace_core::incident::{IncidentId, Role, Severity, escalation::Level, lifecycle::State};
+use streamspace_core::incident::{
+    IncidentId, Role, Severity,
+    escalation::{Level, ROUNDS},
+    lifecycle::State,
+};
 
 use crate::{db::DbError, oncall::levels};
 
@@ -229,14 +233,15 @@ pub(super) async fn list(tx: &mut PgConnection, closed: bool) -> Result<Vec<Reco
     Ok(query.bind(closed).fetch_all(tx).await?)
 }
 
-/// Those that nobody has acknowledged and whose levels were not all paged.
+/// Those that nobody has acknowledged and whose levels were not all paged in all rounds.
 pub(super) async fn paging(tx: &mut PgConnection) -> Result<Vec<IncidentId>, DbError> {
     let rows: Vec<i32> = sqlx::query_scalar(
         "SELECT incident_number FROM incidents \
          WHERE state IN ('declared', 'triaged', 'mitigated') AND page_time IS NOT NULL \
-         AND acknowledge_time IS NULL AND levels_paged < jsonb_array_length(levels) \
+         AND acknowledge_time IS NULL AND levels_paged < $1 * jsonb_array_length(levels) \
          ORDER BY incident_number",
     )
+    .bind(i32::try_from(ROUNDS).unwrap_or(i32::MAX))
     .fetch_all(tx)
     .await?;
     Ok(rows.into_iter().map(id).collect::<Result<_, _>>()?)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::PgConnection;
 use streamspace_core::{
-    incident::{Severity, lifecycle::State},
+    incident::{Severity, escalation, lifecycle::State},
     notify::Action,
 };
 
@@ -84,13 +84,14 @@ impl Teller {
         &self,
         tx: &mut PgConnection,
         record: &Record,
-        index: usize,
+        step: usize,
         now: jiff::Timestamp,
     ) -> Result<(), DbError> {
-        let Some(level) = record.levels.get(index) else { return Ok(()) };
+        let Some((level, round)) = escalation::level(&record.levels, step) else { return Ok(()) };
         let people = oncall::people(tx, &level.targets, now).await?.join(" and ");
         let channels = channels_of(level, &self.channels);
-        let number = index.saturating_add(1);
+        let number = step.checked_rem(record.levels.len()).map_or(1, |it| it.saturating_add(1));
+        let again = if round > 0 { " again" } else { "" };
         let by = match channels.as_slice() {
             [] => "by no channel: the configuration has none for pages".to_owned(),
             some => format!("by {}", some.join(" and ")),
@@ -99,10 +100,10 @@ impl Teller {
             time: now,
             actor: ACTOR.to_owned(),
             kind: "paged".to_owned(),
-            text: format!("level {number}: {people}, {by}"),
+            text: format!("level {number}{again}: {people}, {by}"),
         };
         store::add_event(tx, record.id, &event).await?;
-        let step = format!("level-{number}");
+        let step = format!("level-{}", step.saturating_add(1));
         self.send(tx, record, Action::Trigger, &step, channels, Some(people)).await
     }
 
@@ -234,10 +235,7 @@ fn stamp(now: jiff::Timestamp) -> String {
     now.as_microsecond().to_string()
 }
 
-fn channels_of(
-    level: &streamspace_core::incident::escalation::Level,
-    channels: &Channels,
-) -> Vec<String> {
+fn channels_of(level: &escalation::Level, channels: &Channels) -> Vec<String> {
     if level.channels.is_empty() {
         channels.names_for(Purpose::Page)
     } else {

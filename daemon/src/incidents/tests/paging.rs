@@ -64,6 +64,28 @@ async fn levels_are_paged_as_their_minutes_pass_and_each_once() {
 }
 
 #[tokio::test]
+async fn levels_nobody_answers_are_paged_again_and_at_last_no_more() {
+    let world = World::start().await;
+    rota(&world).await;
+    policy(&world).await;
+    let name = &world.declare("down", P1).await.name;
+    // 10, 20 and 15 minutes.
+    for (seconds, paged) in [(600, 2), (1_200, 3), (899, 3), (1, 4), (600, 5), (1_200, 6)] {
+        world.wait(seconds);
+        world.round().await;
+        assert_eq!(world.texts(name, "paged").await.len(), paged, "after {seconds} s more");
+    }
+    assert_eq!(world.texts(name, "paged").await[5], "level 3 again: ada, by duty");
+    assert_eq!(world.sent(Action::Trigger).await, 6, "each under a key of its own step");
+    for _ in 0..6 {
+        world.wait(3_600);
+        world.round().await;
+    }
+    assert_eq!(world.texts(name, "paged").await.len(), 9);
+    assert!(world.get(name).await.next_page_time.is_none());
+}
+
+#[tokio::test]
 async fn a_page_links_to_the_page_of_its_alert() {
     let mut world = World::start().await;
     let config = "runbooks = 'https://docs.example.com/runbooks'\n[channels.duty]\n\
@@ -132,10 +154,12 @@ async fn whoever_has_it_can_call_the_next_level() {
     let name = world.incidents().declare(&by("lee"), &request).await.unwrap().name;
     assert!(world.outbox().await.is_empty(), "who declares it and has it needs no page");
     let escalate = v1::EscalateIncidentRequest { name: name.clone(), ..Default::default() };
-    for level in 1..=3 {
+    // Each of the three levels three times.
+    for step in 1..=9 {
         let after = world.incidents().escalate(&by("lee"), &escalate).await.unwrap();
-        assert_eq!(after.levels_paged, level);
+        assert_eq!(after.levels_paged, step);
     }
+    assert_eq!(world.texts(&name, "paged").await[3], "level 1 again: kim (rotas/primary), by duty");
     let none_left = world.incidents().escalate(&by("lee"), &escalate).await;
     assert_eq!(reason(none_left), "NO_LEVEL_LEFT");
     assert_eq!(world.sent(Action::Trigger).await, 3);
