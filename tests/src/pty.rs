@@ -5,7 +5,10 @@
 use std::{
     fs::{File, OpenOptions},
     io::{Read as _, Write as _},
-    os::{fd::OwnedFd, unix::ffi::OsStrExt as _},
+    os::{
+        fd::OwnedFd,
+        unix::{ffi::OsStrExt as _, fs::OpenOptionsExt as _},
+    },
     path::PathBuf,
     process::{Child, Command, ExitStatus},
     sync::{Arc, Condvar, Mutex, MutexGuard},
@@ -41,9 +44,12 @@ impl Pty {
         Self { master, path }
     }
 
-    /// The end of the program that runs on it.
+    /// The end of the program that runs on it. It becomes nobody's controlling terminal: the
+    /// programs of all stories would take its size for their own.
     pub fn end(&self) -> File {
-        OpenOptions::new().read(true).write(true).open(&self.path).expect("the other end")
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).custom_flags(OpenptFlags::NOCTTY.bits().cast_signed());
+        options.open(&self.path).expect("the other end")
     }
 
     /// What the program writes, read on; and where keys are written to.
