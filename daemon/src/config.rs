@@ -10,6 +10,10 @@ use serde::Deserialize;
 use streamspace_core::ids::RegionId;
 use thiserror::Error;
 
+mod fields;
+
+pub use fields::Fields;
+
 use crate::{
     db::DatabaseConfig,
     kube::ClusterConfig,
@@ -101,7 +105,7 @@ pub struct AccessConfig {
     /// `trust.pem`. All replicas share the same content.
     pub directory: PathBuf,
     /// Host names and addresses that clients reach the daemon by. They go into its
-    /// certificate.
+    /// certificate. A reload takes them up.
     pub names: Vec<String>,
 }
 
@@ -174,6 +178,11 @@ const NO_SIMULATOR: &str = "simulator: a region that is run for good manages a r
 impl Config {
     /// Reads and checks a configuration file.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        Self::read_with_fields(path).map(|(config, _)| config)
+    }
+
+    /// As [`Config::read`], and what stands in the file, to tell later what changed.
+    pub fn read_with_fields(path: &Path) -> Result<(Self, Fields), ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Unreadable { path: path.into(), source })?;
         let invalid = |message: String| ConfigError::Invalid { path: path.into(), message };
@@ -185,7 +194,8 @@ impl Config {
             invalid(error.to_string())
         })?;
         config.check().map_err(invalid)?;
-        Ok(config)
+        let fields = Fields::of(&text).map_err(|error| invalid(error.to_string()))?;
+        Ok((config, fields))
     }
 
     /// Every key with its default and what it is, for the reference: a JSON schema, its
@@ -223,6 +233,7 @@ impl Config {
         self.usage.check()?;
         self.slo.check()?;
         self.notify.check()?;
+        self.log.check()?;
         if self.access.names.is_empty() {
             return Err(
                 "access.names: name at least one host that clients reach the daemon by".into()

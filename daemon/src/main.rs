@@ -19,9 +19,13 @@ use streamspaced::{
     region,
     setup::{self, InitOptions, TokenOptions},
     simulator::config::{DevConfig, FaultConfig},
+    systemd::{Handed, Manager, activation},
     telemetry::logs,
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
 use tokio_util::sync::CancellationToken;
 
 /// Lists and caches are many small pieces, made and dropped by several threads.
@@ -196,11 +200,20 @@ fn role(text: &str) -> Result<Role, String> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    // Before there are threads, since it changes the environment.
+    let handed = match arguments.command {
+        Command::Run { .. } => activation::take(),
+        _ => Ok(Handed::default()),
+    };
+    let handed = match handed {
+        Ok(handed) => handed,
+        Err(error) => return fail(&error.into()),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),
     };
-    match runtime.block_on(execute(arguments.command)) {
+    match runtime.block_on(execute(arguments.command, handed)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
@@ -212,16 +225,9 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn execute(command: Command) -> anyhow::Result<()> {
+async fn execute(command: Command, handed: Handed) -> anyhow::Result<()> {
     match command {
-        Command::Run { config } => {
-            let config = Config::read(&config)?;
-            logs::start(&config.log).map_err(anyhow::Error::msg)?;
-            let cluster = Cluster::open(&config.cluster).await?;
-            region::run(config, cluster, region::Brought::default(), None, stop_on_signals()?)
-                .await?;
-            Ok(())
-        }
+        Command::Run { config } => run(config, handed).await,
         Command::Init(arguments) => init(arguments).await,
         Command::Token(TokenCommand::Create { config, operator, role, life }) => {
             let config = Config::read(&config)?;
@@ -234,6 +240,22 @@ async fn execute(command: Command) -> anyhow::Result<()> {
         Command::Cluster(command) => cluster(command).await,
         Command::Dev(arguments) => mode::run(dev_options(arguments)?, stop_on_signals()?).await,
     }
+}
+
+async fn run(path: PathBuf, handed: Handed) -> anyhow::Result<()> {
+    // From the start on: a hangup ends a process that has not asked for it.
+    let asked = reload_on_hangup()?;
+    let (config, fields) = Config::read_with_fields(&path)?;
+    let filter = logs::start(&config.log).map_err(anyhow::Error::msg)?;
+    let cluster = Cluster::open(&config.cluster).await?;
+    let brought = region::Brought {
+        grpc: handed.grpc,
+        http: handed.http,
+        manager: Manager::from_env(),
+        reloads: Some(region::Reloads { path, fields, filter, asked }),
+        ..region::Brought::default()
+    };
+    Ok(region::run(config, cluster, brought, None, stop_on_signals()?).await?)
 }
 
 fn dev_options(arguments: DevArguments) -> anyhow::Result<DevOptions> {
@@ -361,4 +383,17 @@ fn stop_on_signals() -> anyhow::Result<CancellationToken> {
         }
     });
     Ok(stop)
+}
+
+/// SIGHUP asks for a reload. Several that come while one is under way ask for one more.
+fn reload_on_hangup() -> anyhow::Result<mpsc::Receiver<()>> {
+    let (ask, asked) = mpsc::channel(1);
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            // Where it is full, one is asked for already.
+            let _asked = ask.try_send(());
+        }
+    });
+    Ok(asked)
 }

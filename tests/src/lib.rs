@@ -16,6 +16,7 @@ mod go_program;
 pub mod http;
 pub mod janitor;
 pub mod life;
+pub mod manager;
 pub mod ports;
 pub mod prometheus;
 pub mod proxy;
