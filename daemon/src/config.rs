@@ -183,6 +183,15 @@ impl Config {
 
     /// As [`Config::read`], and what stands in the file, to tell later what changed.
     pub fn read_with_fields(path: &Path) -> Result<(Self, Fields), ConfigError> {
+        let (config, fields) = Self::parse(path)?;
+        match config.faults().into_iter().next() {
+            Some(message) => Err(ConfigError::Invalid { path: path.into(), message }),
+            None => Ok((config, fields)),
+        }
+    }
+
+    /// Reads a configuration file, and does not look for [`Config::faults`].
+    pub fn parse(path: &Path) -> Result<(Self, Fields), ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Unreadable { path: path.into(), source })?;
         let invalid = |message: String| ConfigError::Invalid { path: path.into(), message };
@@ -193,7 +202,6 @@ impl Config {
             }
             invalid(error.to_string())
         })?;
-        config.check().map_err(invalid)?;
         let fields = Fields::of(&text).map_err(|error| invalid(error.to_string()))?;
         Ok((config, fields))
     }
@@ -205,8 +213,42 @@ impl Config {
         settings.into_generator().into_root_schema_for::<Self>().to_value()
     }
 
+    /// What a type alone does not refuse: the fault of each section, which begins with its
+    /// key. Files that are named are read.
+    pub fn faults(&self) -> Vec<String> {
+        let within = |section: &str, checked: Result<(), String>| {
+            checked.map_err(|message| format!("{section}.{message}"))
+        };
+        let checked = [
+            self.tenants.check(),
+            within("tenants.breaker", self.tenants.breaker.check()),
+            within("tenants.network", self.tenants.network.check()),
+            self.cluster.check(),
+            self.sessions.check(),
+            self.usage.check(),
+            self.slo.check(),
+            self.log.check(),
+            self.access.check(),
+        ];
+        let faults = checked.into_iter().filter_map(Result::err);
+        faults.chain(self.notify.faults()).collect()
+    }
+}
+
+impl AccessConfig {
     fn check(&self) -> Result<(), String> {
-        let prefix = &self.tenants.namespace_prefix;
+        if self.names.is_empty() {
+            return Err(
+                "access.names: name at least one host that clients reach the daemon by".into()
+            );
+        }
+        Ok(())
+    }
+}
+
+impl TenantConfig {
+    fn check(&self) -> Result<(), String> {
+        let prefix = &self.namespace_prefix;
         // A tenant id has up to 40 characters and a namespace up to 63.
         let fits = prefix.len() <= 23
             && prefix.starts_with(|c: char| c.is_ascii_lowercase())
@@ -217,27 +259,14 @@ impl Config {
                  and hyphens, and begin with a letter"
             ));
         }
-        if !(1..=256).contains(&self.tenants.workers) {
-            return Err(format!("tenants.workers: {} must be 1 to 256", self.tenants.workers));
+        if !(1..=256).contains(&self.workers) {
+            return Err(format!("tenants.workers: {} must be 1 to 256", self.workers));
         }
-        if !(1..=86_400).contains(&self.tenants.resync_seconds) {
+        if !(1..=86_400).contains(&self.resync_seconds) {
             return Err(format!(
                 "tenants.resync_seconds: {} must be 1 to 86400",
-                self.tenants.resync_seconds
+                self.resync_seconds
             ));
-        }
-        self.tenants.breaker.check().map_err(|message| format!("tenants.breaker.{message}"))?;
-        self.tenants.network.check().map_err(|message| format!("tenants.network.{message}"))?;
-        self.cluster.check()?;
-        self.sessions.check()?;
-        self.usage.check()?;
-        self.slo.check()?;
-        self.notify.check()?;
-        self.log.check()?;
-        if self.access.names.is_empty() {
-            return Err(
-                "access.names: name at least one host that clients reach the daemon by".into()
-            );
         }
         Ok(())
     }

@@ -1,6 +1,11 @@
 //! `streamspaced`: arguments, then configuration, then the region.
 
-use std::{io::IsTerminal as _, net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{
+    io::IsTerminal as _,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
@@ -17,7 +22,7 @@ use streamspaced::{
         manifests::Manifests,
     },
     region,
-    setup::{self, InitOptions, TokenOptions},
+    setup::{self, InitOptions, TokenOptions, check, schema},
     simulator::config::{DevConfig, FaultConfig},
     systemd::{Handed, Manager, activation},
     telemetry::logs,
@@ -47,6 +52,26 @@ enum Command {
         /// The configuration file.
         #[arg(long, default_value = DEFAULT_CONFIG, env = "STREAMSPACED_CONFIG")]
         config: PathBuf,
+    },
+    /// Tell what is wrong with the configuration file and the files that it names.
+    ///
+    /// Connects nowhere. Each fault is a line with its field and what to do; exits with 1
+    /// where there is one.
+    CheckConfig {
+        /// The configuration file.
+        #[arg(long, default_value = DEFAULT_CONFIG, env = "STREAMSPACED_CONFIG")]
+        config: PathBuf,
+    },
+    /// Bring the schema of the database up to date, before a new version starts.
+    ///
+    /// A start does the same. It can be repeated, and several wait for each other.
+    Migrate {
+        /// The configuration file.
+        #[arg(long, default_value = DEFAULT_CONFIG, env = "STREAMSPACED_CONFIG")]
+        config: PathBuf,
+        /// Tell which migrations would run, and run none.
+        #[arg(long)]
+        plan: bool,
     },
     /// Make the authority of a region, prepare its database, and print one enrolment token.
     ///
@@ -228,6 +253,12 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 async fn execute(command: Command, handed: Handed) -> anyhow::Result<()> {
     match command {
         Command::Run { config } => run(config, handed).await,
+        Command::CheckConfig { config } => check_config(&config).await,
+        Command::Migrate { config, plan } => {
+            let config = Config::read(&config)?;
+            let said = if plan { schema::plan(&config).await } else { schema::run(&config).await };
+            said.map(|said| print(&said))
+        }
         Command::Init(arguments) => init(arguments).await,
         Command::Token(TokenCommand::Create { config, operator, role, life }) => {
             let config = Config::read(&config)?;
@@ -256,6 +287,19 @@ async fn run(path: PathBuf, handed: Handed) -> anyhow::Result<()> {
         ..region::Brought::default()
     };
     Ok(region::run(config, cluster, brought, None, stop_on_signals()?).await?)
+}
+
+async fn check_config(path: &Path) -> anyhow::Result<()> {
+    let faults = check::check(path).await;
+    for fault in &faults {
+        print(fault);
+    }
+    match faults.len() {
+        0 => print(&format!("{}: no fault", path.display())),
+        1 => anyhow::bail!("{}: 1 fault", path.display()),
+        more => anyhow::bail!("{}: {more} faults", path.display()),
+    }
+    Ok(())
 }
 
 fn dev_options(arguments: DevArguments) -> anyhow::Result<DevOptions> {

@@ -77,7 +77,7 @@ impl Daemon {
         names: &str,
         [first, second]: [TcpListener; 2],
     ) -> Self {
-        const HAND: &str = "log=$1; shift; LISTEN_PID=$$ LISTEN_FDS=2 \
+        const HAND: &str = "log=$1; shift; export LISTEN_PID=$$ LISTEN_FDS=2; \
                             exec \"$@\" 3<&0 4<&1 0</dev/null 1>>\"$log\" 2>&1";
         let child = Command::new("sh")
             .args(["-c", HAND, "sh"])

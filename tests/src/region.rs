@@ -165,6 +165,16 @@ impl Region {
         text(&output.stdout)
     }
 
+    /// As [`Region::host`], for a command that fails: its code, and all that it says.
+    pub async fn host_fails(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let mut command = Command::new(program("streamspaced"));
+        let output = command.args(arguments).kill_on_drop(true).output().await;
+        let output = output.expect("streamspaced starts");
+        assert!(!output.status.success(), "streamspaced {} is done", arguments.join(" "));
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    }
+
     /// Starts the daemon, on the same data if it ran before, and returns when it
     /// answers probes.
     pub async fn launch(&self) {

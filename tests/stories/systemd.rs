@@ -1,7 +1,7 @@
 //! The daemon under a service manager: what it tells of itself, what it is handed, and what a
 //! reload changes.
 
-use std::net::TcpListener;
+use std::{net::TcpListener, os::unix::fs::PermissionsExt};
 
 use rustix::process::Signal;
 use streamspace_client::{Watch, WatchEvent};
@@ -211,6 +211,33 @@ fn sockets_that_were_handed_over_are_served_by_their_names() {
             let log = region.log();
             let last = log.lines().last().unwrap_or_default();
             assert!(last.contains(fault), "{last}");
+        }
+    });
+}
+
+#[test]
+fn a_configuration_is_checked_and_a_schema_is_planned_before_a_start() {
+    story(async {
+        let region = Region::start().await;
+        region.stop().await;
+        let config = region.config().display().to_string();
+        let kubeconfig = std::fs::File::open(region.kubeconfig()).unwrap();
+        kubeconfig.set_permissions(PermissionsExt::from_mode(0o600)).unwrap();
+        let check = ["check-config", "--config", &config];
+        assert!(region.host(&check).await.ends_with(": no fault\n"));
+        let plan = ["migrate", "--plan", "--config", &config];
+        assert_eq!(region.host(&plan).await, "The schema is up to date.\n");
+        assert_eq!(
+            region.host(&["migrate", "--config", &config]).await,
+            "The schema is up to date.\n"
+        );
+
+        region.set("tenants", "workers", 0);
+        region.set("log", "filter", "a=loud");
+        let (code, said) = region.host_fails(&check).await;
+        assert_eq!(code, Some(1));
+        for words in ["tenants.workers: 0 must be 1 to 256\n", "log.filter: ", ": 2 faults\n"] {
+            assert!(said.contains(words), "{words}: {said}");
         }
     });
 }

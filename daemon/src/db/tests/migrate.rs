@@ -2,7 +2,7 @@
 
 use sqlx::{Connection, PgConnection};
 
-use crate::db::migrate::{run, setup};
+use crate::db::migrate::{plan, run, setup};
 use crate::db::testing::TestDatabase;
 use crate::db::{Database, catalogue};
 
@@ -30,6 +30,27 @@ async fn setup_and_migrations_run_at_once_and_again() {
         .await
         .unwrap();
     assert_eq!(plans, ["free", "professional", "business", "enterprise"]);
+}
+
+#[tokio::test]
+async fn a_plan_tells_what_is_missing_and_runs_nothing() {
+    let test = TestDatabase::with_own_server().await;
+    let config = setup(&test.superuser_url, "planned").await.unwrap();
+    let all = plan(&config.owner).await.unwrap();
+    assert_eq!((all[0].number, all[0].name.as_str()), (1, "foundation"));
+    assert_eq!(plan(&config.owner).await.unwrap(), all, "nothing ran");
+    run(&config.owner).await.unwrap();
+    assert_eq!(plan(&config.owner).await.unwrap(), []);
+    run(&config.owner).await.unwrap();
+
+    let mut owner = PgConnection::connect(config.owner.expose()).await.unwrap();
+    sqlx::query("UPDATE _sqlx_migrations SET version = 9999 WHERE version = 1")
+        .execute(&mut owner)
+        .await
+        .unwrap();
+    let newer = plan(&config.owner).await.unwrap_err().to_string();
+    assert!(newer.contains("9999"), "{newer}");
+    assert!(run(&config.owner).await.is_err(), "a start says the same");
 }
 
 /// A database that was made before, or restored, gets it too.
