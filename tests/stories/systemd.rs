@@ -1,6 +1,8 @@
 //! The daemon under a service manager: what it tells of itself, what it is handed, and what a
 //! reload changes.
 
+mod unit;
+
 use std::{net::TcpListener, os::unix::fs::PermissionsExt};
 
 use rustix::process::Signal;
