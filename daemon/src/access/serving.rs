@@ -107,7 +107,7 @@ impl Serving {
         while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
             match self.renew_if_due() {
                 Ok(true) => {
-                    tracing::info!(until = %self.next().at, "made a new server certificate")
+                    tracing::info!(until = %self.next().at, "made a new server certificate");
                 }
                 Ok(false) => {}
                 Err(error) => tracing::error!(%error, "no new server certificate"),

@@ -1,6 +1,9 @@
 //! What a region's daemon tells the service manager of itself.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use tokio::sync::watch;
 
@@ -11,8 +14,8 @@ use crate::{
     systemd::Signs,
 };
 
-/// Without a watchdog nobody asks.
-const NO_WATCHDOG: Duration = Duration::from_mins(1);
+/// A pool that lost its database takes some seconds to find it again.
+const LEAST_SILENCE: Duration = Duration::from_secs(10);
 /// How long a new connection may take to be answered.
 const ANSWER: Duration = Duration::from_secs(3);
 
@@ -22,6 +25,8 @@ pub(super) struct RegionSigns {
     db: Database,
     leadership: watch::Receiver<Leadership>,
     silence: Duration,
+    /// Since when the database answers others while the pool is silent.
+    reachable: Mutex<Option<Instant>>,
 }
 
 impl RegionSigns {
@@ -32,7 +37,8 @@ impl RegionSigns {
             board: parts.board.clone(),
             db: parts.db.clone(),
             leadership: parts.leadership.clone(),
-            silence: watchdog.map_or(NO_WATCHDOG, |limit| limit.saturating_mul(2)),
+            silence: watchdog.unwrap_or_default().saturating_mul(2).max(LEAST_SILENCE),
+            reachable: Mutex::default(),
         }
     }
 }
@@ -44,7 +50,16 @@ impl Signs for RegionSigns {
 
     async fn hangs(&self) -> Option<String> {
         let silent = self.board.database_silent_for();
-        if silent <= self.silence || !self.db.answers_beside_its_pools(ANSWER).await {
+        let there = silent > self.silence && self.db.answers_beside_its_pools(ANSWER).await;
+        let mut reachable = self.reachable.lock().unwrap_or_else(PoisonError::into_inner);
+        if !there {
+            *reachable = None;
+            return None;
+        }
+        // A database that came back a moment ago is one that the pool has yet to find.
+        let now = Instant::now();
+        let since = *reachable.get_or_insert(now);
+        if now.duration_since(since) <= self.silence {
             return None;
         }
         let seconds = silent.as_secs();
@@ -97,9 +112,11 @@ mod tests {
             db: test.database().clone(),
             leadership: leadership.clone(),
             silence,
+            reachable: Mutex::default(),
         };
         let (soon, late) = (signs(Duration::ZERO), signs(Duration::from_hours(1)));
         assert_eq!(late.hangs().await, None, "it answered of late");
+        assert_eq!(soon.hangs().await, None, "it may have come back just now");
         let said = soon.hangs().await.unwrap();
         assert!(said.contains("the database is there"), "{said}");
         test.server().kill_server().unwrap();

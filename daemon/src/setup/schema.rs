@@ -6,7 +6,8 @@ use crate::{
 };
 
 fn list(steps: &[Step]) -> String {
-    steps.iter().map(|step| format!("{:04} {}\n", step.number, step.name)).collect()
+    let line = |step: &Step| format!("{:04} {}\n", step.number, step.name);
+    steps.iter().map(line).collect::<Vec<_>>().concat()
 }
 
 /// Tells which migrations would run, and runs none.
