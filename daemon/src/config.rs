@@ -10,6 +10,10 @@ use serde::Deserialize;
 use streamspace_core::ids::RegionId;
 use thiserror::Error;
 
+mod fields;
+
+pub use fields::Fields;
+
 use crate::{
     db::DatabaseConfig,
     kube::ClusterConfig,
@@ -101,7 +105,7 @@ pub struct AccessConfig {
     /// `trust.pem`. All replicas share the same content.
     pub directory: PathBuf,
     /// Host names and addresses that clients reach the daemon by. They go into its
-    /// certificate.
+    /// certificate. A reload takes them up.
     pub names: Vec<String>,
 }
 
@@ -174,19 +178,34 @@ const NO_SIMULATOR: &str = "simulator: a region that is run for good manages a r
 impl Config {
     /// Reads and checks a configuration file.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        Self::read_with_fields(path).map(|(config, _)| config)
+    }
+
+    /// As [`Config::read`], and what stands in the file, to tell later what changed.
+    pub fn read_with_fields(path: &Path) -> Result<(Self, Fields), ConfigError> {
+        let (mut config, fields) = Self::parse(path)?;
+        let invalid = |message: String| ConfigError::Invalid { path: path.into(), message };
+        if let Some(message) = config.faults().into_iter().next() {
+            return Err(invalid(message));
+        }
+        config.database.read_passwords().map_err(invalid)?;
+        Ok((config, fields))
+    }
+
+    /// Reads a configuration file, and does not look for [`Config::faults`].
+    pub fn parse(path: &Path) -> Result<(Self, Fields), ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Unreadable { path: path.into(), source })?;
         let invalid = |message: String| ConfigError::Invalid { path: path.into(), message };
-        let mut config: Self = toml::from_str(&text).map_err(|error| {
+        let config: Self = toml::from_str(&text).map_err(|error| {
             let table = text.parse::<toml::Table>().ok();
             if table.is_some_and(|table| table.contains_key("simulator")) {
                 return invalid(NO_SIMULATOR.into());
             }
             invalid(error.to_string())
         })?;
-        config.check().map_err(invalid)?;
-        config.database.read_passwords().map_err(invalid)?;
-        Ok(config)
+        let fields = Fields::of(&text).map_err(|error| invalid(error.to_string()))?;
+        Ok((config, fields))
     }
 
     /// Every key with its default and what it is, for the reference: a JSON schema, its
@@ -196,8 +215,42 @@ impl Config {
         settings.into_generator().into_root_schema_for::<Self>().to_value()
     }
 
+    /// What a type alone does not refuse: the fault of each section, which begins with its
+    /// key. Files that are named are read.
+    pub fn faults(&self) -> Vec<String> {
+        let within = |section: &str, checked: Result<(), String>| {
+            checked.map_err(|message| format!("{section}.{message}"))
+        };
+        let checked = [
+            self.tenants.check(),
+            within("tenants.breaker", self.tenants.breaker.check()),
+            within("tenants.network", self.tenants.network.check()),
+            self.cluster.check(),
+            self.sessions.check(),
+            self.usage.check(),
+            self.slo.check(),
+            self.log.check(),
+            self.access.check(),
+        ];
+        let faults = checked.into_iter().filter_map(Result::err);
+        faults.chain(self.notify.faults()).collect()
+    }
+}
+
+impl AccessConfig {
     fn check(&self) -> Result<(), String> {
-        let prefix = &self.tenants.namespace_prefix;
+        if self.names.is_empty() {
+            return Err(
+                "access.names: name at least one host that clients reach the daemon by".into()
+            );
+        }
+        Ok(())
+    }
+}
+
+impl TenantConfig {
+    fn check(&self) -> Result<(), String> {
+        let prefix = &self.namespace_prefix;
         // A tenant id has up to 40 characters and a namespace up to 63.
         let fits = prefix.len() <= 23
             && prefix.starts_with(|c: char| c.is_ascii_lowercase())
@@ -208,26 +261,14 @@ impl Config {
                  and hyphens, and begin with a letter"
             ));
         }
-        if !(1..=256).contains(&self.tenants.workers) {
-            return Err(format!("tenants.workers: {} must be 1 to 256", self.tenants.workers));
+        if !(1..=256).contains(&self.workers) {
+            return Err(format!("tenants.workers: {} must be 1 to 256", self.workers));
         }
-        if !(1..=86_400).contains(&self.tenants.resync_seconds) {
+        if !(1..=86_400).contains(&self.resync_seconds) {
             return Err(format!(
                 "tenants.resync_seconds: {} must be 1 to 86400",
-                self.tenants.resync_seconds
+                self.resync_seconds
             ));
-        }
-        self.tenants.breaker.check().map_err(|message| format!("tenants.breaker.{message}"))?;
-        self.tenants.network.check().map_err(|message| format!("tenants.network.{message}"))?;
-        self.cluster.check()?;
-        self.sessions.check()?;
-        self.usage.check()?;
-        self.slo.check()?;
-        self.notify.check()?;
-        if self.access.names.is_empty() {
-            return Err(
-                "access.names: name at least one host that clients reach the daemon by".into()
-            );
         }
         Ok(())
     }

@@ -30,6 +30,7 @@ pub mod sessions;
 pub mod setup;
 pub mod simulator;
 pub mod slo;
+pub mod systemd;
 pub mod telemetry;
 pub mod tenants;
 pub mod usage;

@@ -1,6 +1,11 @@
 //! `streamspaced`: arguments, then configuration, then the region.
 
-use std::{io::IsTerminal as _, net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{
+    io::IsTerminal as _,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
@@ -17,11 +22,15 @@ use streamspaced::{
         manifests::Manifests,
     },
     region,
-    setup::{self, InitOptions, TokenOptions},
+    setup::{self, InitOptions, TokenOptions, check, schema},
     simulator::config::{DevConfig, FaultConfig},
+    systemd::{Handed, Manager, activation},
     telemetry::logs,
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
 use tokio_util::sync::CancellationToken;
 
 /// Lists and caches are many small pieces, made and dropped by several threads.
@@ -43,6 +52,26 @@ enum Command {
         /// The configuration file.
         #[arg(long, default_value = DEFAULT_CONFIG, env = "STREAMSPACED_CONFIG")]
         config: PathBuf,
+    },
+    /// Tell what is wrong with the configuration file and the files that it names.
+    ///
+    /// Connects nowhere. Each fault is a line with its field and what to do; exits with 1
+    /// where there is one.
+    CheckConfig {
+        /// The configuration file.
+        #[arg(long, default_value = DEFAULT_CONFIG, env = "STREAMSPACED_CONFIG")]
+        config: PathBuf,
+    },
+    /// Bring the schema of the database up to date, before a new version starts.
+    ///
+    /// A start does the same. It can be repeated, and several wait for each other.
+    Migrate {
+        /// The configuration file.
+        #[arg(long, default_value = DEFAULT_CONFIG, env = "STREAMSPACED_CONFIG")]
+        config: PathBuf,
+        /// Tell which migrations would run, and run none.
+        #[arg(long)]
+        plan: bool,
     },
     /// Make the authority of a region, prepare its database, and print one enrolment token.
     ///
@@ -196,11 +225,20 @@ fn role(text: &str) -> Result<Role, String> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    // Before there are threads, since it changes the environment.
+    let handed = match arguments.command {
+        Command::Run { .. } => activation::take(),
+        _ => Ok(Handed::default()),
+    };
+    let handed = match handed {
+        Ok(handed) => handed,
+        Err(error) => return fail(&error.into()),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),
     };
-    match runtime.block_on(execute(arguments.command)) {
+    match runtime.block_on(execute(arguments.command, handed)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
@@ -212,15 +250,14 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn execute(command: Command) -> anyhow::Result<()> {
+async fn execute(command: Command, handed: Handed) -> anyhow::Result<()> {
     match command {
-        Command::Run { config } => {
+        Command::Run { config } => run(config, handed).await,
+        Command::CheckConfig { config } => check_config(&config).await,
+        Command::Migrate { config, plan } => {
             let config = Config::read(&config)?;
-            logs::start(&config.log).map_err(anyhow::Error::msg)?;
-            let cluster = Cluster::open(&config.cluster).await?;
-            region::run(config, cluster, region::Brought::default(), None, stop_on_signals()?)
-                .await?;
-            Ok(())
+            let said = if plan { schema::plan(&config).await } else { schema::run(&config).await };
+            said.map(|said| print(&said))
         }
         Command::Init(arguments) => init(arguments).await,
         Command::Token(TokenCommand::Create { config, operator, role, life }) => {
@@ -234,6 +271,35 @@ async fn execute(command: Command) -> anyhow::Result<()> {
         Command::Cluster(command) => cluster(command).await,
         Command::Dev(arguments) => mode::run(dev_options(arguments)?, stop_on_signals()?).await,
     }
+}
+
+async fn run(path: PathBuf, handed: Handed) -> anyhow::Result<()> {
+    // From the start on: a hangup ends a process that has not asked for it.
+    let asked = reload_on_hangup()?;
+    let (config, fields) = Config::read_with_fields(&path)?;
+    let filter = logs::start(&config.log).map_err(anyhow::Error::msg)?;
+    let cluster = Cluster::open(&config.cluster).await?;
+    let brought = region::Brought {
+        grpc: handed.grpc,
+        http: handed.http,
+        manager: Manager::from_env(),
+        reloads: Some(region::Reloads { path, fields, filter, asked }),
+        ..region::Brought::default()
+    };
+    Ok(region::run(config, cluster, brought, None, stop_on_signals()?).await?)
+}
+
+async fn check_config(path: &Path) -> anyhow::Result<()> {
+    let faults = check::check(path).await;
+    for fault in &faults {
+        print(fault);
+    }
+    match faults.len() {
+        0 => print(&format!("{}: no fault", path.display())),
+        1 => anyhow::bail!("{}: 1 fault", path.display()),
+        more => anyhow::bail!("{}: {more} faults", path.display()),
+    }
+    Ok(())
 }
 
 fn dev_options(arguments: DevArguments) -> anyhow::Result<DevOptions> {
@@ -361,4 +427,17 @@ fn stop_on_signals() -> anyhow::Result<CancellationToken> {
         }
     });
     Ok(stop)
+}
+
+/// SIGHUP asks for a reload. Several that come while one is under way ask for one more.
+fn reload_on_hangup() -> anyhow::Result<mpsc::Receiver<()>> {
+    let (ask, asked) = mpsc::channel(1);
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            // Where it is full, one is asked for already.
+            let _asked = ask.try_send(());
+        }
+    });
+    Ok(asked)
 }

@@ -19,13 +19,19 @@ use crate::{
     regions::probes,
     rpc::peer::PeerError,
     simulator::FaultBoard,
+    systemd::{Keeper, Manager},
     telemetry::http,
 };
 use parts::Parts;
+use reload::Reloader;
+pub use reload::Reloads;
+use signs::RegionSigns;
 
 mod followed;
 mod parts;
+mod reload;
 mod services;
+mod signs;
 
 const DATABASE_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -78,13 +84,20 @@ pub enum RegionError {
     Server(#[from] std::io::Error),
 }
 
-/// What a development region brings along. A region that is run for good brings nothing.
+/// What whoever starts a region brings along.
 #[derive(Debug, Default)]
 pub struct Brought {
-    /// How its simulated cluster fails.
+    /// How the simulated cluster of a development region fails.
     pub faults: Option<FaultBoard>,
-    /// Where it listens, for clients and for metrics and health, where it does so already.
-    pub sockets: Option<(std::net::TcpListener, std::net::TcpListener)>,
+    /// Where clients are heard, where that is open already. Else it is opened as the
+    /// configuration says.
+    pub grpc: Option<std::net::TcpListener>,
+    /// Likewise for metrics and health.
+    pub http: Option<std::net::TcpListener>,
+    /// Who is told how the daemon is.
+    pub manager: Manager,
+    /// What asks for the configuration to be read anew.
+    pub reloads: Option<Reloads>,
 }
 
 /// Runs the daemon until `stop`. `ready` is told once it serves and its database is there.
@@ -98,10 +111,9 @@ pub async fn run(
     let parts = Parts::build(&config, cluster, brought.faults).await?;
     let (db, calls) = (parts.db.clone(), parts.calls.clone());
     let standings = Arc::clone(&parts.standings);
-    let (grpc, http) = match brought.sockets {
-        Some((grpc, http)) => (TcpListener::from_std(grpc)?, TcpListener::from_std(http)?),
-        None => (listen(config.listen.grpc).await?, listen(config.listen.http).await?),
-    };
+    let manager = brought.manager;
+    let grpc = open(brought.grpc, config.listen.grpc).await?;
+    let http = open(brought.http, config.listen.http).await?;
     let listening = Ready { grpc: grpc.local_addr()?, http: http.local_addr()? };
     tracing::info!(
         region = %config.region, replica = config.replica,
@@ -113,6 +125,8 @@ pub async fn run(
     let serving = stop.child_token();
     let acting = Stage::default();
     let standing = Stage::default();
+    // To the very end: what it tells is that the others still work at it.
+    let keeping = Stage::default();
 
     // How the region is can be asked from the first moment on, also while the database
     // is away.
@@ -132,11 +146,17 @@ pub async fn run(
         standing.stop.clone(),
     ));
     let mut server = tokio::spawn(parts.serve(grpc, observers, serving.clone()));
+    let keeper = Keeper::new(manager.clone(), RegionSigns::new(&parts, manager.watchdog()));
 
     let result = tokio::select! {
         prepared = prepare(&db, &config, &standings) => match prepared {
             Ok(()) => {
+                if let Some(reloads) = brought.reloads {
+                    let reloader = Reloader::new(&parts, &config, reloads, manager.clone());
+                    standing.spawn(reloader.run(serving.clone()));
+                }
                 parts.start(own, &acting, &standing);
+                keeping.spawn(keeper.run(serving.clone(), keeping.stop.clone()));
                 if let Some(ready) = ready {
                     // Whoever asked may have gone; that stops nothing.
                     let _asked = ready.send(listening);
@@ -146,6 +166,7 @@ pub async fn run(
             Err(error) => Err(error),
         },
         result = &mut server => ended(result),
+        () = keeper.starting() => Ok(()),
     };
     serving.cancel();
     calls.close();
@@ -153,6 +174,7 @@ pub async fn run(
     acting.end().await;
     standing.end().await;
     db.close().await;
+    keeping.end().await;
     tracing::info!("stopped");
     result
 }
@@ -200,6 +222,17 @@ async fn prepare(db: &Database, config: &Config, standings: &Standings) -> Resul
         };
         tracing::warn!(error = %unavailable, "the database is away; waiting for it");
         tokio::time::sleep(DATABASE_PATIENCE).await;
+    }
+}
+
+/// What is open already, or the address.
+async fn open(
+    brought: Option<std::net::TcpListener>,
+    address: SocketAddr,
+) -> Result<TcpListener, RegionError> {
+    match brought {
+        Some(listener) => Ok(TcpListener::from_std(listener)?),
+        None => listen(address).await,
     }
 }
 

@@ -1,5 +1,5 @@
-//! What is done on the host: `streamspaced init`, `streamspaced token create` and
-//! `streamspaced cluster pin`.
+//! What is done on the host: `streamspaced init`, `token create`, `cluster pin`,
+//! `check-config` and `migrate`.
 
 use std::{
     fs,
@@ -23,6 +23,9 @@ use crate::{
         pin::{self, Pin},
     },
 };
+
+pub mod check;
+pub mod schema;
 
 const FIRST_TOKEN_LIFE: Duration = Duration::from_hours(1);
 /// Who makes tokens on the host, in the database and in the audit log.

@@ -4,6 +4,8 @@
 
 use std::{
     fs::{self, OpenOptions},
+    net::TcpListener,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -64,6 +66,42 @@ impl Daemon {
         let id = child.id().expect("it was not waited for yet");
         janitor::process(id);
         Self { child, id, gently: false }
+    }
+
+    /// As [`Daemon::start`], and hands it these listening sockets under these names, as
+    /// `systemd.socket(5)` says. A shell becomes the daemon, so that the number of its
+    /// process is known before.
+    pub fn start_handed(
+        arguments: &[&str],
+        log: &Path,
+        names: &str,
+        [first, second]: [TcpListener; 2],
+    ) -> Self {
+        const HAND: &str = "log=$1; shift; export LISTEN_PID=$$ LISTEN_FDS=2; \
+                            exec \"$@\" 3<&0 4<&1 0</dev/null 1>>\"$log\" 2>&1";
+        let child = Command::new("sh")
+            .args(["-c", HAND, "sh"])
+            .arg(log)
+            .arg(program("streamspaced"))
+            .args(arguments)
+            .env("LISTEN_FDNAMES", names)
+            .stdin(OwnedFd::from(first))
+            .stdout(OwnedFd::from(second))
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .expect("a shell starts");
+        let id = child.id().expect("it was not waited for yet");
+        janitor::process(id);
+        Self { child, id, gently: false }
+    }
+
+    /// Waits for its end by itself.
+    pub async fn ends(mut self) -> ExitStatus {
+        let Ok(status) = timeout(STOP_LIMIT, self.child.wait()).await else {
+            panic!("streamspaced did not end within {} s", STOP_LIMIT.as_secs())
+        };
+        status.expect("its state")
     }
 
     /// It has children of its own, so when this is dropped it is asked to stop first.

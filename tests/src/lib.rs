@@ -17,6 +17,7 @@ pub mod helm;
 pub mod http;
 pub mod janitor;
 pub mod life;
+pub mod manager;
 pub mod ports;
 pub mod prometheus;
 pub mod proxy;

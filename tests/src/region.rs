@@ -3,8 +3,8 @@
 #![allow(clippy::panic, clippy::expect_used, reason = "a panic fails the story, as it should")]
 
 use std::{
-    net::SocketAddr,
-    path::PathBuf,
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
     process::ExitStatus,
     sync::{
         Arc,
@@ -165,11 +165,41 @@ impl Region {
         text(&output.stdout)
     }
 
+    /// As [`Region::host`], for a command that fails: its code, and all that it says.
+    pub async fn host_fails(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let mut command = Command::new(program("streamspaced"));
+        let output = command.args(arguments).kill_on_drop(true).output().await;
+        let output = output.expect("streamspaced starts");
+        assert!(!output.status.success(), "streamspaced {} is done", arguments.join(" "));
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    }
+
     /// Starts the daemon, on the same data if it ran before, and returns when it
     /// answers probes.
     pub async fn launch(&self) {
+        self.launch_with(&[]).await;
+    }
+
+    /// As [`Region::launch`], with these variables in its environment.
+    pub async fn launch_with(&self, variables: &[(&str, &str)]) {
         let config = self.config().display().to_string();
-        let daemon = Daemon::start(&["run", "--config", &config], self.log.path(), &[]);
+        let daemon = Daemon::start(&["run", "--config", &config], self.log.path(), variables);
+        self.launched(daemon).await;
+    }
+
+    /// As [`Region::launch`], and hands the daemon these sockets under these names.
+    pub async fn launch_handed(&self, names: &str, sockets: [TcpListener; 2]) {
+        self.launched(self.handed(names, sockets)).await;
+    }
+
+    /// A daemon of this region that was handed these sockets, and is the story's to wait for.
+    pub fn handed(&self, names: &str, sockets: [TcpListener; 2]) -> Daemon {
+        let config = self.config().display().to_string();
+        Daemon::start_handed(&["run", "--config", &config], self.log.path(), names, sockets)
+    }
+
+    async fn launched(&self, daemon: Daemon) {
         let mut held = self.daemon.lock().await;
         assert!(held.is_none(), "a daemon runs already");
         *held = Some(daemon);
@@ -257,6 +287,11 @@ impl Region {
         let machine = self.machine(operator);
         machine.ok(&["login", &self.grpc().to_string(), "--token", &token]).await;
         machine
+    }
+
+    /// A folder of this region's own.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The configuration file.

@@ -37,6 +37,7 @@ mod regions;
 mod scope;
 mod sessions;
 mod status;
+mod systemd;
 mod tenant;
 mod trouble;
 mod unchanged;

@@ -1,7 +1,10 @@
-//! The daemon's own certificate: made at the start, and anew at two thirds of its
-//! life.
+//! The daemon's own certificate: made at the start, anew at two thirds of its life, and when
+//! its names change.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use thiserror::Error;
@@ -31,11 +34,16 @@ pub enum ServingError {
 /// Keeps the daemon's certificate fresh.
 pub struct Serving {
     authority: Arc<Authority>,
-    names: Vec<String>,
     clock: Clock,
     certificate: Arc<ServingCertificate>,
-    renew_at: Timestamp,
+    next: Mutex<Next>,
     expires: watch::Sender<Timestamp>,
+}
+
+/// What the next certificate is for, and when it is due.
+struct Next {
+    names: Vec<String>,
+    at: Timestamp,
 }
 
 impl Serving {
@@ -47,10 +55,10 @@ impl Serving {
     ) -> Result<Self, ServingError> {
         let now = clock();
         let first = authority.issue_server(&names, now)?;
-        let renew_at = two_thirds(now, first.expires);
+        let next = Mutex::new(Next { names, at: two_thirds(now, first.expires) });
         let expires = watch::Sender::new(first.expires);
         let certificate = ServingCertificate::new(first.chain, first.key)?;
-        Ok(Self { authority, names, clock, certificate, renew_at, expires })
+        Ok(Self { authority, clock, certificate, next, expires })
     }
 
     /// What the acceptor serves.
@@ -64,23 +72,43 @@ impl Serving {
     }
 
     /// Makes the next certificate where it is time. Returns whether it was.
-    pub fn renew_if_due(&mut self) -> Result<bool, ServingError> {
+    pub fn renew_if_due(&self) -> Result<bool, ServingError> {
         let now = (self.clock)();
-        if now < self.renew_at {
+        let mut next = self.next();
+        if now < next.at {
             return Ok(false);
         }
-        let next = self.authority.issue_server(&self.names, now)?;
-        self.certificate.replace(next.chain, next.key)?;
-        self.renew_at = two_thirds(now, next.expires);
-        self.expires.send_replace(next.expires);
+        next.at = self.renew(&next.names, now)?;
         Ok(true)
     }
 
+    /// Makes a certificate for other names. Connections that are open stay. Where it cannot
+    /// be made, the one before is served on.
+    pub fn rename(&self, names: Vec<String>) -> Result<(), ServingError> {
+        let mut next = self.next();
+        let at = self.renew(&names, (self.clock)())?;
+        *next = Next { names, at };
+        Ok(())
+    }
+
+    fn renew(&self, names: &[String], now: Timestamp) -> Result<Timestamp, ServingError> {
+        let made = self.authority.issue_server(names, now)?;
+        self.certificate.replace(made.chain, made.key)?;
+        self.expires.send_replace(made.expires);
+        Ok(two_thirds(now, made.expires))
+    }
+
+    fn next(&self) -> MutexGuard<'_, Next> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Renews until told to stop.
-    pub async fn run(mut self, stop: CancellationToken) {
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
             match self.renew_if_due() {
-                Ok(true) => tracing::info!(until = %self.renew_at, "made a new server certificate"),
+                Ok(true) => {
+                    tracing::info!(until = %self.next().at, "made a new server certificate");
+                }
                 Ok(false) => {}
                 Err(error) => tracing::error!(%error, "no new server certificate"),
             }

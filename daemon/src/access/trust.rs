@@ -1,7 +1,11 @@
 //! Takes up a changed trust bundle without a restart, so that a rotation of the
 //! authority drops no call.
 
-use std::{fs, sync::Arc, time::Duration};
+use std::{
+    fs,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -14,25 +18,26 @@ const LOOK: Duration = Duration::from_secs(5);
 pub struct TrustFollower {
     files: AuthorityFiles,
     judge: Arc<PeerJudge>,
-    seen: Option<Vec<u8>>,
+    seen: Mutex<Option<Vec<u8>>>,
 }
 
 impl TrustFollower {
     /// The judge trusts what the file holds now.
     pub fn new(files: AuthorityFiles, judge: Arc<PeerJudge>) -> Self {
-        let seen = fs::read(&files.trust).ok();
+        let seen = Mutex::new(fs::read(&files.trust).ok());
         Self { files, judge, seen }
     }
 
     /// Takes up the file where it changed. Returns whether it did. A file that cannot be
     /// used changes nothing.
-    pub fn look(&mut self) -> Result<bool, AuthorityError> {
+    pub fn look(&self) -> Result<bool, AuthorityError> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let now = fs::read(&self.files.trust).ok();
-        if now == self.seen {
+        if now == *seen {
             return Ok(false);
         }
         // Told once, also where it is of no use.
-        self.seen = now;
+        *seen = now;
         let authority = Authority::open(&self.files)?;
         let bundle = authority.trust_bundle().map_err(|error| AuthorityError::Content {
             path: self.files.trust.clone(),
@@ -43,7 +48,7 @@ impl TrustFollower {
     }
 
     /// Looks until told to stop.
-    pub async fn run(mut self, stop: CancellationToken) {
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
             match self.look() {
                 Ok(true) => tracing::info!("took up the changed trust bundle"),
@@ -96,7 +101,7 @@ mod tests {
         let (next_files, next) = authority("next");
         let status = Arc::new(Standings::new());
         let judge = Arc::new(PeerJudge::new(old.trust_bundle().unwrap(), status));
-        let mut follower = TrustFollower::new(files.clone(), Arc::clone(&judge));
+        let follower = TrustFollower::new(files.clone(), Arc::clone(&judge));
         let trusts = |authority| judge.judge(&peer_of(authority), Timestamp::now()).is_ok();
         assert!(trusts(&old) && !trusts(&next));
         assert!(!follower.look().unwrap(), "nothing changed");

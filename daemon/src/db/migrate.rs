@@ -95,6 +95,49 @@ pub async fn setup_from_template(
     create(superuser_url, database, Some(template), Passwords::None).await
 }
 
+/// A migration that has not run yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Its number.
+    pub number: i64,
+    /// Its name.
+    pub name: String,
+}
+
+/// Which migrations [`run`] would run, in their order. Changes nothing.
+pub async fn plan(owner: &DatabaseUrl) -> Result<Vec<Step>, MigrateError> {
+    let options = PgConnectOptions::from_str(owner.expose())?
+        .application_name("streamspaced migrations")
+        .options([("search_path", "public")]);
+    let mut connection = options.connect().await?;
+    require_version(&mut connection).await?;
+    let begun: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
+        .fetch_one(&mut connection)
+        .await?;
+    let done: Vec<(i64, Vec<u8>)> = if begun {
+        sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations ORDER BY version")
+            .fetch_all(&mut connection)
+            .await?
+    } else {
+        Vec::new()
+    };
+    connection.close().await?;
+    let refused = |error| Err(MigrateError::Migration(error));
+    for (version, checksum) in &done {
+        match MIGRATIONS.iter().find(|known| known.version == *version) {
+            None => return refused(sqlx::migrate::MigrateError::VersionMissing(*version)),
+            Some(known) if known.checksum != *checksum => {
+                return refused(sqlx::migrate::MigrateError::VersionMismatch(*version));
+            }
+            Some(_) => {}
+        }
+    }
+    let missing = MIGRATIONS.iter().filter(|known| done.iter().all(|(v, _)| *v != known.version));
+    Ok(missing
+        .map(|known| Step { number: known.version, name: known.description.to_string() })
+        .collect())
+}
+
 /// Brings the schema up to date. Concurrent runs wait for each other.
 pub async fn run(owner: &DatabaseUrl) -> Result<(), MigrateError> {
     // No time limits here: a migration may take long.

@@ -1,25 +1,39 @@
 //! Passwords of the database's logins in files beside the configuration: so that the
 //! configuration can be shown and kept where no secret belongs.
 
-use std::{fmt::Write as _, fs, io::Read as _, path::Path};
+use std::{
+    fmt::Write as _,
+    fs,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
 
 use super::pool::{DatabaseConfig, DatabaseUrl};
 
+/// The keys of the URLs, which are the names of the files.
+const LOGINS: [&str; 5] = ["owner", "operator", "tenant", "audit", "maintainer"];
 /// No password that somebody means is longer.
 const LONGEST: usize = 1024;
 
 impl DatabaseConfig {
+    /// The files that there may be.
+    pub(crate) fn password_files(&self) -> Vec<PathBuf> {
+        let folder = self.passwords.iter();
+        folder.flat_map(|folder| LOGINS.map(|name| folder.join(name))).collect()
+    }
+
     /// Gives each URL without a password the one of its login's file. The error begins
     /// with the key and holds no secret.
     pub(crate) fn read_passwords(&mut self) -> Result<(), String> {
         let Some(folder) = self.passwords.clone() else { return Ok(()) };
-        for (name, url) in [
-            ("owner", &mut self.owner),
-            ("operator", &mut self.operator),
-            ("tenant", &mut self.tenant),
-            ("audit", &mut self.audit),
-            ("maintainer", &mut self.maintainer),
-        ] {
+        let urls = [
+            &mut self.owner,
+            &mut self.operator,
+            &mut self.tenant,
+            &mut self.audit,
+            &mut self.maintainer,
+        ];
+        for (name, url) in LOGINS.into_iter().zip(urls) {
             let Some(login) = Login::of(url.expose()) else {
                 return Err(format!(
                     "database.{name}: names no login, whose password would be in \

@@ -9,7 +9,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{AssertSqlSafe, Connection as _, PgPool, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgPool, Postgres, Transaction};
 
 use super::DbError;
 use super::scope::{self, Scope};
@@ -253,6 +253,17 @@ impl Database {
     /// that holds an advisory lock or listens.
     pub(super) fn session_options(&self, purpose: &str) -> PgConnectOptions {
         self.pools.session.clone().application_name(&format!("streamspaced {purpose}"))
+    }
+
+    /// Whether the database answers a new connection on the operator's login, beside the
+    /// pools. Where it does and a pool does not answer, the pool hangs and not the database.
+    pub async fn answers_beside_its_pools(&self, limit: Duration) -> bool {
+        let ask = async {
+            let mut connection = self.session_options("watchdog").connect().await?;
+            sqlx::query("SELECT 1").execute(&mut connection).await?;
+            connection.close().await
+        };
+        matches!(tokio::time::timeout(limit, ask).await, Ok(Ok(())))
     }
 
     /// Closes every pool; waits for the connections that are in use.

@@ -150,7 +150,12 @@ async fn run_on(
         notify: options.notify.clone(),
         log: LogConfig::default(),
     };
-    let brought = Brought { faults, sockets: Some((sockets.grpc, sockets.http)) };
+    let brought = Brought {
+        faults,
+        grpc: Some(sockets.grpc),
+        http: Some(sockets.http),
+        ..Brought::default()
+    };
     let (ready, is_ready) = oneshot::channel();
     let region = region::run(config, cluster.clone(), brought, Some(ready), stop.clone());
     let welcome = async {
@@ -183,7 +188,7 @@ async fn run_on(
 /// that help stay in sight.
 fn start_logs(options: &DevOptions) -> anyhow::Result<()> {
     let config = LogConfig { format: LogFormat::Text, filter: options.log_filter.clone() };
-    logs::start(&config).map_err(anyhow::Error::msg)
+    logs::start(&config).map(drop).map_err(anyhow::Error::msg)
 }
 
 /// One daemon on a folder: two would take each other's database away.

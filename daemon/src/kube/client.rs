@@ -35,21 +35,16 @@ struct Settings {
 }
 
 impl Cluster {
+    /// Whether the configuration can be read. Runs no program that it names for its
+    /// credentials, and connects nowhere.
+    pub async fn check(config: &ClusterConfig) -> Result<(), ClusterError> {
+        read(config).await.map(drop)
+    }
+
     /// Reads the configuration. Does not connect yet.
     pub async fn open(config: &ClusterConfig) -> Result<Self, ClusterError> {
         let wrong = |error: &dyn std::fmt::Display| ClusterError::Configuration(error.to_string());
-        let mut settings = match &config.kubeconfig {
-            Some(path) => {
-                let file = Kubeconfig::read_from(path)
-                    .map_err(|e| wrong(&format!("{}: {e}", path.display())))?;
-                let options =
-                    KubeConfigOptions { context: config.context.clone(), ..Default::default() };
-                Config::from_custom_kubeconfig(file, &options).await.map_err(|e| wrong(&e))?
-            }
-            None => Config::incluster().map_err(|e| {
-                wrong(&format!("{e}; outside a cluster, name a file as cluster.kubeconfig"))
-            })?,
-        };
+        let mut settings = read(config).await?;
         settings.connect_timeout = Some(CONNECT_LIMIT);
         // Whoever calls has a backoff of its own, which tells what it waits for.
         settings.default_retry = false;
@@ -121,6 +116,21 @@ impl Cluster {
         let info = limited(self.client.apiserver_version()).await?;
         Ok(info.git_version)
     }
+}
+
+/// How the configuration says that the cluster is reached.
+async fn read(config: &ClusterConfig) -> Result<Config, ClusterError> {
+    let wrong = |error: &dyn std::fmt::Display| ClusterError::Configuration(error.to_string());
+    let Some(path) = &config.kubeconfig else {
+        return Config::incluster().map_err(|e| {
+            wrong(&format!("{e}; outside a cluster, name a file as cluster.kubeconfig"))
+        });
+    };
+    let file =
+        Kubeconfig::read_from(path).map_err(|e| wrong(&format!("{}: {e}", path.display())))?;
+    let options = KubeConfigOptions { context: config.context.clone(), ..Default::default() };
+    let read = Config::from_custom_kubeconfig(file, &options).await;
+    read.map_err(|e| wrong(&format!("{}: {e}", path.display())))
 }
 
 /// Runs one call within the time limit.

@@ -244,25 +244,34 @@ fn check_runbooks(url: &str) -> Result<(), String> {
 impl NotifyConfig {
     /// Checks what a type alone does not. The error begins with the key.
     pub fn check(&self) -> Result<(), String> {
+        self.faults().into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// As [`NotifyConfig::check`], the fault of each channel.
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
         if self.channels.len() > CHANNELS_MAXIMUM {
-            return Err(format!("notify.channels: at most {CHANNELS_MAXIMUM} can be named"));
+            faults.push(format!("notify.channels: at most {CHANNELS_MAXIMUM} can be named"));
         }
         for (name, channel) in &self.channels {
             let fits = (1..=40).contains(&name.len())
                 && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
             if !fits {
-                return Err(format!(
+                faults.push(format!(
                     "notify.channels: {name:?} must be 1 to 40 lower-case letters, digits and \
                      hyphens"
                 ));
+                continue;
             }
             let section = format!("notify.channels.{name}");
-            channel.check(&section).map_err(|fault| format!("{section}.{fault}"))?;
+            let fault = channel.check(&section).err();
+            faults.extend(fault.map(|fault| format!("{section}.{fault}")));
         }
-        if let Some(url) = &self.runbooks {
-            check_runbooks(url).map_err(|fault| format!("notify.runbooks: {fault}"))?;
-        }
-        self.inbound.check().map_err(|fault| format!("notify.inbound.{fault}"))
+        let runbooks = self.runbooks.as_deref().and_then(|url| check_runbooks(url).err());
+        faults.extend(runbooks.map(|fault| format!("notify.runbooks: {fault}")));
+        let inbound = self.inbound.check().err();
+        faults.extend(inbound.map(|fault| format!("notify.inbound.{fault}")));
+        faults
     }
 }
 

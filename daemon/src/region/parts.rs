@@ -72,9 +72,9 @@ pub(super) struct Parts {
     pub(super) start_time: Timestamp,
     pub(super) namespace_prefix: String,
     pub(super) authority: Arc<Authority>,
-    pub(super) serving: Serving,
+    pub(super) serving: Arc<Serving>,
     pub(super) judge: Arc<PeerJudge>,
-    pub(super) trust: TrustFollower,
+    pub(super) trust: Arc<TrustFollower>,
     pub(super) standings: Arc<Standings>,
     pub(super) db: Database,
     pub(super) changes: ChangeLog,
@@ -128,7 +128,7 @@ impl Parts {
         let authority = Arc::new(Authority::open(&files)?);
         let mut names = config.access.names.clone();
         names.extend(reach::name(&config.sessions.webhook));
-        let serving = Serving::start(Arc::clone(&authority), names, rpc::system_clock())?;
+        let serving = Arc::new(Serving::start(Arc::clone(&authority), names, rpc::system_clock())?);
         let standings = Arc::new(Standings::new());
         let status: Arc<dyn CertificateStatus> = Arc::clone(&standings) as _;
         let judge = Arc::new(PeerJudge::new(authority.trust_bundle()?, status));
@@ -161,7 +161,7 @@ impl Parts {
             namespace_prefix: config.tenants.namespace_prefix.clone(),
             authority,
             serving,
-            trust: TrustFollower::new(files, Arc::clone(&judge)),
+            trust: Arc::new(TrustFollower::new(files, Arc::clone(&judge))),
             judge,
             standings,
             changes,

@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, PoisonError, RwLock},
+    time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
@@ -77,6 +78,7 @@ pub struct Report {
 #[derive(Clone)]
 pub struct HealthBoard {
     reports: Arc<RwLock<BTreeMap<Part, Report>>>,
+    answered: Arc<RwLock<Instant>>,
 }
 
 impl HealthBoard {
@@ -85,7 +87,8 @@ impl HealthBoard {
         let unknown =
             Report { health: Health::Unknown, message: "not looked at yet".into(), since: now };
         let reports = Part::ALL.into_iter().map(|part| (part, unknown.clone())).collect();
-        Self { reports: Arc::new(RwLock::new(reports)) }
+        let answered = Arc::new(RwLock::new(Instant::now()));
+        Self { reports: Arc::new(RwLock::new(reports)), answered }
     }
 
     /// Notes how a part is. Returns whether its health changed.
@@ -103,6 +106,16 @@ impl HealthBoard {
         }
         reports.insert(part, Report { health, message, since });
         changed
+    }
+
+    /// Notes that the database answered a probe on the pool that calls use.
+    pub fn database_answered(&self) {
+        *self.answered.write().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// How long it is since the database answered such a probe, by the monotonic clock.
+    pub fn database_silent_for(&self) -> Duration {
+        self.answered.read().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 
     /// What is known of every part, in order.

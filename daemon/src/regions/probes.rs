@@ -61,6 +61,7 @@ async fn database(board: &HealthBoard, db: &Database) {
         .fetch_one(db.operator());
     match tokio::time::timeout(LIMIT, probe).await {
         Ok(Ok(version)) => {
+            board.database_answered();
             board.report(Part::Database, Health::Ok, format!("PostgreSQL {version}"));
             change_log(board, db).await;
         }

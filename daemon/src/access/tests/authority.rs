@@ -57,7 +57,7 @@ async fn the_server_certificate_is_renewed_at_two_thirds_of_its_life() {
         let time = time.clone();
         Arc::new(move || *time.lock().unwrap())
     };
-    let mut serving = Serving::start(authority, vec!["localhost".into()], clock).unwrap();
+    let serving = Serving::start(authority, vec!["localhost".into()], clock).unwrap();
     let days = |days: i64| SignedDuration::from_hours(24 * days);
     let expires = serving.expires();
     for (day, due, ends) in

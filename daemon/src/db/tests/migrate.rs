@@ -2,7 +2,7 @@
 
 use sqlx::{Connection, PgConnection};
 
-use crate::db::migrate::{run, setup, setup_with_passwords};
+use crate::db::migrate::{plan, run, setup, setup_with_passwords};
 use crate::db::testing::{TestDatabase, scratch_folder};
 use crate::db::{Database, catalogue};
 use crate::dev::postgres::{PostgresOptions, PrivatePostgres};
@@ -60,6 +60,27 @@ async fn who_may_make_logins_and_databases_can_prepare_a_region() {
                 .unwrap();
         assert!(!member, "the administrator stays the owner's equal");
     }
+}
+
+#[tokio::test]
+async fn a_plan_tells_what_is_missing_and_runs_nothing() {
+    let test = TestDatabase::with_own_server().await;
+    let config = setup(&test.superuser_url, "planned").await.unwrap();
+    let all = plan(&config.owner).await.unwrap();
+    assert_eq!((all[0].number, all[0].name.as_str()), (1, "foundation"));
+    assert_eq!(plan(&config.owner).await.unwrap(), all, "nothing ran");
+    run(&config.owner).await.unwrap();
+    assert_eq!(plan(&config.owner).await.unwrap(), []);
+    run(&config.owner).await.unwrap();
+
+    let mut owner = PgConnection::connect(config.owner.expose()).await.unwrap();
+    sqlx::query("UPDATE _sqlx_migrations SET version = 9999 WHERE version = 1")
+        .execute(&mut owner)
+        .await
+        .unwrap();
+    let newer = plan(&config.owner).await.unwrap_err().to_string();
+    assert!(newer.contains("9999"), "{newer}");
+    assert!(run(&config.owner).await.is_err(), "a start says the same");
 }
 
 /// A database that was made before, or restored, gets it too.
