@@ -96,8 +96,15 @@ async fn what_comes_and_goes_stays_open_after_some_times_and_reaches_the_next_le
     assert!(back[times - 1].contains("; it does not end by itself any more"), "{back:?}");
     let paged = world.texts(name, "paged").await;
     let levels: Vec<_> = paged.iter().filter(|text| text.starts_with("level ")).collect();
-    assert_eq!(levels, ["level 1: on call, by duty", "level 2: on call, by duty"]);
-    assert_eq!(world.sent(Action::Trigger).await, 2 + times);
+    assert_eq!(
+        levels,
+        [
+            "level 1: on call, by duty",
+            "level 2: on call, by duty",
+            "level 1 again: on call, by duty",
+        ]
+    );
+    assert_eq!(world.sent(Action::Trigger).await, 3 + times);
     assert_eq!(world.sent(Action::Resolve).await, times);
     world.acknowledge(name, "lee").await.unwrap();
     world.step(name, Resolved, "").await.unwrap();
