@@ -239,10 +239,10 @@ fn act(state: &mut State, mode: Mode, action: Action) -> Option<Effect> {
             let page = state.incidents_at_hand();
             state.go(page);
         }
-        Action::PostMortem => match state.post_mortem_at_hand() {
-            Some(page) => state.go(page),
-            None => state.notify("no incident is at hand that could have a post-mortem".into()),
-        },
+        Action::PostMortem => {
+            let page = state.post_mortem_at_hand();
+            go_if_any(state, page, "no incident is at hand that could have a post-mortem");
+        }
         Action::Declare => return answers::declare(state, None),
         Action::Note => return answers::begin(state, Verb::Note),
         Action::Slos => {
@@ -254,10 +254,10 @@ fn act(state: &mut State, mode: Mode, action: Action) -> Option<Effect> {
         Action::Regions => state.go(Page::Regions),
         Action::Audit => state.go(Page::Audit),
         Action::Certificates => state.go(Page::Certificates),
-        Action::Yaml => match state.resource_at_hand() {
-            Some((region, name)) => state.go(Page::Yaml(region, name)),
-            None => state.notify("nothing is at hand that could be shown".into()),
-        },
+        Action::Yaml => {
+            let page = state.resource_at_hand().map(|(at, name)| Page::Yaml(at, name));
+            go_if_any(state, page, "nothing is at hand that could be shown");
+        }
         Action::Open => open(state),
         Action::Back => back(state),
         Action::BackInHistory => state.go_back(),
@@ -267,13 +267,7 @@ fn act(state: &mut State, mode: Mode, action: Action) -> Option<Effect> {
             state.notify(format!("copied: {command}"));
             return Some(Effect::Copy(command));
         }
-        Action::Save => {
-            let Some((name, text)) = views::document(state) else {
-                state.notify("only YAML and a post-mortem can be written to a file".into());
-                return None;
-            };
-            return Some(Effect::Save(name, text));
-        }
+        Action::Save => return save(state),
         Action::Filter => {
             let text = state.table().map(|table| table.filter().to_owned());
             state.prompt = text.map(|text| Prompt::new(PromptKind::Filter, text));
@@ -324,6 +318,23 @@ fn act(state: &mut State, mode: Mode, action: Action) -> Option<Effect> {
         | Action::Slower => {}
     }
     None
+}
+
+/// Goes to a page, or says why there is none.
+fn go_if_any(state: &mut State, page: Option<Page>, missing: &str) {
+    match page {
+        Some(page) => state.go(page),
+        None => state.notify(missing.into()),
+    }
+}
+
+/// Has what the page shows written to a file.
+fn save(state: &mut State) -> Option<Effect> {
+    let document = views::document(state);
+    if document.is_none() {
+        state.notify("only YAML and a post-mortem can be written to a file".into());
+    }
+    document.map(|(name, text)| Effect::Save(name, text))
 }
 
 fn open(state: &mut State) {

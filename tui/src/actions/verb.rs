@@ -294,9 +294,9 @@ impl Verb {
             Self::AcknowledgeIncident => format!("incident ack {id}"),
             Self::Triage => {
                 let tenants = given.get(Field::Tenants).split_whitespace();
-                let tenants: String =
-                    tenants.map(|tenant| format!(" --tenant {}", shell_word(tenant))).collect();
-                let severity = option("--severity", Field::Severity);
+                let flags = tenants.flat_map(|it| [" --tenant ".to_owned(), shell_word(it)]);
+                let (tenants, severity) =
+                    (flags.collect::<String>(), option("--severity", Field::Severity));
                 format!("incident triage {id}{severity}{tenants}{}", option("--note", Field::Note))
             }
             Self::Assign => {
@@ -372,8 +372,9 @@ mod tests {
     #[test]
     fn the_commands_of_an_incident_have_the_flags_of_ssctl() {
         use Field as F;
+        type Case = (Verb, &'static [(F, &'static str)], &'static str);
         let incident = of(Kind::Incident, "INC-7");
-        let cases: [(Verb, &[(F, &str)], &str); 6] = [
+        let cases: [Case; 6] = [
             (
                 Verb::Triage,
                 &[(F::Severity, "p1"), (F::Tenants, " acme  beta "), (F::Note, "all of it")],

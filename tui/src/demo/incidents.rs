@@ -183,7 +183,9 @@ fn happens(incident: &mut Incident, deed: &Deed) {
         Verb::FinishTask => {
             let number: i32 = deed.given.get(Field::Number).parse().unwrap_or_default();
             let item = incident.action_items.iter_mut().find(|item| item.number == number);
-            item.into_iter().for_each(|item| item.done = true);
+            if let Some(item) = item {
+                item.done = true;
+            }
         }
         Verb::Review => {
             incident.state = IncidentState::Reviewed.into();

@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn the_gravest_is_first_and_of_these_what_hurts_and_nobody_has() {
         use IncidentSeverity::{P0, P1, P3};
-        use IncidentState::{Declared, Mitigated, Triaged};
+        use IncidentState::{Declared, Mitigated, Resolved, Reviewed, Triaged};
         let urgency = |severity: IncidentSeverity, state: IncidentState, who: &str, at: i64| {
             let incident = v1::Incident {
                 severity: severity.into(),
@@ -243,7 +243,6 @@ mod tests {
             };
             Incident::new(RegionIndex(0), &incident).urgency()
         };
-        use IncidentState::{Resolved, Reviewed};
         let ordered = [
             urgency(P0, Mitigated, "ops-1", 1),
             urgency(P1, Declared, "", 200),

@@ -7,7 +7,7 @@ use crate::{
     events::Effect,
     keys::{Action, Mode},
     prompt::erase_word,
-    rows::Key,
+    rows::{Incident, Key},
     state::{Overlay, RegionIndex, State},
     trouble::Trouble,
 };
@@ -156,7 +156,7 @@ fn given(state: &State, subject: &Subject, verb: Verb) -> Given {
             title.into_iter().chain([(Field::Severity, "P2".to_owned())]).collect()
         }
         Verb::Triage => {
-            let severity = state.incidents.get(&key).map(|incident| incident.severity_word());
+            let severity = state.incidents.get(&key).map(Incident::severity_word);
             severity.map(|word| (Field::Severity, word.to_owned())).into_iter().collect()
         }
         Verb::Assign => [(Field::Role, "commander".to_owned())].into_iter().collect(),

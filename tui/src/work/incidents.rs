@@ -25,118 +25,96 @@ pub(super) async fn ask(
     let (name, reason) = (work.subject.name.clone(), work.reason.clone());
     let (validate_only, mut incidents) = (work.rehearse, connection.incidents());
     let text = |field| work.get(field).to_owned();
-    // What every change carries, and the fields of this one.
+    // What every change carries, and the fields of this one; `..` where there are more.
     macro_rules! send {
-        ($method:ident, $request:ident { $($field:ident: $value:expr),* }) => {{
-            let message = $request {
-                $($field: $value,)*
-                validate_only,
-                request_id,
-                reason,
-                ..$request::default()
-            };
+        ($method:ident, $request:ident { $($field:ident: $value:expr),* $(, ..$rest:expr)? }) => {{
+            let message =
+                $request { $($field: $value,)* validate_only, request_id, reason, $(..$rest)? };
             incidents.$method(request(work, message)).await?.into_inner()
         }};
     }
     let is = match work.verb {
-        Verb::Declare => {
-            let alert = if work.subject.kind == Kind::Alert { name } else { String::new() };
-            send!(
-                declare_incident,
-                DeclareIncidentRequest {
-                    title: text(Field::Title),
-                    severity: graveness(work.get(Field::Severity)).into(),
-                    alert: alert
-                }
-            )
-        }
-        Verb::Triage => {
-            let tenants = work.get(Field::Tenants).split_whitespace();
-            send!(
-                move_incident,
-                MoveIncidentRequest {
-                    name: name,
-                    state: IncidentState::Triaged.into(),
-                    severity: graveness(work.get(Field::Severity)).into(),
-                    tenants: tenants.map(|id| format!("tenants/{id}")).collect(),
-                    note: text(Field::Note)
-                }
-            )
-        }
-        Verb::Mitigate | Verb::Resolve | Verb::Review | Verb::Reopen => {
-            let state = match work.verb {
-                Verb::Mitigate => IncidentState::Mitigated,
-                Verb::Resolve => IncidentState::Resolved,
-                Verb::Review => IncidentState::Reviewed,
-                _ => IncidentState::Triaged,
-            };
-            send!(
-                move_incident,
-                MoveIncidentRequest { name: name, state: state.into(), note: text(Field::Note) }
-            )
-        }
-        Verb::Assign => {
-            let role = role(work.get(Field::Role)).unwrap_or(Role::Commander);
-            let is = send!(
-                assign_role,
-                AssignRoleRequest {
-                    name: name,
-                    role: of_contract(role).into(),
-                    person: text(Field::Person)
-                }
-            );
-            let who = match work.get(Field::Person) {
-                "" => "nobody",
-                person => person,
-            };
-            let words = format!("{} of {}: {who}", role.as_str(), short(&is.name));
-            return Ok(vec![becomes(words, validate_only)]);
-        }
+        Verb::Declare => send!(
+            declare_incident,
+            DeclareIncidentRequest {
+                title: text(Field::Title),
+                severity: graveness(work.get(Field::Severity)).into(),
+                alert: if work.subject.kind == Kind::Alert { name } else { String::new() },
+                ..DeclareIncidentRequest::default()
+            }
+        ),
+        Verb::Triage | Verb::Mitigate | Verb::Resolve | Verb::Review | Verb::Reopen => send!(
+            move_incident,
+            MoveIncidentRequest {
+                name: name,
+                state: becoming(work.verb).into(),
+                severity: graveness(work.get(Field::Severity)).into(),
+                tenants: tenants(work),
+                note: text(Field::Note),
+                ..MoveIncidentRequest::default()
+            }
+        ),
+        Verb::Assign => send!(
+            assign_role,
+            AssignRoleRequest {
+                name: name,
+                role: of_contract(role(work.get(Field::Role)).unwrap_or(Role::Commander)).into(),
+                person: text(Field::Person)
+            }
+        ),
         Verb::Escalate => send!(escalate_incident, EscalateIncidentRequest { name: name }),
-        Verb::Note => {
-            send!(add_note, AddNoteRequest { name: name, text: text(Field::Note) })
-        }
-        Verb::TellPublic => {
-            let is = send!(
-                add_note,
-                AddNoteRequest {
-                    name: name,
-                    text: text(Field::Public),
-                    public: true,
-                    next_update: duration(work.get(Field::Next))
-                }
-            );
-            let words =
-                format!("customers read of {}: {}", short(&is.name), work.get(Field::Public));
-            return Ok(vec![becomes(words, validate_only)]);
-        }
-        Verb::Merge => {
-            let into = incident_name(work.get(Field::Into));
-            send!(merge_incident, MergeIncidentRequest { name: name, into: into })
-        }
-        Verb::AddTask => {
-            let is = send!(
-                add_action_item,
-                AddActionItemRequest {
-                    name: name,
-                    text: text(Field::Task),
-                    owner: text(Field::Owner),
-                    due: text(Field::Due)
-                }
-            );
-            return Ok(vec![becomes(left_to_do(&is), validate_only)]);
-        }
-        Verb::FinishTask => {
-            let number = work.get(Field::Number).parse().unwrap_or_default();
-            let is = send!(
-                complete_action_item,
-                CompleteActionItemRequest { name: name, number: number }
-            );
-            return Ok(vec![becomes(left_to_do(&is), validate_only)]);
-        }
+        Verb::Note => send!(
+            add_note,
+            AddNoteRequest { name: name, text: text(Field::Note), ..AddNoteRequest::default() }
+        ),
+        Verb::TellPublic => send!(
+            add_note,
+            AddNoteRequest {
+                name: name,
+                text: text(Field::Public),
+                public: true,
+                next_update: duration(work.get(Field::Next))
+            }
+        ),
+        Verb::Merge => send!(
+            merge_incident,
+            MergeIncidentRequest { name: name, into: incident_name(work.get(Field::Into)) }
+        ),
+        Verb::AddTask => send!(
+            add_action_item,
+            AddActionItemRequest {
+                name: name,
+                text: text(Field::Task),
+                owner: text(Field::Owner),
+                due: text(Field::Due)
+            }
+        ),
+        Verb::FinishTask => send!(
+            complete_action_item,
+            CompleteActionItemRequest {
+                name: name,
+                number: work.get(Field::Number).parse().unwrap_or_default()
+            }
+        ),
         _ => send!(acknowledge_incident, AcknowledgeIncidentRequest { name: name }),
     };
     Ok(vec![told(work, &is)])
+}
+
+/// Where a step of its life leads.
+fn becoming(verb: Verb) -> IncidentState {
+    match verb {
+        Verb::Mitigate => IncidentState::Mitigated,
+        Verb::Resolve => IncidentState::Resolved,
+        Verb::Review => IncidentState::Reviewed,
+        _ => IncidentState::Triaged,
+    }
+}
+
+/// More tenants that it hits.
+fn tenants(work: &Work) -> Vec<String> {
+    let ids = work.get(Field::Tenants).split_whitespace();
+    ids.map(|id| format!("tenants/{}", short(id))).collect()
 }
 
 /// What an incident is by a change, or would be.
