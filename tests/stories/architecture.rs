@@ -185,8 +185,11 @@ fn is_reason(text: &str) -> bool {
     let variables = [
         "CARGO_",
         "DAC_OVERRIDE",
+        "JOURNAL_STREAM",
         "LC_ALL",
+        "LISTEN_",
         "NET_BIND_SERVICE",
+        "NOTIFY_SOCKET",
         "NO_COLOR",
         "PG_VERSION",
         "SSCTL_",

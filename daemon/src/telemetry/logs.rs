@@ -71,7 +71,7 @@ fn parse(directives: &str) -> Result<EnvFilter, String> {
     EnvFilter::try_new(directives).map_err(|error| {
         format!(
             "log.filter: {directives:?}: {error}; write a level, or directives such as \
-             \"info,streamspaced::tenants=debug\""
+             \"info,kube_client=off\""
         )
     })
 }
