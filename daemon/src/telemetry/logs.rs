@@ -179,7 +179,7 @@ mod tests {
     fn a_filter_that_cannot_be_read_is_named() {
         let config = LogConfig { filter: "info,a=loud".into(), ..LogConfig::default() };
         let fault = config.check().unwrap_err();
-        assert!(fault.starts_with("log.filter: ") && fault.contains("streamspaced::"), "{fault}");
+        assert!(fault.starts_with("log.filter: ") && fault.contains("kube_client=off"), "{fault}");
         LogConfig::default().check().unwrap();
     }
 }
