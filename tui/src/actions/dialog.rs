@@ -108,7 +108,8 @@ impl Dialog {
         }
     }
 
-    /// The rehearsal of what was given. The rule may want a reason also of it; why it is done changes nothing of what it would do.
+    /// The rehearsal of what was given. The rule may want a reason also of it; why it is done
+    /// changes nothing of what it would do.
     fn rehearsal_work(&self) -> Work {
         Work { reason: "rehearsal".into(), ..self.work(true) }
     }

@@ -342,10 +342,16 @@ fn sick<'a>(
         pen.text(x, y, line.state, tone);
         pen.text(x + states + 1, y, line.words, tone);
     }
-    if all > lines.len() && room > lines.len() {
-        let y = u16::try_from(lines.len()).unwrap_or(0) + 1;
-        let more = count(all - lines.len());
+    more(all, lines.len(), shows_all, state, pen);
+}
+
+/// How many more entries there are than are shown, and the key that shows all, where a line is
+/// left for it.
+fn more(all: usize, shown: usize, shows_all: Action, state: &State, pen: &mut Pen<'_>) {
+    let y = u16::try_from(shown).unwrap_or(u16::MAX).saturating_add(1);
+    if all > shown && y < pen.height() {
         let key = state.keys.of(Mode::Page, shows_all);
+        let more = count(all - shown);
         let text = format!("{} {more} more; {key} shows all", pen.theme.glyphs.ellipsis);
         pen.text(3, y, &text, Tone::Dim);
     }

@@ -1,9 +1,9 @@
 //! The budgets with the least left: what was promised and may not be kept.
 
-use super::{BUDGETS, NAME, ROOMY, fitting};
+use super::{BUDGETS, NAME, ROOMY, fitting, more};
 use crate::{
     format::count,
-    keys::{Action, Mode},
+    keys::Action,
     pen::{Pen, cells},
     rows::{Budget, Row as _, tone},
     state::State,
@@ -45,13 +45,7 @@ pub(super) fn draw(state: &State, pen: &mut Pen<'_>) {
     for (y, budget) in (1..).zip(&lines) {
         row(budget, y, begin, &columns, state, pen);
     }
-    if wanted > lines.len() && room > lines.len() {
-        let y = u16::try_from(lines.len()).unwrap_or(0) + 1;
-        let key = state.keys.of(Mode::Page, Action::Slos);
-        let more = count(wanted - lines.len());
-        let text = format!("{} {more} more; {key} shows all", pen.theme.glyphs.ellipsis);
-        pen.text(3, y, &text, Tone::Dim);
-    }
+    more(wanted, lines.len(), Action::Slos, state, pen);
 }
 
 /// The worst of them, in the order of the table of budgets.
