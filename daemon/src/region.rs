@@ -207,10 +207,17 @@ impl Stage {
 async fn prepare(db: &Database, config: &Config, standings: &Standings) -> Result<(), RegionError> {
     loop {
         let unavailable = match migrate::run(&config.database.owner).await {
-            Ok(()) => match catalogue::check(db.operator()).await {
+            Ok(plan) => match catalogue::check(db.operator()).await {
                 Err(CatalogueError::Database(error)) if error.is_unavailable() => error,
                 checked => {
                     checked?;
+                    if let Some(newest) = plan.newer.last() {
+                        tracing::warn!(
+                            migration = newest.number,
+                            name = newest.name,
+                            "the schema is of a newer version, which this one lives with"
+                        );
+                    }
                     match standings.refresh(db).await {
                         Err(error) if error.is_unavailable() => error,
                         read => return Ok(read?),

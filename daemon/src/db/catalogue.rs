@@ -49,27 +49,12 @@ fn lines(faults: &[Fault]) -> String {
     lines.join("\n")
 }
 
-/// Unique indexes that need not start with the tenant, and why.
-const UNIQUE_WITHOUT_TENANT: [(&str, &str); 3] = [
-    ("tenants_live_id", "a tenant's name is what is unique in the region"),
-    ("changes_pkey", "the order of writing spans tenants"),
-    ("changes_revision_key", "the order of the log spans tenants"),
-];
+/// The names that a rule lets pass, each with its reason in the schema.
+const EXCEPTIONS: &str =
+    "SELECT coalesce(array_agg(object), '{}') FROM catalogue_exceptions WHERE rule = $1";
 
-/// Tables without a tenant key that the tenant login may use, and why.
-const SHARED_TABLES: [(&str, &str); 9] = [
-    ("plans", "a public price list"),
-    ("slos", "what is promised to all, nothing of a tenant"),
-    ("catalogue_templates", "the templates that all tenants share"),
-    ("region_controls", "the region's cordon and pause, which every caller is told"),
-    ("change_sequence", "one number"),
-    ("requests", "replies, under a policy of their own by the scope that they were made under"),
-    ("usage_watermark", "instants, nothing of a tenant"),
-    ("usage_gaps", "instants, nothing of a tenant"),
-    ("usage_actual_sources", "what the region measures use by, nothing of a tenant"),
-];
-
-/// The queries. `$1` is [`UNIQUE_WITHOUT_TENANT`], `$2` is [`SHARED_TABLES`].
+/// The queries. `$1` are unique indexes that need not start with the tenant, `$2` are tables
+/// without a tenant key that the tenant login may use.
 const CHECKS: [&str; 11] = [
     include_str!("catalogue/row_security.sql"),
     include_str!("catalogue/policies.sql"),
@@ -90,15 +75,14 @@ const PUBLIC_RIGHTS: &str = include_str!("catalogue/public_rights.sql");
 /// Walks the catalogue; an error lists every fault with its remedy. Rights of everybody
 /// that should be taken away are logged.
 pub async fn check(pool: &PgPool) -> Result<(), CatalogueError> {
-    let names = |list: &[(&str, &str)]| -> Vec<String> {
-        list.iter().map(|(name, _reason)| (*name).to_owned()).collect()
-    };
     let mut connection = pool.acquire().await.map_err(DbError::from)?;
+    let unique = exceptions(&mut connection, "unique_without_tenant").await?;
+    let shared = exceptions(&mut connection, "shared_table").await?;
     let mut faults = Vec::new();
     for query in CHECKS {
         let rows: Vec<(String, String, String)> = sqlx::query_as(query)
-            .bind(names(&UNIQUE_WITHOUT_TENANT))
-            .bind(names(&SHARED_TABLES))
+            .bind(&unique)
+            .bind(&shared)
             .fetch_all(&mut *connection)
             .await
             .map_err(DbError::from)?;
@@ -113,6 +97,10 @@ pub async fn check(pool: &PgPool) -> Result<(), CatalogueError> {
         );
     }
     if faults.is_empty() { Ok(()) } else { Err(CatalogueError::Faults(faults)) }
+}
+
+async fn exceptions(connection: &mut PgConnection, rule: &str) -> Result<Vec<String>, DbError> {
+    Ok(sqlx::query_scalar(EXCEPTIONS).bind(rule).fetch_one(connection).await?)
 }
 
 /// What everybody may still do though no login needs it, with the statement, for a

@@ -1,6 +1,6 @@
 //! The logins, the database, and the schema.
 
-use std::{collections::HashMap, str::FromStr};
+use std::{collections::HashMap, str::FromStr, sync::LazyLock};
 
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -29,7 +29,12 @@ const SETUP_LOCK: i64 = 0x73_6574_7570;
 /// The oldest PostgreSQL that has what the schema needs.
 const OLDEST_VERSION: i32 = 150_000;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    let mut migrator = sqlx::migrate!("./migrations");
+    // Whether this program lives with what it does not know is judged by the schema's floor.
+    migrator.set_ignore_missing(true);
+    migrator
+});
 
 /// Why the database could not be prepared.
 #[derive(Debug, thiserror::Error)]
@@ -37,9 +42,21 @@ pub enum MigrateError {
     /// A statement failed.
     #[error(transparent)]
     Database(#[from] DbError),
-    /// A migration failed, or the schema is of a newer version.
+    /// A migration failed, or what ran before is not what this program knows.
     #[error("the schema could not be brought up to date: {0}")]
     Migration(#[source] sqlx::migrate::MigrateError),
+    /// The schema is newer, and took away what this program uses.
+    #[error(
+        "the schema is of a newer version: a program must know migration {floor:04} to run on it, \
+         and this one knows none after {newest:04}; install the version that runs here, or a \
+         newer one, or restore a backup of before"
+    )]
+    TooNew {
+        /// What a program must know.
+        floor: i64,
+        /// The newest that this one knows.
+        newest: i64,
+    },
     /// The URL cannot be read.
     #[error(transparent)]
     Url(#[from] DatabaseUrlError),
@@ -95,7 +112,7 @@ pub async fn setup_from_template(
     create(superuser_url, database, Some(template), Passwords::None).await
 }
 
-/// A migration that has not run yet.
+/// A migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// Its number.
@@ -104,54 +121,95 @@ pub struct Step {
     pub name: String,
 }
 
-/// Which migrations [`run`] would run, in their order. Changes nothing.
-pub async fn plan(owner: &DatabaseUrl) -> Result<Vec<Step>, MigrateError> {
-    let options = PgConnectOptions::from_str(owner.expose())?
-        .application_name("streamspaced migrations")
-        .options([("search_path", "public")]);
-    let mut connection = options.connect().await?;
+/// How a schema stands to this program.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// What [`run`] would run, in its order.
+    pub missing: Vec<Step>,
+    /// What a newer program ran, and this one lives with.
+    pub newer: Vec<Step>,
+}
+
+/// Which migrations [`run`] would run, and which ran that this program does not know.
+/// Changes nothing.
+pub async fn plan(owner: &DatabaseUrl) -> Result<Plan, MigrateError> {
+    let mut connection = owner_options(owner)?.connect().await?;
     require_version(&mut connection).await?;
-    let begun: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
-        .fetch_one(&mut connection)
-        .await?;
-    let done: Vec<(i64, Vec<u8>)> = if begun {
-        sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations ORDER BY version")
-            .fetch_all(&mut connection)
-            .await?
+    let plan = compare(&mut connection).await;
+    connection.close().await?;
+    plan
+}
+
+/// Brings the schema up to date, and tells how it stood before. Concurrent runs wait for
+/// each other. A schema that is newer than this program is left as it is.
+pub async fn run(owner: &DatabaseUrl) -> Result<Plan, MigrateError> {
+    // No time limits here: a migration may take long.
+    let options = owner_options(owner)?;
+    let pool = PgPoolOptions::new().max_connections(1).connect_with(options).await?;
+    let result = async {
+        let mut connection = pool.acquire().await?;
+        require_version(&mut connection).await?;
+        let plan = compare(&mut connection).await?;
+        // The pool has no other.
+        drop(connection);
+        MIGRATIONS.run(&pool).await.map_err(|error| match error {
+            sqlx::migrate::MigrateError::Execute(error) => error.into(),
+            other => MigrateError::Migration(other),
+        })?;
+        Ok(plan)
+    }
+    .await;
+    pool.close().await;
+    result
+}
+
+fn owner_options(owner: &DatabaseUrl) -> Result<PgConnectOptions, MigrateError> {
+    Ok(PgConnectOptions::from_str(owner.expose())?
+        .application_name("streamspaced migrations")
+        .options([("search_path", "public")]))
+}
+
+async fn compare(connection: &mut PgConnection) -> Result<Plan, MigrateError> {
+    let exists = "SELECT to_regclass($1) IS NOT NULL";
+    let begun: bool =
+        sqlx::query_scalar(exists).bind("_sqlx_migrations").fetch_one(&mut *connection).await?;
+    let done: Vec<(i64, String, Vec<u8>)> = if begun {
+        sqlx::query_as(
+            "SELECT version, description, checksum FROM _sqlx_migrations ORDER BY version",
+        )
+        .fetch_all(&mut *connection)
+        .await?
     } else {
         Vec::new()
     };
-    connection.close().await?;
+    let newest = MIGRATIONS.iter().map(|known| known.version).max().unwrap_or_default();
     let refused = |error| Err(MigrateError::Migration(error));
-    for (version, checksum) in &done {
-        match MIGRATIONS.iter().find(|known| known.version == *version) {
-            None => return refused(sqlx::migrate::MigrateError::VersionMissing(*version)),
+    let mut plan = Plan::default();
+    for (number, name, checksum) in &done {
+        match MIGRATIONS.iter().find(|known| known.version == *number) {
+            None if *number > newest => {
+                plan.newer.push(Step { number: *number, name: name.clone() });
+            }
+            None => return refused(sqlx::migrate::MigrateError::VersionMissing(*number)),
             Some(known) if known.checksum != *checksum => {
-                return refused(sqlx::migrate::MigrateError::VersionMismatch(*version));
+                return refused(sqlx::migrate::MigrateError::VersionMismatch(*number));
             }
             Some(_) => {}
         }
     }
-    let missing = MIGRATIONS.iter().filter(|known| done.iter().all(|(v, _)| *v != known.version));
-    Ok(missing
+    let missing = MIGRATIONS.iter().filter(|known| done.iter().all(|(v, ..)| *v != known.version));
+    plan.missing = missing
         .map(|known| Step { number: known.version, name: known.description.to_string() })
-        .collect())
-}
-
-/// Brings the schema up to date. Concurrent runs wait for each other.
-pub async fn run(owner: &DatabaseUrl) -> Result<(), MigrateError> {
-    // No time limits here: a migration may take long.
-    let options = PgConnectOptions::from_str(owner.expose())?
-        .application_name("streamspaced migrations")
-        .options([("search_path", "public")]);
-    let pool = PgPoolOptions::new().max_connections(1).connect_with(options).await?;
-    require_version(&mut *pool.acquire().await?).await?;
-    let result = MIGRATIONS.run(&pool).await;
-    pool.close().await;
-    result.map_err(|error| match error {
-        sqlx::migrate::MigrateError::Execute(error) => error.into(),
-        other => MigrateError::Migration(other),
-    })
+        .collect();
+    if !plan.newer.is_empty() {
+        let floor: i64 = sqlx::query_scalar("SELECT migration FROM schema_floor")
+            .fetch_one(&mut *connection)
+            .await?;
+        if floor > newest {
+            return Err(MigrateError::TooNew { floor, newest });
+        }
+    }
+    Ok(plan)
 }
 
 async fn create(

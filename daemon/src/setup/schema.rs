@@ -2,7 +2,7 @@
 
 use crate::{
     config::Config,
-    db::migrate::{self, Step},
+    db::migrate::{self, Plan, Step},
 };
 
 fn list(steps: &[Step]) -> String {
@@ -12,23 +12,33 @@ fn list(steps: &[Step]) -> String {
 
 /// Tells which migrations would run, and runs none.
 pub async fn plan(config: &Config) -> anyhow::Result<String> {
-    let steps = migrate::plan(&config.database.owner).await?;
-    Ok(if steps.is_empty() {
-        "The schema is up to date.".to_owned()
-    } else {
-        format!("{}{} would run, and none did.", list(&steps), count(steps.len()))
+    let plan = migrate::plan(&config.database.owner).await?;
+    Ok(match plan.missing.len() {
+        0 => up_to_date(&plan),
+        some => format!("{}{} would run, and none did.", list(&plan.missing), count(some)),
     })
 }
 
 /// Runs them, as a start does and under the same lock. Tells which.
 pub async fn run(config: &Config) -> anyhow::Result<String> {
-    let steps = migrate::plan(&config.database.owner).await?;
-    migrate::run(&config.database.owner).await?;
-    Ok(if steps.is_empty() {
-        "The schema is up to date.".to_owned()
-    } else {
-        format!("{}Ran {}. The schema is up to date.", list(&steps), count(steps.len()))
+    let plan = migrate::run(&config.database.owner).await?;
+    Ok(match plan.missing.len() {
+        0 => up_to_date(&plan),
+        some => format!("{}Ran {}. {UP_TO_DATE}", list(&plan.missing), count(some)),
     })
+}
+
+const UP_TO_DATE: &str = "The schema is up to date.";
+
+fn up_to_date(plan: &Plan) -> String {
+    match plan.newer.len() {
+        0 => UP_TO_DATE.to_owned(),
+        some => format!(
+            "{}{} of a newer version ran, which this one lives with. Nothing is to be done.",
+            list(&plan.newer),
+            count(some)
+        ),
+    }
 }
 
 fn count(steps: usize) -> String {

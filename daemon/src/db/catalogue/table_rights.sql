@@ -25,7 +25,7 @@ FROM rights
 WHERE grantee <> 0 AND grantee <> relowner AND privilege NOT IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
 UNION ALL
 SELECT name, format('the tenant login has %s on a table without a tenant key', privilege),
-       'add tenant_uid and its policies, revoke the right, or name the table with a reason in the catalogue check'
+       'add tenant_uid and its policies, revoke the right, or name the table with a reason in catalogue_exceptions'
 FROM rights
 WHERE grantee = (SELECT oid FROM pg_roles WHERE rolname = 'streamspace_tenant')
   AND NOT keyed AND relname <> ALL ($2::text[])

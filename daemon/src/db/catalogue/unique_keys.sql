@@ -22,7 +22,7 @@ WHERE $2::text[] IS NOT NULL AND NOT relispartition
   AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = keyed.oid AND indisprimary)
 UNION ALL
 SELECT name, format('the unique key %s does not start with tenant_uid', key),
-       'put tenant_uid first in it, or name it with a reason in the catalogue check'
+       'put tenant_uid first in it, or name it with a reason in catalogue_exceptions'
 FROM spanning
 WHERE relname <> ALL ($1::text[])
 UNION ALL

@@ -8,10 +8,11 @@ use crate::db::testing::TestDatabase;
 /// The block of the pattern as the file has it, for this table.
 fn backfill() -> String {
     let text = include_str!("../../../migrations/README.md");
-    let (_, block) = text.split_once("```sql\n").unwrap();
+    let (_, block) = text.split_once("```sql\nDO ").unwrap();
     let (block, _) = block.split_once("```").unwrap();
+    let block = format!("DO {block}");
     assert!(block.contains("tenants") && block.contains("billing_account"), "{block}");
-    block.to_owned()
+    block
 }
 
 async fn filled(connection: &mut PgConnection) -> i64 {

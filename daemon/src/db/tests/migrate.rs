@@ -2,7 +2,7 @@
 
 use sqlx::{Connection, PgConnection};
 
-use crate::db::migrate::{plan, run, setup, setup_with_passwords};
+use crate::db::migrate::{Plan, Step, plan, run, setup, setup_with_passwords};
 use crate::db::testing::{TestDatabase, scratch_folder};
 use crate::db::{Database, catalogue};
 use crate::dev::postgres::{PostgresOptions, PrivatePostgres};
@@ -67,19 +67,62 @@ async fn a_plan_tells_what_is_missing_and_runs_nothing() {
     let test = TestDatabase::with_own_server().await;
     let config = setup(&test.superuser_url, "planned").await.unwrap();
     let all = plan(&config.owner).await.unwrap();
-    assert_eq!((all[0].number, all[0].name.as_str()), (1, "foundation"));
+    assert_eq!((all.missing[0].number, all.missing[0].name.as_str()), (1, "foundation"));
     assert_eq!(plan(&config.owner).await.unwrap(), all, "nothing ran");
-    run(&config.owner).await.unwrap();
-    assert_eq!(plan(&config.owner).await.unwrap(), []);
-    run(&config.owner).await.unwrap();
+    assert_eq!(run(&config.owner).await.unwrap(), all);
+    assert_eq!(plan(&config.owner).await.unwrap(), Plan::default());
+    assert_eq!(run(&config.owner).await.unwrap(), Plan::default());
+}
 
+/// A newer program adds, and this one goes on; it takes away, and this one says so.
+#[tokio::test]
+async fn a_newer_schema_is_lived_with_down_to_its_floor() {
+    let test = TestDatabase::with_own_server().await;
+    let config = setup(&test.superuser_url, "newer").await.unwrap();
+    let newest = run(&config.owner).await.unwrap().missing.last().unwrap().number;
     let mut owner = PgConnection::connect(config.owner.expose()).await.unwrap();
-    sqlx::query("UPDATE _sqlx_migrations SET version = 9999 WHERE version = 1")
+    sqlx::raw_sql(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (9999, 'later', true, 'x', 0);
+         CREATE TABLE later (only_row boolean PRIMARY KEY);
+         GRANT SELECT ON later TO streamspace_tenant;
+         INSERT INTO catalogue_exceptions VALUES ('shared_table', 'later', 'for the test')",
+    )
+    .execute(&mut owner)
+    .await
+    .unwrap();
+    let stands = plan(&config.owner).await.unwrap();
+    assert_eq!(stands.missing, []);
+    assert_eq!(stands.newer, [Step { number: 9999, name: "later".into() }]);
+    assert_eq!(run(&config.owner).await.unwrap(), stands);
+    let database = Database::connect(&config).await.unwrap();
+    catalogue::check(database.operator()).await.unwrap();
+
+    for (floor, lives) in [(newest, true), (newest + 1, false)] {
+        sqlx::query("UPDATE schema_floor SET migration = $1")
+            .bind(floor)
+            .execute(&mut owner)
+            .await
+            .unwrap();
+        for stands in [plan(&config.owner).await, run(&config.owner).await] {
+            match stands {
+                Ok(_) => assert!(lives),
+                Err(error) => {
+                    assert!(!lives);
+                    let said = error.to_string();
+                    assert!(said.contains(&format!("must know migration {floor:04}")), "{said}");
+                    assert!(said.contains("install the version that runs here"), "{said}");
+                }
+            }
+        }
+    }
+
+    // What this program should know and does not is no newer version.
+    sqlx::raw_sql("UPDATE _sqlx_migrations SET version = 0 WHERE version = 9999")
         .execute(&mut owner)
         .await
         .unwrap();
-    let newer = plan(&config.owner).await.unwrap_err().to_string();
-    assert!(newer.contains("9999"), "{newer}");
+    assert!(plan(&config.owner).await.is_err());
     assert!(run(&config.owner).await.is_err(), "a start says the same");
 }
 
