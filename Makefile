@@ -25,6 +25,7 @@ cluster: needs-cluster ## Run a real kube-apiserver on loopback, to give to `mak
 
 test: needs-tests ## Run everything that CI tests, on a real PostgreSQL and a real kube-apiserver
 	$(CARGO) build --workspace --bins
+	$(DEV)/previous
 	$(CARGO) test --workspace --no-fail-fast
 
 lint: needs-lint ## Check format, lints, bans and the contract

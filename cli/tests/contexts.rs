@@ -209,10 +209,13 @@ fn who_is_too_far_from_the_daemon_is_warned_once() {
         run.stderr
     };
     let told = stderr(&["tenant", "list", "--context", "far"]);
+    let own = env!("CARGO_PKG_VERSION");
     assert_eq!(
         told,
-        "warning: ssctl is 0.1.0, the daemon of far is 0.9.0; this ssctl is older: install 0.9.0, \
-         what it does not know it does not show\n"
+        format!(
+            "warning: ssctl is {own}, the daemon of far is 0.9.0; this ssctl is older: install \
+             0.9.0, what it does not know it does not show\n"
+        )
     );
     assert_eq!(stderr(&["tenant", "list", "--all-contexts"]), told);
     assert_eq!(stderr(&["tenant", "list", "--context", "near"]), "");
@@ -222,7 +225,7 @@ fn who_is_too_far_from_the_daemon_is_warned_once() {
     });
     machine.file("streamspace/contexts.toml", &refusing.context(&machine, "far"));
     let run = machine.run(&["tenant", "list", "--context", "far"]);
-    assert!(run.stderr.starts_with("warning: ssctl is 0.1.0"), "{}", run.stderr);
+    assert!(run.stderr.starts_with(&format!("warning: ssctl is {own}")), "{}", run.stderr);
 }
 
 #[test]

@@ -36,6 +36,53 @@ pub fn program(name: &str) -> PathBuf {
     program
 }
 
+/// Which version of the shipped programs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Version {
+    /// The one that is built of these sources.
+    #[default]
+    This,
+    /// The one that `packaging/release/previous` names.
+    Before,
+}
+
+impl Version {
+    /// A shipped program of this version.
+    pub fn program(self, name: &str) -> PathBuf {
+        if self == Self::This {
+            return program(name);
+        }
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace");
+        let target = std::env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| root.join("target"), PathBuf::from)
+            .join("previous");
+        let read = |path: PathBuf| fs::read_to_string(path).unwrap_or_default();
+        let (wanted, built) = (read(root.join(PREVIOUS)), read(target.join("built")));
+        assert!(
+            wanted.split_whitespace().nth(1) == Some(built.trim()),
+            "the programs of the version before are not in {}: build them with \
+             `packaging/dev/previous`, as `make test` does",
+            target.display()
+        );
+        target.join("bin").join(name)
+    }
+
+    /// Its number, as its programs tell it.
+    pub fn number(self) -> String {
+        match self {
+            Self::This => env!("CARGO_PKG_VERSION").to_owned(),
+            Self::Before => {
+                let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace");
+                let text = fs::read_to_string(root.join(PREVIOUS)).expect("the version before");
+                text.split_whitespace().next().expect("its number").to_owned()
+            }
+        }
+    }
+}
+
+/// The number and the commit of the version before.
+const PREVIOUS: &str = "packaging/release/previous";
+
 /// How long a dropped daemon that has children of its own may take to end them.
 const FAREWELL: Duration = Duration::from_secs(15);
 
@@ -51,9 +98,19 @@ impl Daemon {
     /// Starts `streamspaced` with these arguments, in a process group of its own. Both
     /// outputs are added to the file.
     pub fn start(arguments: &[&str], log: &Path, variables: &[(&str, &str)]) -> Self {
+        Self::start_as(Version::This, arguments, log, variables)
+    }
+
+    /// As [`Daemon::start`], of this version.
+    pub fn start_as(
+        version: Version,
+        arguments: &[&str],
+        log: &Path,
+        variables: &[(&str, &str)],
+    ) -> Self {
         let file = OpenOptions::new().create(true).append(true).open(log).expect("a log file");
         let output = file.try_clone().expect("a second handle");
-        let child = Command::new(program("streamspaced"))
+        let child = Command::new(version.program("streamspaced"))
             .args(arguments)
             .envs(variables.iter().copied())
             .stdin(Stdio::null())

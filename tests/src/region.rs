@@ -25,7 +25,7 @@ use tokio::{
 use crate::{
     authority::Authority,
     cluster::Cluster,
-    daemon::{Daemon, Log, program},
+    daemon::{Daemon, Log, Version},
     database::Server,
     http, janitor,
     ports::Port,
@@ -45,6 +45,7 @@ static REGIONS: AtomicU32 = AtomicU32::new(0);
 pub struct Region {
     // In the order in which they go: the daemon before what it stands on.
     daemon: Mutex<Option<Daemon>>,
+    version: std::sync::Mutex<Version>,
     log: Log,
     admin: Ssctl,
     grpc: Port,
@@ -65,7 +66,14 @@ impl Region {
 
     /// A region on these, which the story may stop.
     pub async fn on(server: Server, cluster: Arc<Cluster>) -> Self {
-        let region = Self::prepare(server, cluster);
+        Self::of_version(Version::This, server, cluster).await
+    }
+
+    /// As [`Region::on`], with the programs of this version.
+    pub async fn of_version(version: Version, server: Server, cluster: Arc<Cluster>) -> Self {
+        let mut region = Self::prepare(server, cluster);
+        region.turn_to(version);
+        region.admin = region.admin.with_version(version);
         let token = region.init().await;
         region.launch().await;
         region.is_well().await;
@@ -80,6 +88,7 @@ impl Region {
         janitor::folder(folder.path());
         Self {
             daemon: Mutex::new(None),
+            version: std::sync::Mutex::default(),
             log: Log::new(folder.path().join("streamspaced.log")),
             admin: Ssctl::new(folder.path().join("admin")),
             grpc: Port::take(),
@@ -142,6 +151,15 @@ impl Region {
         token.unwrap_or_else(|| panic!("init prints no token: {said}")).to_owned()
     }
 
+    /// From its next start on, the daemon is of this version, and so is what is done on its host.
+    pub fn turn_to(&self, version: Version) {
+        *self.version.lock().expect("nobody panics with it") = version;
+    }
+
+    fn version(&self) -> Version {
+        *self.version.lock().expect("nobody panics with it")
+    }
+
     /// What the daemon connects with: an account that reads, and acts as the acting user.
     pub fn kubeconfig(&self) -> PathBuf {
         self.folder.path().join("kubeconfig")
@@ -149,7 +167,7 @@ impl Region {
 
     /// Runs a command of the daemon's program on the host and returns what it prints.
     pub async fn host(&self, arguments: &[&str]) -> String {
-        let output = Command::new(program("streamspaced"))
+        let output = Command::new(self.version().program("streamspaced"))
             .args(arguments)
             .kill_on_drop(true)
             .output()
@@ -167,7 +185,7 @@ impl Region {
 
     /// As [`Region::host`], for a command that fails: its code, and all that it says.
     pub async fn host_fails(&self, arguments: &[&str]) -> (Option<i32>, String) {
-        let mut command = Command::new(program("streamspaced"));
+        let mut command = Command::new(self.version().program("streamspaced"));
         let output = command.args(arguments).kill_on_drop(true).output().await;
         let output = output.expect("streamspaced starts");
         assert!(!output.status.success(), "streamspaced {} is done", arguments.join(" "));
@@ -184,7 +202,8 @@ impl Region {
     /// As [`Region::launch`], with these variables in its environment.
     pub async fn launch_with(&self, variables: &[(&str, &str)]) {
         let config = self.config().display().to_string();
-        let daemon = Daemon::start(&["run", "--config", &config], self.log.path(), variables);
+        let arguments = ["run", "--config", &config];
+        let daemon = Daemon::start_as(self.version(), &arguments, self.log.path(), variables);
         self.launched(daemon).await;
     }
 

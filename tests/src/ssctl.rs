@@ -18,7 +18,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{daemon::program, wait::PATIENCE};
+use crate::{daemon::Version, wait::PATIENCE};
 
 /// No command of a story takes longer.
 const LIMIT: Duration = Duration::from_mins(3);
@@ -28,6 +28,7 @@ const LIMIT: Duration = Duration::from_mins(3);
 pub struct Ssctl {
     home: PathBuf,
     variables: Vec<(String, String)>,
+    version: Version,
 }
 
 /// What a command did.
@@ -97,13 +98,20 @@ impl Ssctl {
     /// A person whose home is this folder.
     pub fn new(home: PathBuf) -> Self {
         std::fs::create_dir_all(&home).expect("a home");
-        Self { home, variables: Vec::new() }
+        Self { home, variables: Vec::new(), version: Version::This }
     }
 
     /// The same with one more variable.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.variables.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// The same person with the same files, who uses this version of the program.
+    #[must_use]
+    pub fn with_version(mut self, version: Version) -> Self {
+        self.version = version;
         self
     }
 
@@ -139,7 +147,7 @@ impl Ssctl {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(program("ssctl"));
+        let mut command = Command::new(self.version.program("ssctl"));
         command
             .args(arguments)
             .env_clear()

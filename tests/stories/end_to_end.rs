@@ -41,5 +41,6 @@ mod systemd;
 mod tenant;
 mod trouble;
 mod unchanged;
+mod upgrade;
 mod watch;
 mod wrong_cluster;
