@@ -18,6 +18,7 @@ pub mod http;
 pub mod janitor;
 pub mod life;
 pub mod manager;
+pub mod packages;
 pub mod ports;
 pub mod prometheus;
 pub mod proxy;
