@@ -139,12 +139,18 @@ impl Cluster {
         {
             return Ok(Self { kubeconfig: PathBuf::from(kubeconfig), ours: None });
         }
+        Self::start_by(|program| Command::new(program)).await
+    }
+
+    /// As [`Cluster::start`], always of one's own, whose program is started by the command
+    /// that is made of its path.
+    pub async fn start_by(launch: impl FnOnce(&Path) -> Command) -> Result<Self, ClusterError> {
         let binary = go_program::build(CLUSTER).await?;
         let folder =
             TempDir::with_prefix("streamspace-cluster-").map_err(failed("a temporary folder"))?;
         let log =
             File::create(folder.path().join("cluster.log")).map_err(failed("the cluster's log"))?;
-        let mut child = Command::new(&binary)
+        let mut child = launch(&binary)
             .args([OsString::from("start"), OsString::from("--dir"), folder.path().into()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

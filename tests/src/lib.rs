@@ -17,6 +17,7 @@ pub mod helm;
 pub mod http;
 pub mod janitor;
 pub mod life;
+pub mod machine;
 pub mod manager;
 pub mod packages;
 pub mod ports;

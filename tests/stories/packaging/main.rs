@@ -1,5 +1,5 @@
 //! What is packaged, by the tools that take it: the Helm chart, rendered and installed into
-//! a cluster of its own, and the Terraform modules.
+//! a cluster of its own, the Terraform modules, and the Debian packages on a clean Debian.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,6 +17,7 @@ mod helm_cluster;
 mod helm_files;
 mod helm_render;
 mod helm_rights;
+mod machine;
 mod terraform;
 
 use std::path::{Path, PathBuf};

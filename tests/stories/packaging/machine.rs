@@ -1,0 +1,280 @@
+//! The life of the Debian packages on a clean Debian with a real systemd: installed, set up, used,
+//! upgraded while a watch is open, reloaded, killed, removed and purged.
+
+use std::{collections::BTreeSet, fs, process::Stdio};
+
+use serde_json::Value;
+use streamspace_tests::{
+    cluster::Cluster,
+    daemon::Version,
+    machine::{Machine, can_boot},
+    packages::{self, Packages},
+    runtime::story,
+    wait::{PATIENCE, holds, until},
+};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader, Lines},
+    process::{Child, ChildStdout},
+    time::timeout,
+};
+
+const SSCTL: &str = "export SSCTL_CREDENTIAL_STORE=file; ssctl";
+
+/// Copies the packages in, and gives what `apt` is told to install.
+fn carry(machine: &Machine, packages: &Packages) -> String {
+    let place = machine.path("/root");
+    let names = [&packages.streamspaced_deb, &packages.ssctl_deb].map(|file| {
+        let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+        fs::copy(file, place.join(&name)).unwrap();
+        format!("/root/{name}")
+    });
+    names.join(" ")
+}
+
+async fn install(machine: &Machine, files: &str) -> String {
+    machine.ok(&format!("DEBIAN_FRONTEND=noninteractive apt-get install -y {files} 2>&1")).await
+}
+
+/// All files and folders but those that a running system writes by itself.
+async fn files(machine: &Machine) -> BTreeSet<String> {
+    let listed = machine
+        .ok("find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp \
+                 -o -path /root -o -path /var/lib/postgresql -o -path /var/log -o -path /var/cache \
+                 -o -path /var/lib/systemd -o -path /var/lib/dpkg -o -path /var/lib/apt \
+                 -o -path /var/tmp -o -path /mnt \\) -prune -o -print")
+        .await;
+    listed.lines().map(str::to_owned).collect()
+}
+
+async fn property(machine: &Machine, name: &str) -> String {
+    machine.ok(&format!("systemctl show --value -p {name} streamspaced")).await.trim().to_owned()
+}
+
+/// The tenants of a watch that goes on, as their states come.
+struct Watch {
+    _child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Watch {
+    fn start(machine: &Machine) -> Self {
+        let mut command = machine.command(&format!("{SSCTL} tenant watch -o jsonl"));
+        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { _child: child, lines }
+    }
+
+    async fn sees_active(&mut self, tenant: &str) {
+        let wanted = format!("tenants/{tenant}");
+        loop {
+            let line = timeout(PATIENCE, self.lines.next_line()).await;
+            let line = line.unwrap_or_else(|_| panic!("the watch does not tell of {tenant}"));
+            let line = line.unwrap().unwrap_or_else(|| panic!("the watch ended before {tenant}"));
+            let told: Value = serde_json::from_str(&line).unwrap();
+            let told = &told["tenant"];
+            if told["name"] == wanted.as_str() && told["state"] == "TENANT_STATE_ACTIVE" {
+                return;
+            }
+        }
+    }
+}
+
+async fn create(machine: &Machine, tenant: &str) {
+    let flags = "--plan free --seats 1 --wait";
+    machine.ok(&format!("{SSCTL} tenant create {tenant} {flags}")).await;
+}
+
+/// As the guide says: the database, the file, the cluster, the rights of the files.
+async fn set_up(machine: &Machine, cluster: &Cluster) -> String {
+    machine
+        .ok("runuser -u postgres -- psql -qc \"ALTER ROLE postgres PASSWORD 'first'\" \
+             && systemctl is-active postgresql@15-main")
+        .await;
+    let said = machine
+        .ok("export STREAMSPACED_DATABASE_SUPERUSER=postgres://postgres:first@127.0.0.1/postgres; \
+             streamspaced init --region clean-1 --operator ada")
+        .await;
+    let token = said.split("--token").nth(1).and_then(|rest| rest.split_whitespace().next());
+    let administrator = fs::read(cluster.kubeconfig()).unwrap();
+    fs::write(machine.path("/root/admin.conf"), &administrator).unwrap();
+    fs::write(machine.path("/etc/streamspace/kubeconfig"), &administrator).unwrap();
+    machine
+        .ok("sed -i 's|# kubeconfig =|kubeconfig =|' /etc/streamspace/streamspaced.toml \
+             && streamspaced cluster install --crds --kubeconfig /root/admin.conf")
+        .await;
+    let kubectl = Cluster::kubectl().await.unwrap();
+    let kubectl = async |arguments: &[&str]| {
+        let mut command = machine.beside(&kubectl);
+        let output = command.arg("--kubeconfig").arg(cluster.kubeconfig()).args(arguments).output();
+        let output = output.await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let namespace = ["-n", "streamspace-system"];
+    kubectl(&[&namespace[..], &["create", "serviceaccount", "streamspaced"]].concat()).await;
+    kubectl(&[
+        "create",
+        "clusterrolebinding",
+        "streamspaced",
+        "--clusterrole=streamspace-base",
+        "--serviceaccount=streamspace-system:streamspaced",
+    ])
+    .await;
+    let token_of = [&namespace[..], &["create", "token", "streamspaced"]].concat();
+    let account = kubectl(&token_of).await;
+    let mut kubeconfig = kube::config::Kubeconfig::read_from(cluster.kubeconfig()).unwrap();
+    for user in &mut kubeconfig.auth_infos {
+        let token = Some(account.trim().to_owned().into());
+        user.auth_info = Some(kube::config::AuthInfo { token, ..Default::default() });
+    }
+    let text = serde_json::to_string(&kubeconfig).unwrap();
+    fs::write(machine.path("/etc/streamspace/kubeconfig"), text).unwrap();
+    machine
+        .ok("systemd-tmpfiles --create streamspaced.conf \
+             && runuser -u streamspaced -- streamspaced check-config")
+        .await;
+    token.unwrap().to_owned()
+}
+
+/// What the unit keeps from the daemon is kept from it by the kernel.
+async fn is_confined(machine: &Machine) {
+    let id = property(machine, "MainPID").await;
+    let status = machine.ok(&format!("cat /proc/{id}/status")).await;
+    let line = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(&format!("{name}:")));
+        line.unwrap_or_default().trim().to_owned()
+    };
+    assert_eq!(line("Seccomp"), "2", "its system calls are filtered");
+    assert_eq!(line("NoNewPrivs"), "1");
+    for set in ["CapEff", "CapPrm", "CapBnd", "CapAmb"] {
+        assert_eq!(line(set), "0000000000000000", "{set}");
+    }
+    let user = machine.ok("id -u streamspaced").await;
+    assert!(line("Uid").split_whitespace().all(|uid| uid == user.trim()), "{}", line("Uid"));
+    let rated = machine.ok("systemd-analyze security --no-pager streamspaced | tail -1").await;
+    let exposure = rated.split_whitespace().find_map(|word| word.parse::<f64>().ok());
+    assert!(exposure.unwrap() <= 1.5, "{rated}");
+}
+
+#[test]
+fn the_packages_live_and_go_on_a_clean_debian() {
+    story(async {
+        if !can_boot() {
+            eprintln!("not run: a Debian is booted by root on Linux, who may make namespaces");
+            return;
+        }
+        let before = Version::Before;
+        let old_programs = before.program("ssctl").parent().unwrap().to_path_buf();
+        let (old_version, new_version) = (before.number(), Version::This.number());
+        let (old, new) = tokio::task::spawn_blocking(move || {
+            let old = packages::build_of(&old_programs, &before.number());
+            (old, packages::build(&Version::This.number()))
+        })
+        .await
+        .unwrap();
+        let machine = Machine::boot().await;
+        let clean = files(&machine).await;
+        let cluster = Cluster::start_by(|program| machine.beside(program)).await.unwrap();
+
+        // Installed: there, in order, and quiet until it is set up.
+        let files_of_old = carry(&machine, &old);
+        install(&machine, &files_of_old).await;
+        assert_eq!(machine.ok("dpkg --audit").await, "");
+        assert_eq!(machine.ok("systemctl --failed --no-legend").await, "");
+        assert_eq!(property(&machine, "ActiveState").await, "inactive");
+        machine.ok("systemd-analyze verify streamspaced.service").await;
+        let owner = machine.ok("stat -c '%U:%G %a' /etc/streamspace /etc/streamspace/access").await;
+        assert_eq!(owner, "root:streamspaced 750\nroot:streamspaced 750\n");
+        for page in ["ssctl", "ssctl-tenant-create", "streamspaced", "streamspaced.toml"] {
+            let shown = machine.ok(&format!("MANWIDTH=80 man {page} | col -b")).await;
+            assert!(shown.contains("DESCRIPTION"), "{page}: {shown}");
+        }
+        let completed = machine
+            .ok("set +eu; . /usr/share/bash-completion/bash_completion; _completion_loader ssctl; complete -p ssctl")
+            .await;
+        assert!(completed.contains("ssctl"), "{completed}");
+
+        // Set up, started, and used.
+        let token = set_up(&machine, &cluster).await;
+        machine.ok("systemctl enable --now streamspaced 2>/dev/null").await;
+        assert_eq!(property(&machine, "ActiveState").await, "active");
+        machine.ok(&format!("{SSCTL} login localhost:7443 --token {token}")).await;
+        until("the replica leads", async || {
+            let status = property(&machine, "StatusText").await;
+            holds(status.contains("leads"), || status.clone())
+        })
+        .await;
+        is_confined(&machine).await;
+        create(&machine, "acme").await;
+        let mut watch = Watch::start(&machine);
+        watch.sees_active("acme").await;
+        let daemon_version = async || {
+            let shown = machine.ok(&format!("{SSCTL} region show -o json")).await;
+            let shown: Value = serde_json::from_str(&shown).unwrap();
+            shown["daemonVersion"].as_str().unwrap_or_default().to_owned()
+        };
+        assert_eq!(daemon_version().await, old_version);
+
+        // Upgraded, with the sockets at systemd, so that nobody is refused meanwhile.
+        machine
+            .ok("systemctl stop streamspaced \
+                 && systemctl enable --now streamspaced.socket streamspaced-http.socket 2>/dev/null \
+                 && systemctl start streamspaced")
+            .await;
+        let said = install(&machine, &carry(&machine, &new)).await;
+        assert!(!said.contains("fault"), "{said}");
+        assert_eq!(property(&machine, "ActiveState").await, "active");
+        assert_eq!(daemon_version().await, new_version);
+        assert_eq!(property(&machine, "NRestarts").await, "0");
+        create(&machine, "after-the-upgrade").await;
+        watch.sees_active("after-the-upgrade").await;
+        is_confined(&machine).await;
+        let journal = machine.ok("journalctl -u streamspaced -p err -o cat --no-pager").await;
+        assert_eq!(journal, "", "nothing went wrong");
+
+        // A reload with a fault is refused, and one without is done; a crash is mended.
+        let id = property(&machine, "MainPID").await;
+        let file = "/etc/streamspace/streamspaced.toml";
+        machine
+            .ok(&format!("cp -p {file} /root/good && sed -i 's/^filter = .*/filter = 7/' {file}"))
+            .await;
+        machine.run("systemctl reload streamspaced").await.exits(1);
+        machine.ok(&format!("cp -p /root/good {file} && systemctl reload streamspaced")).await;
+        assert_eq!(property(&machine, "MainPID").await, id, "the same process");
+        machine.ok("systemctl kill -s KILL streamspaced").await;
+        until("systemd starts it again", async || {
+            let now = property(&machine, "MainPID").await;
+            let state = property(&machine, "ActiveState").await;
+            holds(now != id && now != "0" && state == "active", || format!("{state}: {now}"))
+        })
+        .await;
+        create(&machine, "after-the-crash").await;
+        watch.sees_active("after-the-crash").await;
+
+        // Removed: the programs are gone and what the administrator made stays.
+        machine.ok("DEBIAN_FRONTEND=noninteractive apt-get remove -y streamspaced ssctl").await;
+        machine.run("pgrep -x streamspaced").await.exits(1);
+        machine.ok("test ! -e /usr/bin/streamspaced && test ! -e /usr/bin/ssctl").await;
+        machine
+            .ok("test -f /etc/streamspace/access/ca.key && test -f /etc/default/streamspaced")
+            .await;
+        let again = install(&machine, &files_of_old).await;
+        assert!(!again.contains("fault"), "{again}");
+        machine.ok("systemctl start streamspaced").await;
+        assert_eq!(daemon_version().await, old_version, "what was kept is what it goes on with");
+
+        // Purged: what Debian's policy lets stay, and what no package may take away.
+        let said = machine
+            .ok("DEBIAN_FRONTEND=noninteractive apt-get purge -y streamspaced ssctl 2>&1")
+            .await;
+        assert!(said.contains("/etc/streamspace stays"), "{said}");
+        let left: BTreeSet<String> = files(&machine).await.difference(&clean).cloned().collect();
+        let kept = |path: &String| path.starts_with("/etc/streamspace");
+        assert!(left.iter().all(kept), "{left:#?}");
+        assert!(left.contains("/etc/streamspace/access/ca.key"), "{left:#?}");
+        assert_eq!(machine.ok("dpkg -l | grep -cE 'streamspaced|ssctl' || true").await.trim(), "0");
+        assert_eq!(machine.ok("systemctl --failed --no-legend").await, "");
+        // The user stays, so that no other gets its number.
+        machine.ok("id streamspaced").await;
+    });
+}
