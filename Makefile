@@ -9,7 +9,7 @@ DEV := packaging/dev
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test lint soak bench format man docs reference screens needs needs-tests needs-cluster needs-lint
+.PHONY: help run cluster test lint soak bench release format man docs reference screens needs needs-tests needs-cluster needs-lint needs-release
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,9 +37,13 @@ soak: needs-tests ## Run what is long at its whole length: 200 kills, a large re
 	STREAMSPACE_CROWD=10000 $(CARGO) test -p streamspace-tests --test end_to_end -- dashboard::scale::
 	PROPTEST_CASES=100000 $(CARGO) test --release -p streamspace-core --lib
 	STREAMSPACE_SEEDS=1000000 $(CARGO) test --release -p streamspace-core --lib -- usage::simulation
+	packaging/release/compare
 
 bench: needs-tests ## Measure, as ratios within one run
 	$(CARGO) run --release -p streamspace-tests --example bench -- $(ARGS)
+
+release: needs-release ## Make packages, archives, lists and sums in target/packages: ARGS='--key KEY' signs
+	packaging/release/build $(ARGS)
 
 reference: ## Write the reference in docs/reference anew
 	$(CARGO) build --workspace --bins
@@ -64,10 +68,14 @@ needs:
 	@$(DEV)/needs postgresql
 
 needs-tests:
-	@$(DEV)/needs postgresql prometheus alertmanager go
+	@$(DEV)/needs postgresql prometheus alertmanager go packages minisign
+	@[ "$$(uname)" != Linux ] || $(DEV)/tools cargo-deb cargo-generate-rpm cargo-cyclonedx >/dev/null
 
 needs-cluster:
 	@$(DEV)/needs go
 
 needs-lint:
 	@$(DEV)/needs go npm
+
+needs-release:
+	@$(DEV)/needs packages minisign

@@ -164,8 +164,8 @@ pub(crate) enum Command {
     Simulator(simulator::Command),
     /// Print a completion script for a shell
     Completion(completion::Args),
-    /// Print the version of this program
-    Version,
+    /// Print the version of this program, or verify what was downloaded
+    Version(version::Args),
     /// Write the manual pages
     #[command(hide = true)]
     Man(man::Args),
@@ -174,7 +174,7 @@ pub(crate) enum Command {
 /// Runs a command to its end.
 pub(crate) fn run(shell: &Shell, command: Command) -> Outcome {
     match command {
-        Command::Version => Ok(()),
+        Command::Version(args) => version::verify(shell, &args),
         Command::Completion(args) => completion::run(shell, &args),
         Command::Man(args) => man::run(&args),
         Command::Explain(args) => explain::run(shell, &args),
@@ -224,7 +224,7 @@ async fn run_online(shell: &Shell, command: Command) -> Outcome {
         Command::Token(command) => token::run(shell, command).await,
         Command::Simulator(command) => simulator::run(shell, command).await,
         // They need no daemon and never come here.
-        Command::Version
+        Command::Version(_)
         | Command::Completion(_)
         | Command::Man(_)
         | Command::Explain(_)

@@ -34,7 +34,9 @@ fn main() -> ExitCode {
         Err(error) => error.exit(),
     };
     // Before anything else: runbooks ask for the version all the time.
-    if let Command::Version = cli.command {
+    if let Command::Version(args) = &cli.command
+        && !args.verify
+    {
         return version::run(cli.global.output.as_ref()).into();
     }
     let mut shell = Shell::new(cli.global);

@@ -1,6 +1,12 @@
-//! `ssctl version`: no runtime, no descriptors, no files.
+//! `ssctl version`: no runtime, no descriptors, no files, unless it verifies some.
 
-use std::io::{self, Write as _};
+mod sums;
+mod verify;
+
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+};
 
 use serde_json::json;
 
@@ -8,6 +14,25 @@ use crate::{
     exit::Exit,
     output::{Format, Output},
 };
+
+pub(crate) use verify::run as verify;
+
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = verify::HELP)]
+pub(crate) struct Args {
+    /// Hold files of a release against its signed sums; this program itself where none is named
+    #[arg(long)]
+    pub(crate) verify: bool,
+    /// A downloaded file of a release
+    #[arg(value_name = "FILE", requires = "verify")]
+    files: Vec<PathBuf>,
+    /// The list of sums [default: SHA256SUMS beside the first FILE]
+    #[arg(long, value_name = "FILE", requires = "verify")]
+    sums: Option<PathBuf>,
+    /// Whose signature counts, a public key of minisign [default: the one in this program]
+    #[arg(long, value_name = "FILE", requires = "verify")]
+    key: Option<PathBuf>,
+}
 
 /// Prints the version.
 pub(crate) fn run(output: Option<&Output>) -> Exit {

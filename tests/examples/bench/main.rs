@@ -59,6 +59,7 @@ fn main() {
     }
     if wanted("programs") {
         table.add(programs::help());
+        table.add(programs::daemon());
         table.add(story(programs::development()));
     }
     if wanted("conformance") {

@@ -44,17 +44,17 @@ fn start(program: &Path, arguments: &[&str]) -> Duration {
     took
 }
 
-fn starts(arguments: &[&str]) -> (Duration, Duration) {
-    let (ssctl, bare) = (program("ssctl"), PathBuf::from("/bin/true"));
+fn starts(name: &str, arguments: &[&str]) -> (Duration, Duration) {
+    let (ours, bare) = (program(name), PathBuf::from("/bin/true"));
     // In turns, so that both meet the same machine.
-    let pairs = (0..STARTS).map(|_| (start(&ssctl, arguments), start(&bare, &[])));
+    let pairs = (0..STARTS).map(|_| (start(&ours, arguments), start(&bare, &[])));
     let (ours, bare): (Vec<_>, Vec<_>) = pairs.unzip();
     (middle(ours), middle(bare))
 }
 
 /// The shortest command there is.
 pub(crate) fn version() -> Line {
-    let (ours, bare) = starts(&["version"]);
+    let (ours, bare) = starts("ssctl", &["version"]);
     Line {
         what: format!("`ssctl version`, start to end (p50 of {STARTS})"),
         ours: milliseconds(ours),
@@ -65,9 +65,22 @@ pub(crate) fn version() -> Line {
     }
 }
 
+/// The daemon's file alone, mapped and linked: it does nothing.
+pub(crate) fn daemon() -> Line {
+    let (ours, bare) = starts("streamspaced", &["--version"]);
+    Line {
+        what: format!("`streamspaced --version`, start to end (p50 of {STARTS})"),
+        ours: milliseconds(ours),
+        against: "`/bin/true`".into(),
+        bare: milliseconds(bare),
+        ratio: times(ours, bare),
+        remark: String::new(),
+    }
+}
+
 /// A long page of help.
 pub(crate) fn help() -> Line {
-    let (ours, bare) = starts(&["tenant", "create", "--help"]);
+    let (ours, bare) = starts("ssctl", &["tenant", "create", "--help"]);
     Line {
         what: format!("`ssctl tenant create --help` (p50 of {STARTS})"),
         ours: milliseconds(ours),

@@ -1,5 +1,6 @@
 //! What is packaged, by the tools that take it: the Helm chart, rendered and installed into
-//! a cluster of its own, the Terraform modules, and the Debian packages on a clean Debian.
+//! a cluster of its own, the Terraform modules, the packages of Debian and Red Hat, and their life
+//! on a clean Debian.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,7 +18,10 @@ mod helm_cluster;
 mod helm_files;
 mod helm_render;
 mod helm_rights;
+#[cfg(target_os = "linux")]
 mod machine;
+#[cfg(target_os = "linux")]
+mod packages;
 mod terraform;
 
 use std::path::{Path, PathBuf};
