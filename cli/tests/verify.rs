@@ -37,7 +37,7 @@ fn transcript(machine: &Machine, commands: &[&str]) -> String {
         let stderr = run.stderr.lines().map(|line| format!("| {line}\n")).collect::<String>();
         transcript += &format!("$ ssctl {command}\n{}{stderr}= {}\n\n", run.stdout, run.exit);
     }
-    machine.plain(&transcript)
+    machine.plain(&transcript).replace(env!("CARGO_PKG_VERSION"), "VERSION")
 }
 
 #[test]

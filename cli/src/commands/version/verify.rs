@@ -107,7 +107,17 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> Outcome {
 /// The key whose signature counts, and how it is written.
 fn key(file: Option<&Path>) -> Outcome<(PublicKey, String)> {
     let (text, place) = match (file, RELEASE_KEY) {
-        (Some(file), _) => (words(file, MOST_WORDS)?, file.display().to_string()),
+        (Some(file), _) => {
+            let text = words(file, MOST_WORDS).map_err(|failure| match failure {
+                Failure::Local { message, .. } => Failure::Local {
+                    message,
+                    next: "name the public key of whoever makes the releases, a file of minisign"
+                        .into(),
+                },
+                other => other,
+            })?;
+            (text, file.display().to_string())
+        }
         (None, Some(key)) => (key.to_owned(), "this program".into()),
         (None, None) => {
             return Err(Failure::Usage {
