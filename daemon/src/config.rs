@@ -237,6 +237,28 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Files with secrets that others gave us: the key that names each, and where it is.
+    pub fn foreign_files(&self) -> Vec<(String, PathBuf)> {
+        let mut files = Vec::new();
+        let mut add = |field: String, file: Option<&PathBuf>| {
+            files.extend(file.map(|file| (field, file.clone())));
+        };
+        add("cluster.kubeconfig".into(), self.cluster.kubeconfig.as_ref());
+        add("slo.prometheus_token_file".into(), self.slo.prometheus_token_file.as_ref());
+        let actual = &self.usage.actual;
+        add("usage.actual.prometheus_token_file".into(), actual.prometheus_token_file.as_ref());
+        add("notify.inbound.token_file".into(), self.notify.inbound.token_file.as_ref());
+        for (name, channel) in &self.notify.channels {
+            let section = format!("notify.channels.{name}");
+            add(format!("{section}.routing_key_file"), channel.routing_key_file.as_ref());
+            add(format!("{section}.token_file"), channel.token_file.as_ref());
+            add(format!("{section}.secret_file"), channel.secret_file.as_ref());
+        }
+        files
+    }
+}
+
 impl AccessConfig {
     fn check(&self) -> Result<(), String> {
         if self.names.is_empty() {

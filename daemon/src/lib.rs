@@ -9,6 +9,7 @@ pub mod access;
 pub mod alerts;
 pub mod approvals;
 pub mod audit;
+pub mod backup;
 pub mod bulk;
 pub mod config;
 pub mod db;

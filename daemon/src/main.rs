@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use streamspace_core::{access::Role, ids::RegionId};
 use streamspaced::{
+    backup::{self, BackupOptions, RestoreOptions, Target},
     config::Config,
     dev::{
         load::LoadOptions,
@@ -78,6 +79,16 @@ enum Command {
     /// Writes the configuration file where it is not there yet. Refuses where the region
     /// has an authority already.
     Init(InitArguments),
+    /// Put the region's own state into one file: its database, configuration and authority.
+    ///
+    /// Works while the daemon serves, with the configuration's logins. The file holds what
+    /// makes its reader an admin, so it is for its owner alone; encrypt it where it is kept.
+    Backup(BackupArguments),
+    /// Make a region out of a backup, on an empty machine.
+    ///
+    /// Reads the whole backup before anything is done, refuses where something is already, and
+    /// can be run again wherever it was broken off. The region is paused afterwards.
+    Restore(RestoreArguments),
     /// One-time enrolment tokens, made on the host: the way in when everyone is locked out.
     #[command(subcommand)]
     Token(TokenCommand),
@@ -111,6 +122,60 @@ struct InitArguments {
     /// Who the enrolment token is for.
     #[arg(long, default_value = "admin")]
     operator: String,
+}
+
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
+struct BackupArguments {
+    #[command(subcommand)]
+    command: Option<BackupCommand>,
+    /// The configuration file.
+    #[arg(long, default_value = DEFAULT_CONFIG, env = "STREAMSPACED_CONFIG")]
+    config: PathBuf,
+    /// The file that is written, or - for standard output. One that is there is not
+    /// overwritten.
+    #[arg(long, short, value_name = "FILE", required_unless_present = "folder")]
+    output: Option<PathBuf>,
+    /// A folder that it is written to, under a name of region and time.
+    #[arg(long, conflicts_with = "output")]
+    folder: Option<PathBuf>,
+    /// How many of the region's backups stay in the folder; older ones are removed once the
+    /// new one is whole.
+    #[arg(long, requires = "folder", value_parser = clap::value_parser!(u32).range(1..))]
+    keep: Option<u32>,
+}
+
+#[derive(Subcommand)]
+enum BackupCommand {
+    /// Read a backup from its beginning to its end, and tell what is in it.
+    ///
+    /// Fails where it is damaged, or where this program cannot restore it. Connects nowhere.
+    Verify {
+        /// The backup.
+        file: PathBuf,
+    },
+}
+
+#[derive(Args)]
+struct RestoreArguments {
+    /// The backup.
+    file: PathBuf,
+    /// The configuration file. Where it is not there, it is written as the backup has it; else
+    /// the backup goes into the database that it names.
+    #[arg(long, default_value = DEFAULT_CONFIG, env = "STREAMSPACED_CONFIG")]
+    config: PathBuf,
+    /// A superuser's URL of the PostgreSQL server: makes the five logins and the database.
+    #[arg(long, env = "STREAMSPACED_DATABASE_SUPERUSER", hide_env_values = true)]
+    database_superuser: Option<String>,
+    /// The database that is made. [default: its name in the backup]
+    #[arg(long)]
+    database: Option<String>,
+    /// Make another authority: every certificate ends, and everybody enrols again.
+    #[arg(long)]
+    new_authority: bool,
+    /// Read the backup and look at what is there, tell what would be done, and do nothing.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Subcommand)]
@@ -260,6 +325,19 @@ async fn execute(command: Command, handed: Handed) -> anyhow::Result<()> {
             said.map(|said| print(&said))
         }
         Command::Init(arguments) => init(arguments).await,
+        Command::Backup(arguments) => back_up(arguments).await,
+        Command::Restore(arguments) => {
+            let options = RestoreOptions {
+                file: arguments.file,
+                config: arguments.config,
+                database_superuser: arguments.database_superuser,
+                database: arguments.database,
+                new_authority: arguments.new_authority,
+                dry_run: arguments.dry_run,
+            };
+            print(&backup::restore(&options, tell).await?);
+            Ok(())
+        }
         Command::Token(TokenCommand::Create { config, operator, role, life }) => {
             let config = Config::read(&config)?;
             let life = life.try_into().context("--for: must not be negative")?;
@@ -271,6 +349,30 @@ async fn execute(command: Command, handed: Handed) -> anyhow::Result<()> {
         Command::Cluster(command) => cluster(command).await,
         Command::Dev(arguments) => mode::run(dev_options(arguments)?, stop_on_signals()?).await,
     }
+}
+
+async fn back_up(arguments: BackupArguments) -> anyhow::Result<()> {
+    if let Some(BackupCommand::Verify { file }) = arguments.command {
+        print(&backup::verify(&file)?);
+        return Ok(());
+    }
+    let to = match (arguments.output, arguments.folder) {
+        (Some(file), _) if file == Path::new("-") => Target::Stdout,
+        (Some(file), _) => Target::File(file),
+        (None, Some(folder)) => Target::Folder { folder, keep: arguments.keep },
+        (None, None) => anyhow::bail!("--output: name the file, or give --folder"),
+    };
+    let options = BackupOptions { config: arguments.config, to };
+    let said = backup::create(&options, tell).await?;
+    // Standard output may be the backup.
+    tell(&said);
+    Ok(())
+}
+
+/// How far it is goes to standard error.
+#[expect(clippy::print_stderr, reason = "what is told meanwhile is not the answer")]
+fn tell(words: &str) {
+    eprintln!("{words}");
 }
 
 async fn run(path: PathBuf, handed: Handed) -> anyhow::Result<()> {

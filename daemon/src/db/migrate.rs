@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 use uuid::Uuid;
 
 use super::pool::default_max_connections;
-use super::{DatabaseConfig, DatabaseUrl, DatabaseUrlError, DbError, catalogue};
+use super::{DatabaseConfig, DatabaseUrl, DatabaseUrlError, DbError, catalogue, dump};
 
 /// Runs the migrations and owns what they make.
 pub const OWNER: &str = "streamspace_owner";
@@ -29,7 +29,7 @@ const SETUP_LOCK: i64 = 0x73_6574_7570;
 /// The oldest PostgreSQL that has what the schema needs.
 const OLDEST_VERSION: i32 = 150_000;
 
-static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+pub(super) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
     let mut migrator = sqlx::migrate!("./migrations");
     // Whether this program lives with what it does not know is judged by the schema's floor.
     migrator.set_ignore_missing(true);
@@ -69,6 +69,12 @@ pub enum MigrateError {
     /// PostgreSQL is too old.
     #[error("PostgreSQL {0} is too old; 15 is the oldest that works")]
     TooOld(String),
+    /// A restore began in this database and did not end.
+    #[error(
+        "the database is being restored from backup {0}, or was and the restore was broken off: \
+         run the same `streamspaced restore` again, and it goes on"
+    )]
+    Restoring(Uuid),
 }
 
 impl From<sqlx::Error> for MigrateError {
@@ -141,18 +147,46 @@ pub async fn plan(owner: &DatabaseUrl) -> Result<Plan, MigrateError> {
 }
 
 /// Brings the schema up to date, and tells how it stood before. Concurrent runs wait for
-/// each other. A schema that is newer than this program is left as it is.
+/// each other. A schema that is newer than this program is left as it is, and a database
+/// that is being restored is refused.
 pub async fn run(owner: &DatabaseUrl) -> Result<Plan, MigrateError> {
+    run_within(owner, None, Restore::Refused).await
+}
+
+/// Whether a database may be one that is being restored.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Restore {
+    /// It may not.
+    Refused,
+    /// The restore itself asks.
+    Allowed,
+}
+
+/// As [`run`], up to one migration where it is given.
+pub(super) async fn run_within(
+    owner: &DatabaseUrl,
+    target: Option<i64>,
+    restore: Restore,
+) -> Result<Plan, MigrateError> {
     // No time limits here: a migration may take long.
     let options = owner_options(owner)?;
     let pool = PgPoolOptions::new().max_connections(1).connect_with(options).await?;
     let result = async {
         let mut connection = pool.acquire().await?;
         require_version(&mut connection).await?;
+        if restore == Restore::Refused
+            && let Some(state) = dump::under_way(&mut connection).await?
+        {
+            return Err(MigrateError::Restoring(state.backup));
+        }
         let plan = compare(&mut connection).await?;
         // The pool has no other.
         drop(connection);
-        MIGRATIONS.run(&pool).await.map_err(|error| match error {
+        let ran = match target {
+            Some(target) => MIGRATIONS.run_to(target, &pool).await,
+            None => MIGRATIONS.run(&pool).await,
+        };
+        ran.map_err(|error| match error {
             sqlx::migrate::MigrateError::Execute(error) => error.into(),
             other => MigrateError::Migration(other),
         })?;
@@ -364,7 +398,8 @@ async fn take_public_rights(
     Ok(())
 }
 
-fn require_name(database: &str) -> Result<(), MigrateError> {
+/// Refuses a name of a database that would need quoting.
+pub fn require_name(database: &str) -> Result<(), MigrateError> {
     let fits = database.len() <= 63
         && database.starts_with(|first: char| first.is_ascii_lowercase())
         && database

@@ -18,6 +18,7 @@
 
 pub mod catalogue;
 pub mod changes;
+pub mod dump;
 mod error;
 pub mod lease;
 pub mod migrate;

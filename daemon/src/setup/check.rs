@@ -41,26 +41,12 @@ pub async fn check(path: &Path) -> Vec<String> {
 
 /// Files with something in them that only the daemon may know.
 fn secrets(config: &Config) -> Vec<(String, PathBuf)> {
-    let mut secrets = Vec::new();
-    let mut add = |field: String, file: Option<&PathBuf>| {
-        secrets.extend(file.map(|file| (field, file.clone())));
-    };
+    let mut secrets = config.foreign_files();
     for file in config.database.password_files() {
-        add("database.passwords".into(), Some(&file));
-    }
-    add("cluster.kubeconfig".into(), config.cluster.kubeconfig.as_ref());
-    add("slo.prometheus_token_file".into(), config.slo.prometheus_token_file.as_ref());
-    let actual = &config.usage.actual;
-    add("usage.actual.prometheus_token_file".into(), actual.prometheus_token_file.as_ref());
-    add("notify.inbound.token_file".into(), config.notify.inbound.token_file.as_ref());
-    for (name, channel) in &config.notify.channels {
-        let section = format!("notify.channels.{name}");
-        add(format!("{section}.routing_key_file"), channel.routing_key_file.as_ref());
-        add(format!("{section}.token_file"), channel.token_file.as_ref());
-        add(format!("{section}.secret_file"), channel.secret_file.as_ref());
+        secrets.push(("database.passwords".into(), file));
     }
     let key = AuthorityFiles::in_folder(&config.access.directory).key;
-    add("access.directory".into(), Some(&key));
+    secrets.push(("access.directory".into(), key));
     secrets
 }
 
