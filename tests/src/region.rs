@@ -160,6 +160,15 @@ impl Region {
         *self.version.lock().expect("nobody panics with it")
     }
 
+    /// Goes to a machine with nothing: an empty folder and this PostgreSQL. Addresses, the
+    /// cluster and the admin's machine stay. What was left behind is returned: it goes when
+    /// that is dropped.
+    pub fn go_to(&mut self, server: Server) -> (TempDir, Server) {
+        let folder = TempDir::with_prefix("streamspace-story-").expect("a temporary folder");
+        janitor::folder(folder.path());
+        (std::mem::replace(&mut self.folder, folder), std::mem::replace(&mut self.server, server))
+    }
+
     /// What the daemon connects with: an account that reads, and acts as the acting user.
     pub fn kubeconfig(&self) -> PathBuf {
         self.folder.path().join("kubeconfig")

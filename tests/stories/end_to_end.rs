@@ -14,6 +14,7 @@
 mod access;
 mod admission;
 mod apply;
+mod backup;
 mod bulk;
 mod changes;
 mod completion;

@@ -57,11 +57,10 @@ async fn settled(
     new_authority: bool,
 ) -> Result<Aftermath, sqlx::Error> {
     let mut tx = connection.begin().await?;
-    let first = sqlx::query(
-        "UPDATE public.restore_under_way SET phase = 'settled' WHERE phase = 'loaded'",
-    )
-    .execute(&mut *tx)
-    .await?;
+    let first =
+        sqlx::query("UPDATE public.restore_under_way SET phase = 'settled' WHERE phase = 'loaded'")
+            .execute(&mut *tx)
+            .await?;
     let mut done = Aftermath::default();
     if first.rows_affected() == 0 {
         return Ok(done);
@@ -131,10 +130,7 @@ async fn count(
 }
 
 /// Nobody leads, the region is paused, and the cluster does not know the database.
-async fn stand_still(
-    tx: &mut Transaction<'_, Postgres>,
-    reason: &str,
-) -> Result<(), sqlx::Error> {
+async fn stand_still(tx: &mut Transaction<'_, Postgres>, reason: &str) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE leader SET replica = '', lease_until = '-infinity'")
         .execute(&mut **tx)
         .await?;

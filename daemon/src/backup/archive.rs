@@ -138,7 +138,8 @@ impl<'a, R: Read> Reader<'a, R> {
     pub(super) fn begin(archive: &'a mut Archive<R>) -> Result<Self, BackupError> {
         let mut entries = archive.entries().map_err(BackupError::Read)?.raw(true);
         let no_backup = |_| BackupError::NoBackup;
-        let (name, content) = member(&mut entries).map_err(no_backup)?.ok_or(BackupError::NoBackup)?;
+        let (name, content) =
+            member(&mut entries).map_err(no_backup)?.ok_or(BackupError::NoBackup)?;
         if name != OPENING {
             return Err(BackupError::NoBackup);
         }

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     access::{Authority, AuthorityFiles},
     config::{Config, host_name},
-    db::dump::{Dump, Table},
+    db::dump::{self, Dump, Made, Table},
 };
 
 /// How often it is told how far it is.
@@ -96,11 +96,30 @@ pub async fn create(
             return Err(error);
         }
     };
+    note(&config, &options.to, &manifest, &mut tell).await;
     let gone = match &options.to {
         Target::Folder { folder, keep: Some(keep) } => prune(folder, &region, *keep)?,
         _ => 0,
     };
     Ok(said(&manifest, place.as_deref(), gone))
+}
+
+/// So that a metric shows how old it is. A backup that is whole is not called failed for it.
+async fn note(config: &Config, to: &Target, manifest: &Manifest, tell: &mut impl FnMut(&str)) {
+    let made = Made {
+        place: match to {
+            Target::File(_) => "file",
+            Target::Stdout => "output",
+            Target::Folder { .. } => "folder",
+        },
+        backup: manifest.opening.backup_id,
+        time: manifest.opening.time,
+        rows: manifest.rows(),
+        bytes: manifest.tables.iter().map(|table| table.sum.bytes).fold(0, u64::saturating_add),
+    };
+    if let Err(error) = dump::note(&config.database.owner, made).await {
+        tell(&format!("the backup is whole, and could not be noted for the metric: {error}"));
+    }
 }
 
 fn said(manifest: &Manifest, place: Option<&Path>, gone: usize) -> String {
@@ -182,7 +201,8 @@ async fn rows(
     let mut stream = dump.rows(table).await?;
     loop {
         let next = stream.try_next().await?;
-        let is_full = piece.len().saturating_add(next.as_ref().map_or(0, bytes::Bytes::len)) > PIECE;
+        let is_full =
+            piece.len().saturating_add(next.as_ref().map_or(0, bytes::Bytes::len)) > PIECE;
         if !piece.is_empty() && (next.is_none() || is_full) {
             number = number.checked_add(1).ok_or_else(|| {
                 BackupError::Broken(format!("the table {} has too many rows", table.name))
@@ -264,8 +284,7 @@ fn prune(folder: &Path, region: &str, keep: u32) -> Result<usize, BackupError> {
     let most = usize::try_from(keep).unwrap_or(usize::MAX);
     let old = own.len().saturating_sub(most);
     for path in own.iter().take(old) {
-        fs::remove_file(path)
-            .map_err(|source| BackupError::File { path: path.clone(), source })?;
+        fs::remove_file(path).map_err(|source| BackupError::File { path: path.clone(), source })?;
     }
     Ok(old)
 }

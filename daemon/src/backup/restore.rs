@@ -80,7 +80,15 @@ pub async fn restore(
     let migrations = manifest.applied()?;
     dump::require_known(&migrations)?;
     let (place, found) = place(options, manifest).await?;
-    let authority = judge_authority(&checked, place.access(), options.new_authority)?;
+    if found == Found::Occupied {
+        // Nothing else is let through: a run that was killed at its last line, or a second one.
+        return Ok(format!(
+            "Region {} was restored from this backup already; nothing was changed.",
+            manifest.opening.region
+        ));
+    }
+    let again = matches!(found, Found::UnderWay(_));
+    let authority = judge_authority(&checked, place.access(), options.new_authority, again)?;
     if options.dry_run {
         return Ok(plan(options, manifest, &place, found));
     }
@@ -135,6 +143,10 @@ async fn place(
             ));
         }
         let found = dump::look(&read.database.owner).await?;
+        if found == Found::Occupied && dump::was_restored_from(&read.database.owner, backup).await?
+        {
+            return Ok((Place::Configured(Box::new(read)), found));
+        }
         require_free(found, manifest, &format!("the database that {config} names"))?;
         let is_ours = matches!(found, Found::UnderWay(state) if state.backup == backup);
         if options.database_superuser.is_some() && !is_ours {
@@ -206,6 +218,7 @@ fn judge_authority(
     checked: &Checked,
     folder: &Path,
     new_authority: bool,
+    again: bool,
 ) -> Result<AuthorityTodo, BackupError> {
     let files = AuthorityFiles::in_folder(folder);
     let key = checked.files.iter().find(|(name, _)| *name == AUTHORITY[0]);
@@ -216,6 +229,8 @@ fn judge_authority(
         (true, false) if same.is_ok_and(|same| key.is_some_and(|(_, key)| *key == same)) => {
             Ok(AuthorityTodo::Nothing)
         }
+        // Made by the try that was broken off: before its first step there was none.
+        (true, true) if again && Authority::open(&files).is_ok() => Ok(AuthorityTodo::Nothing),
         (true, _) => Err(BackupError::Refused(format!(
             "{} exists and is of another authority than the backup's; it is not overwritten: move \
              the folder away to have the backup's, or made anew with --new-authority",
@@ -286,13 +301,15 @@ async fn load(
         let table: Table = match &ahead {
             Piece::Rows(name, _) => {
                 let table = load.tables.iter().find(|table| table.name == *name);
-                table.cloned().ok_or_else(|| {
-                    BackupError::Broken(format!("the schema has no table {name}"))
-                })?
+                table
+                    .cloned()
+                    .ok_or_else(|| BackupError::Broken(format!("the schema has no table {name}")))?
             }
             Piece::End(read) if **read == *manifest => break,
             Piece::End(_) | Piece::File(..) => {
-                return Err(BackupError::Damaged("the file, which changed while it was read,".into()));
+                return Err(BackupError::Damaged(
+                    "the file, which changed while it was read,".into(),
+                ));
             }
         };
         let mut bytes = 0_usize;
@@ -327,12 +344,17 @@ async fn load(
     Ok(load.commit(&manifest.sequences).await?)
 }
 
-fn plan(
-    options: &RestoreOptions,
+/// The step alone, for who tries what a kill behind it leaves.
+#[cfg(test)]
+pub(super) async fn load_for_tests(
+    file: &Path,
     manifest: &Manifest,
-    place: &Place,
-    found: Found,
-) -> String {
+    owner: &DatabaseUrl,
+) -> Result<(), BackupError> {
+    load(file, manifest, owner, &mut |_: &str| {}).await
+}
+
+fn plan(options: &RestoreOptions, manifest: &Manifest, place: &Place, found: Found) -> String {
     let opening = &manifest.opening;
     let mut said = format!(
         "Backup {} of region {} as of {} can be restored here, and nothing was changed:\n",
@@ -381,7 +403,10 @@ fn said(options: &RestoreOptions, manifest: &Manifest, done: Aftermath) -> Strin
         (done.tokens, "enrolment tokens that nobody had used have ended"),
         (done.approvals, "approvals that nobody had used have ended"),
         (done.grants, "grants of break-glass have ended"),
-        (done.operations, "operations over many tenants are cancelled; look, then `ssctl operation resume`"),
+        (
+            done.operations,
+            "operations over many tenants are cancelled; look, then `ssctl operation resume`",
+        ),
         (done.notices, "notices that waited were not sent: `ssctl notify list`"),
         (done.certificates, "certificates are good no more"),
     ] {

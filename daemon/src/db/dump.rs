@@ -24,7 +24,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection};
 use uuid::Uuid;
 
 use super::migrate::{self, MIGRATIONS, MigrateError, Restore};
-use super::{DatabaseUrl, DbError};
+use super::{Database, DatabaseUrl, DbError};
 
 /// How often the tables are locked anew where one came or went meanwhile.
 const TRIES: u32 = 5;
@@ -64,7 +64,9 @@ pub enum DumpError {
     )]
     Hidden(String),
     /// There is no schema.
-    #[error("the database has no schema yet: there is nothing to back up; `streamspaced init` or the first start makes it")]
+    #[error(
+        "the database has no schema yet: there is nothing to back up; `streamspaced init` or the first start makes it"
+    )]
     NoSchema,
     /// Tables came and went all the time.
     #[error("tables come and go while they are being locked; try again")]
@@ -98,8 +100,11 @@ pub struct Table {
 
 impl Table {
     fn quoted_columns(&self) -> String {
-        let quoted: Vec<String> =
-            self.columns.iter().map(|column| format!("\"{}\"", column.replace('"', "\"\""))).collect();
+        let quoted: Vec<String> = self
+            .columns
+            .iter()
+            .map(|column| format!("\"{}\"", column.replace('"', "\"\"")))
+            .collect();
         quoted.join(", ")
     }
 
@@ -205,11 +210,8 @@ impl Dump {
         table: &Table,
     ) -> Result<BoxStream<'_, Result<bytes::Bytes, DumpError>>, DumpError> {
         // By a query: so it comes through the parent of a table that is parted.
-        let statement = format!(
-            "COPY (SELECT {} FROM {}) TO STDOUT",
-            table.quoted_columns(),
-            table.quoted()
-        );
+        let statement =
+            format!("COPY (SELECT {} FROM {}) TO STDOUT", table.quoted_columns(), table.quoted());
         let rows = self.connection.copy_out_raw(&statement).await?;
         Ok(rows.map_err(DumpError::from).boxed())
     }
@@ -372,8 +374,11 @@ pub fn require_known(migrations: &[Applied]) -> Result<(), DumpError> {
             Some(_) => {}
         }
     }
-    let wanted: Vec<i64> =
-        MIGRATIONS.iter().map(|known| known.version).filter(|version| *version <= last.number).collect();
+    let wanted: Vec<i64> = MIGRATIONS
+        .iter()
+        .map(|known| known.version)
+        .filter(|version| *version <= last.number)
+        .collect();
     if !wanted.iter().eq(migrations.iter().map(|one| &one.number)) {
         return misfit(
             "the backup's schema has not the migrations that lead to it, in their order".into(),
@@ -463,6 +468,24 @@ pub async fn look(url: &DatabaseUrl) -> Result<Found, DumpError> {
     Ok(found)
 }
 
+/// Whether this backup was restored into the database of this URL, and that came to its end.
+pub async fn was_restored_from(url: &DatabaseUrl, backup: Uuid) -> Result<bool, DumpError> {
+    let mut connection = options(url, "restore")?.connect().await?;
+    let there: bool = sqlx::query_scalar("SELECT to_regclass('public.audit_entries') IS NOT NULL")
+        .fetch_one(&mut connection)
+        .await?;
+    let told = there
+        && sqlx::query_scalar(
+            "SELECT EXISTS (SELECT FROM public.audit_entries
+                            WHERE call_id = $1 AND method = 'RestoreRegion')",
+        )
+        .bind(backup)
+        .fetch_one(&mut connection)
+        .await?;
+    connection.close().await?;
+    Ok(told)
+}
+
 /// Marks an empty database as one that is being restored, so that nobody takes the half for
 /// the whole. Where it is marked already, it is for this backup from now on.
 pub async fn mark(owner: &DatabaseUrl, backup: Uuid) -> Result<(), DumpError> {
@@ -546,8 +569,7 @@ impl Load {
     where
         P: std::ops::Deref<Target = [u8]>,
     {
-        let statement =
-            format!("COPY {} ({}) FROM STDIN", table.quoted(), table.quoted_columns());
+        let statement = format!("COPY {} ({}) FROM STDIN", table.quoted(), table.quoted_columns());
         let mut copy = self.connection.copy_in_raw(&statement).await?;
         loop {
             match next() {
@@ -641,4 +663,52 @@ pub async fn look_at_server(superuser_url: &str, database: &str) -> Result<Serve
     let url = || DatabaseUrl::parse(superuser.database(database).to_url_lossy().as_str());
     let database = there.then(url).transpose().map_err(MigrateError::from)?;
     Ok(Server { database, others })
+}
+
+/// A backup that was made whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Made {
+    /// What kind of place it went to: `file`, `folder` or `output`.
+    pub place: &'static str,
+    /// Which it is.
+    pub backup: Uuid,
+    /// The time of its snapshot.
+    pub time: Timestamp,
+    /// How many rows it has.
+    pub rows: u64,
+    /// How large they are.
+    pub bytes: u64,
+}
+
+/// Notes that a backup was made. A schema that has no place for it is left alone.
+pub async fn note(owner: &DatabaseUrl, made: Made) -> Result<(), DumpError> {
+    let mut connection = options(owner, "backup")?.connect().await?;
+    let there: bool = sqlx::query_scalar("SELECT to_regclass('public.backups') IS NOT NULL")
+        .fetch_one(&mut connection)
+        .await?;
+    if there {
+        sqlx::query(
+            "INSERT INTO public.backups (place, backup_id, snapshot_time, rows, bytes)
+             VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (place) DO UPDATE SET backup_id = excluded.backup_id,
+                 snapshot_time = excluded.snapshot_time, end_time = now(), rows = excluded.rows,
+                 bytes = excluded.bytes",
+        )
+        .bind(made.place)
+        .bind(made.backup)
+        .bind(jiff_sqlx::Timestamp::from(made.time))
+        .bind(i64::try_from(made.rows).unwrap_or(i64::MAX))
+        .bind(i64::try_from(made.bytes).unwrap_or(i64::MAX))
+        .execute(&mut connection)
+        .await?;
+    }
+    Ok(connection.close().await?)
+}
+
+/// When the snapshot of each place's last backup was, in seconds.
+pub async fn last_backups(database: &Database) -> Result<Vec<(String, i64)>, DbError> {
+    let query = sqlx::query_as(
+        "SELECT place, extract(epoch FROM snapshot_time)::bigint FROM backups ORDER BY place",
+    );
+    Ok(query.fetch_all(database.operator()).await?)
 }

@@ -47,6 +47,7 @@ use crate::{
     simulator::FaultBoard,
     slo::{Evaluator, EvaluatorParts, config::SloConfig, own::OwnCounters},
     telemetry::{
+        backup::{BackupBoard, BackupCollector},
         metrics::{Metrics, RegionCollector},
         notify::{NotifyBoard, NotifyCollector},
         resources::{DiskBoard, ResourceCollector},
@@ -94,6 +95,7 @@ pub(super) struct Parts {
     pub(super) inbound: Option<(TcpListener, PathBuf)>,
     pub(super) notices: Arc<NotifyCounters>,
     pub(super) notify_board: NotifyBoard,
+    pub(super) backup_board: BackupBoard,
     pub(super) counters: Arc<UsageCounters>,
     pub(super) usage_board: UsageBoard,
     pub(super) disk: DiskBoard,
@@ -201,6 +203,7 @@ impl Parts {
             channels,
             inbound,
             notify_board: NotifyBoard::default(),
+            backup_board: BackupBoard::default(),
             counters: Arc::default(),
             usage_board: UsageBoard::default(),
             disk: DiskBoard::new(config.access.directory.clone()),
@@ -240,6 +243,7 @@ impl Parts {
             board: self.notify_board.clone(),
             counters: Arc::clone(&self.notices),
         }));
+        registry.register_collector(Box::new(BackupCollector { board: self.backup_board.clone() }));
         registry.register_collector(Box::new(ResourceCollector {
             db: self.db.clone(),
             server_expires: self.serving.expires(),
@@ -391,6 +395,7 @@ impl Parts {
         standing.spawn(self.controls.run(stop()));
         standing.spawn(self.usage_board.run(db.clone(), stop()));
         standing.spawn(self.notify_board.run(db.clone(), self.channels, stop()));
+        standing.spawn(self.backup_board.run(db.clone(), stop()));
         standing.spawn(self.disk.run(stop()));
         standing.spawn(self.lease.run(stop()));
         standing.spawn(self.serving.run(stop()));

@@ -1,5 +1,6 @@
 //! What the daemon tells of itself: logs, metrics, liveness and readiness.
 
+pub mod backup;
 pub mod http;
 pub mod logs;
 pub mod metrics;

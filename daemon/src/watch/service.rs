@@ -60,7 +60,7 @@ impl WatchService for Watches {
             sender.clone(),
         );
         // The database can be an older one than the client saw.
-        if after > 0 && after > stream.head().await.map_err(RpcError::from)? {
+        if after > 0 && !stream.knows(after).await.map_err(RpcError::from)? {
             return Err(RpcError::RevisionGone(after).into());
         }
         let stop = self.stop.clone();

@@ -86,6 +86,17 @@ impl WatchStream {
         Ok(query.fetch_one(&mut *tx).await?)
     }
 
+    /// Whether a client that holds this revision can go on behind it. One that the log has
+    /// not come to, or that was lost with a restore, is of another history.
+    pub(super) async fn knows(&self, revision: i64) -> Result<bool, DbError> {
+        let mut tx = self.db.begin(&self.scope).await?;
+        let query = sqlx::query_scalar(
+            "SELECT $1 <= revision AND NOT coalesce($1 > lost_after AND $1 < lost_until, false)
+             FROM change_sequence",
+        );
+        Ok(query.bind(revision).fetch_one(&mut *tx).await?)
+    }
+
     /// Sends what follows a revision; after 0, a snapshot first.
     pub(super) async fn run(mut self, after: i64) -> Result<(), Ended> {
         let mut revision = after;
