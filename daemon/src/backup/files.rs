@@ -89,6 +89,18 @@ impl Unfinished {
         sync_folder(&self.place)
     }
 
+    /// Writes this content and puts it in its place.
+    pub(super) fn finish_with(self, content: &[u8]) -> Result<(), BackupError> {
+        let written = self.file()?.write_all(content).map_err(failed(&self.place));
+        match written {
+            Ok(()) => self.finish(),
+            Err(error) => {
+                self.give_up();
+                Err(error)
+            }
+        }
+    }
+
     /// Takes away what was written.
     pub(super) fn give_up(self) {
         // It is told of already why; what stays is overwritten the next time.
@@ -115,13 +127,9 @@ pub(super) fn sync_folder(file: &Path) -> Result<(), BackupError> {
 /// Writes a new file with this mode, as a whole.
 pub(super) fn write(place: &Path, content: &[u8], mode: u32) -> Result<(), BackupError> {
     let unfinished = Unfinished::begin(place)?;
-    let mut file = unfinished.file()?;
-    let written = file
-        .write_all(content)
-        .and_then(|()| file.set_permissions(Permissions::from_mode(mode)))
-        .map_err(failed(place));
-    match written {
-        Ok(()) => unfinished.finish(),
+    let changed = unfinished.file()?.set_permissions(Permissions::from_mode(mode));
+    match changed.map_err(failed(place)) {
+        Ok(()) => unfinished.finish_with(content),
         Err(error) => {
             unfinished.give_up();
             Err(error)
@@ -145,5 +153,8 @@ pub(super) fn read(path: &Path, most: u64) -> Result<Vec<u8>, BackupError> {
 
 /// Makes a folder for its owner alone, where it is not there.
 pub(super) fn make_folder(folder: &Path) -> Result<(), BackupError> {
+    if folder.as_os_str().is_empty() {
+        return Ok(());
+    }
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed(folder))
 }

@@ -20,7 +20,8 @@ use super::{
     BackupError, Manifest,
     aftermath::{self, Aftermath},
     archive::{AUTHORITY, CONFIG, Piece, Reader},
-    config, files,
+    config,
+    files::{self, Unfinished},
     verify::{self, Checked},
 };
 use crate::{
@@ -77,8 +78,7 @@ pub async fn restore(
     tell(&format!("reading {}", options.file.display()));
     let checked = verify::check(&options.file)?;
     let manifest = &checked.manifest;
-    let migrations = manifest.applied()?;
-    dump::require_known(&migrations)?;
+    dump::require_known(&manifest.applied()?)?;
     let (place, found) = place(options, manifest).await?;
     if found == Found::Occupied {
         // Nothing else is let through: a run that was killed at its last line, or a second one.
@@ -93,14 +93,51 @@ pub async fn restore(
         return Ok(plan(options, manifest, &place, found));
     }
 
-    let (owner, made) = match &place {
-        Place::Configured(config) => (config.database.owner.clone(), None),
+    // Held until the end, so that two of them do not give the logins passwords in turn.
+    let unfinished = match &place {
+        Place::Empty { .. } => {
+            if let Some(folder) = options.config.parent() {
+                files::make_folder(folder)?;
+            }
+            Some(Unfinished::begin(&options.config)?)
+        }
+        Place::Configured(_) => None,
+    };
+    let worked = work(options, &checked, &place, authority, &mut tell).await;
+    let (owner, aftermath) = match (worked, unfinished) {
+        (Ok((owner, text, aftermath)), Some(unfinished)) => {
+            unfinished.finish_with(text.as_bytes())?;
+            (owner, aftermath)
+        }
+        (Ok((owner, _, aftermath)), None) => (owner, aftermath),
+        (Err(error), unfinished) => {
+            if let Some(unfinished) = unfinished {
+                unfinished.give_up();
+            }
+            return Err(error);
+        }
+    };
+    dump::finish(&owner).await?;
+    Ok(said(options, manifest, aftermath))
+}
+
+/// All but the configuration file, whose text is given, and the last step.
+async fn work(
+    options: &RestoreOptions,
+    checked: &Checked,
+    place: &Place,
+    authority: AuthorityTodo,
+    tell: &mut impl FnMut(&str),
+) -> Result<(DatabaseUrl, String, Aftermath), BackupError> {
+    let manifest = &checked.manifest;
+    let (owner, text) = match place {
+        Place::Configured(config) => (config.database.owner.clone(), String::new()),
         Place::Empty { superuser, database, access } => {
             tell("making the logins and the database");
             let made = migrate::setup_with_passwords(superuser, database).await?;
             // Before the long work, so that a configuration that cannot be moved is told.
-            let text = config::moved(text(&checked)?, &made, access)?;
-            (made.owner, Some(text))
+            let text = config::moved(text(checked)?, &made, access)?;
+            (made.owner, text)
         }
     };
     dump::mark(&owner, manifest.opening.backup_id).await?;
@@ -110,19 +147,15 @@ pub async fn restore(
     };
     if phase < Phase::Loaded {
         tell("making the schema");
-        dump::make_schema(&owner, &migrations).await?;
-        load(&options.file, manifest, &owner, &mut tell).await?;
+        dump::make_schema(&owner, &manifest.applied()?).await?;
+        load(&options.file, manifest, &owner, tell).await?;
     }
     dump::upgrade(&owner).await?;
     let mut connection = dump::connect(&owner).await?;
     let aftermath = aftermath::settle(&mut connection, manifest, options.new_authority).await?;
     connection.close().await.map_err(DumpError::from)?;
-    write_authority(&checked, place.access(), authority)?;
-    if let Some(text) = made {
-        files::write(&options.config, text.as_bytes(), 0o600)?;
-    }
-    dump::finish(&owner).await?;
-    Ok(said(options, manifest, aftermath))
+    write_authority(checked, place.access(), authority)?;
+    Ok((owner, text, aftermath))
 }
 
 /// Where it goes and what is there; refuses where something is that must not be lost.

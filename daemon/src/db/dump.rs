@@ -537,9 +537,15 @@ impl Load {
         let tables = tables(&mut connection).await?;
         sqlx::query("BEGIN").execute(&mut connection).await?;
         // Another restore waits here, and finds then that this one is done.
-        sqlx::query("SELECT FROM public.restore_under_way FOR UPDATE")
-            .execute(&mut connection)
-            .await?;
+        let phase: Option<String> =
+            sqlx::query_scalar("SELECT phase FROM public.restore_under_way FOR UPDATE")
+                .fetch_optional(&mut connection)
+                .await?;
+        if phase.as_deref() != Some("loading") {
+            return Err(DumpError::Misfit(
+                "another restore of this backup was faster: run it again, and it goes on".into(),
+            ));
+        }
         let names: Vec<String> = tables.iter().map(Table::quoted).collect();
         let truncate = format!("TRUNCATE {}", names.join(", "));
         sqlx::query(AssertSqlSafe(truncate)).execute(&mut connection).await?;
@@ -705,10 +711,9 @@ pub async fn note(owner: &DatabaseUrl, made: Made) -> Result<(), DumpError> {
     Ok(connection.close().await?)
 }
 
-/// When the snapshot of each place's last backup was, in seconds.
-pub async fn last_backups(database: &Database) -> Result<Vec<(String, i64)>, DbError> {
-    let query = sqlx::query_as(
-        "SELECT place, extract(epoch FROM snapshot_time)::bigint FROM backups ORDER BY place",
-    );
-    Ok(query.fetch_all(database.operator()).await?)
+/// When the snapshot of the last backup was, in seconds.
+pub async fn last_backup(database: &Database) -> Result<Option<i64>, DbError> {
+    let query =
+        sqlx::query_scalar("SELECT extract(epoch FROM max(snapshot_time))::bigint FROM backups");
+    Ok(query.fetch_one(database.operator()).await?)
 }

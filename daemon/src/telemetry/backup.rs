@@ -22,13 +22,13 @@ const PERIOD: Duration = Duration::from_secs(15);
 /// What the last look at the database told. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct BackupBoard {
-    /// The time of each place's last snapshot, in seconds. Empty until it was read, and where
-    /// the last look failed.
-    last: Arc<Mutex<Vec<(String, i64)>>>,
+    /// The time of the last snapshot, in seconds. `None` until it was read, where the last look
+    /// failed, and where there was no backup.
+    last: Arc<Mutex<Option<i64>>>,
 }
 
 impl BackupBoard {
-    fn set(&self, last: Vec<(String, i64)>) {
+    fn set(&self, last: Option<i64>) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = last;
     }
 
@@ -36,13 +36,13 @@ impl BackupBoard {
     pub async fn run(self, db: Database, stop: CancellationToken) {
         loop {
             let read = tokio::select! {
-                read = dump::last_backups(&db) => read,
+                read = dump::last_backup(&db) => read,
                 () = stop.cancelled() => return,
             };
             if let Err(error) = &read {
                 tracing::debug!(%error, "the time of the last backup cannot be read");
             }
-            self.set(read.unwrap_or_default());
+            self.set(read.ok().flatten());
             tokio::select! {
                 () = tokio::time::sleep(PERIOD) => {}
                 () = stop.cancelled() => return,
@@ -60,17 +60,15 @@ pub struct BackupCollector {
 
 impl Collector for BackupCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let last = self.board.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut family = encoder.encode_descriptor(
+        let last = *self.board.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let metric = encoder.encode_descriptor(
             "backup_last_success_timestamp",
-            "The snapshot of the last backup that was made whole, by where it went. No sample \
-             where there was none",
+            "The moment that the last whole backup shows. No sample where there was none",
             Some(&Unit::Seconds),
             MetricType::Gauge,
         )?;
-        for (place, time) in last {
-            let labels = [("place", place.as_str())];
-            ConstGauge::new(time).encode(family.encode_family(&labels)?)?;
+        if let Some(time) = last {
+            ConstGauge::new(time).encode(metric)?;
         }
         Ok(())
     }
@@ -88,10 +86,11 @@ mod tests {
         let board = BackupBoard::default();
         let mut registry = Registry::with_prefix("streamspace");
         registry.register_collector(Box::new(BackupCollector { board: board.clone() }));
-        assert!(!metrics::text(&registry).unwrap().contains("place="));
-        board.set(vec![("folder".into(), 1_700_000_000)]);
-        let sample =
-            "streamspace_backup_last_success_timestamp_seconds{place=\"folder\"} 1700000000";
+        let sample_of_none = "streamspace_backup_last_success_timestamp_seconds ";
+        let text = metrics::text(&registry).unwrap();
+        assert!(!text.lines().any(|line| line.starts_with(sample_of_none)), "{text}");
+        board.set(Some(1_700_000_000));
+        let sample = "streamspace_backup_last_success_timestamp_seconds 1700000000";
         assert!(metrics::text(&registry).unwrap().contains(sample));
     }
 }
