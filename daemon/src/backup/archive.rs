@@ -230,7 +230,8 @@ impl<'a, R: Read> Reader<'a, R> {
                 return Err(damaged(&format!("database/{}", table.name)));
             }
         }
-        if full.len() != self.tables.len() {
+        let claims_rows = |table: &TableSum| table.sum.bytes == 0 && table.rows != 0;
+        if full.len() != self.tables.len() || manifest.tables.iter().any(claims_rows) {
             return Err(damaged("database"));
         }
         if member(&mut self.entries)?.is_some() {
@@ -293,7 +294,8 @@ fn member(entries: &mut Entries<'_, impl Read>) -> Result<Option<(String, Vec<u8
 pub(super) fn require_end(rest: &mut impl Read) -> Result<(), BackupError> {
     let mut padding = Vec::new();
     rest.take(PADDING + 1).read_to_end(&mut padding).map_err(BackupError::Read)?;
-    if padding.iter().any(|byte| *byte != 0) || padding.len() as u64 > PADDING {
+    let is_long = u64::try_from(padding.len()).is_ok_and(|length| length > PADDING);
+    if is_long || padding.iter().any(|byte| *byte != 0) {
         return Err(unexpected("what follows the end"));
     }
     Ok(())

@@ -91,54 +91,52 @@ async fn a_file_that_was_cut_off_is_never_taken_for_whole() {
     assert!(empty.is_untouched().await);
 }
 
-#[tokio::test]
-async fn what_is_made_to_do_harm_is_refused() {
-    let (source, empty) = tokio::join!(Source::new(), Empty::new());
-    let file = source.backup().await;
-    let good = members(&file);
+/// A file, what it is, and a word of why it is refused.
+type Case = (&'static str, Vec<u8>, &'static str);
+
+/// Members that do not belong there, or not at that place.
+fn misplaced(good: &[(String, Vec<u8>)]) -> Vec<Case> {
     let with = |at: usize, name: &str, content: &[u8]| {
-        let mut all = good.clone();
+        let mut all = good.to_vec();
         all.insert(at, (name.to_owned(), content.to_vec()));
-        all
+        pack(&all)
     };
-    let first_rows = good.iter().position(|(name, _)| name.starts_with("database/")).unwrap();
-    let mut renamed = good.clone();
-    renamed[1].0 = "../streamspaced.toml".into();
-    let mut swapped = good.clone();
-    swapped.swap(first_rows, first_rows + 1);
-    let mut without_key = good.clone();
-    without_key.remove(2);
-    let mut cases: Vec<(&str, Vec<u8>, &str)> = vec![
-        ("a way out", pack(&with(2, "../../etc/cron.d/x", b"x")), "does not belong"),
-        ("from the root", pack(&with(2, "/etc/x", b"x")), "does not belong"),
-        ("hidden", pack(&with(2, "access/.x", b"x")), "does not belong"),
-        ("renamed", pack(&renamed), "does not belong"),
-        ("twice", pack(&with(2, "streamspaced.toml", &good[1].1)), "does not belong"),
-        ("rows twice", pack(&with(first_rows + 1, &good[first_rows].0, b"x\n")), "does not belong"),
-        (
-            "more rows",
-            pack(&with(first_rows, "database/x/000001", b"x\n")),
-            "not what its manifest",
-        ),
-        ("swapped", pack(&swapped), "not what its manifest"),
-        ("no key", pack(&without_key), "does not belong"),
-        ("after the end", pack(&with(good.len(), "x", b"x")), "does not belong"),
-        ("nothing", Vec::new(), "no backup"),
-        ("other", b"\x1f\x8b\x08 packed".repeat(200), "no backup"),
+    let changed = |change: &dyn Fn(&mut Vec<(String, Vec<u8>)>)| {
+        let mut all = good.to_vec();
+        change(&mut all);
+        pack(&all)
+    };
+    let rows = good.iter().position(|(name, _)| name.starts_with("database/")).unwrap();
+    let first = &good[rows].0;
+    vec![
+        ("a way out", with(2, "../../etc/cron.d/x", b"x"), "does not belong"),
+        ("from the root", with(2, "/etc/x", b"x"), "does not belong"),
+        ("hidden", with(2, "access/.x", b"x"), "does not belong"),
+        ("twice", with(2, "streamspaced.toml", &good[1].1), "does not belong"),
+        ("rows twice", with(rows + 1, first, b"x\n"), "does not belong"),
+        ("more rows", with(rows, "database/x/000001", b"x\n"), "not what its manifest"),
+        ("after the end", with(good.len(), "x", b"x"), "does not belong"),
+        ("renamed", changed(&|all| all[1].0 = "../streamspaced.toml".into()), "does not belong"),
+        ("swapped", changed(&|all| all.swap(rows, rows + 1)), "not what its manifest"),
+        ("no key", changed(&|all| drop(all.remove(2))), "does not belong"),
         (
             "a later format",
-            pack(&{
-                let mut all = good.clone();
+            changed(&|all| {
                 let text = String::from_utf8(all[0].1.clone()).unwrap();
-                all[0].1 =
-                    text.replace("\"streamspace_backup\": 1", "\"streamspace_backup\": 2").into();
-                all
+                let later = text.replace("\"streamspace_backup\": 1", "\"streamspace_backup\": 2");
+                all[0].1 = later.into();
             }),
             "format 2",
         ),
+    ]
+}
+
+/// Manifests that say something else, with digests that fit.
+fn lying(good: &[(String, Vec<u8>)]) -> Vec<Case> {
+    vec![
         (
             "a newer schema",
-            pack(&forged(&good, |it| {
+            pack(&forged(good, |it| {
                 let newer = serde_json::json!({"number": 9999, "name": "x", "checksum": "00"});
                 it["migrations"].as_array_mut().unwrap().push(newer);
             })),
@@ -146,24 +144,36 @@ async fn what_is_made_to_do_harm_is_refused() {
         ),
         (
             "another schema",
-            pack(&forged(&good, |it| it["migrations"][0]["checksum"] = "00".into())),
+            pack(&forged(good, |it| it["migrations"][0]["checksum"] = "00".into())),
             "another build",
         ),
         (
             "words for a terminal",
-            pack(&forged(&good, |it| it["server"] = "\u{1b}[2J".into())),
+            pack(&forged(good, |it| it["server"] = "\u{1b}[2J".into())),
             "would act on a terminal",
         ),
         (
-            "fewer rows than it says",
-            pack(&forged(&good, |it| {
+            "more rows than there are",
+            pack(&forged(good, |it| {
                 let rows = it["tables"][0]["rows"].as_u64().unwrap();
                 it["tables"][0]["rows"] = (rows + 1).into();
             })),
-            "",
+            "not what its manifest",
         ),
+    ]
+}
+
+/// Members that are no plain files, and sizes that are not there.
+fn odd(good: &[(String, Vec<u8>)]) -> Vec<Case> {
+    let begun = || {
+        let mut builder = Builder::new(Vec::new());
+        builder.append(&header(&good[0].0, good[0].1.len()), good[0].1.as_slice()).unwrap();
+        builder
+    };
+    let mut cases: Vec<Case> = vec![
+        ("nothing", Vec::new(), "no backup"),
+        ("another kind", b"\x1f\x8b\x08 packed".repeat(200), "no backup"),
     ];
-    // Members that are no plain files, and sizes that are not there.
     for (what, kind) in [
         ("a link", EntryType::Symlink),
         ("a hard link", EntryType::Link),
@@ -172,8 +182,7 @@ async fn what_is_made_to_do_harm_is_refused() {
         ("a folder", EntryType::Directory),
         ("a device", EntryType::Char),
     ] {
-        let mut builder = Builder::new(Vec::new());
-        builder.append(&header(&good[0].0, good[0].1.len()), good[0].1.as_slice()).unwrap();
+        let mut builder = begun();
         let mut link = header("streamspaced.toml", 0);
         link.set_entry_type(kind);
         link.set_link_name("/etc/passwd").unwrap();
@@ -184,16 +193,22 @@ async fn what_is_made_to_do_harm_is_refused() {
     for (what, size, word) in
         [("a giant", 1_usize << 40, "is the most"), ("a claim", 1_usize << 19, "not whole")]
     {
-        let mut builder = Builder::new(Vec::new());
-        builder.append(&header(&good[0].0, good[0].1.len()), good[0].1.as_slice()).unwrap();
-        let mut bytes = builder.into_inner().unwrap();
+        let mut bytes = begun().into_inner().unwrap();
         bytes.truncate(1024);
         bytes.write_all(header("streamspaced.toml", size).as_bytes()).unwrap();
         bytes.write_all(&[b'x'; 1024]).unwrap();
         cases.push((what, bytes, word));
     }
+    cases
+}
+
+#[tokio::test]
+async fn what_is_made_to_do_harm_is_refused() {
+    let (source, empty) = tokio::join!(Source::new(), Empty::new());
+    let file = source.backup().await;
+    let good = members(&file);
     let bad = source.folder.path().join("bad");
-    for (what, bytes, word) in cases {
+    for (what, bytes, word) in [misplaced(&good), lying(&good), odd(&good)].concat() {
         fs::write(&bad, bytes).unwrap();
         let error = restore(&empty.options(&bad), |_| {}).await.unwrap_err().to_string();
         assert!(error.contains(word), "{what}: {error}");
