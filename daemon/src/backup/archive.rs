@@ -251,7 +251,7 @@ fn unexpected(name: &str) -> BackupError {
 /// How many rows these are: each ends with a newline, and one within a value is written
 /// otherwise.
 pub(super) fn lines(content: &[u8]) -> u64 {
-    let lines = content.iter().filter(|byte| **byte == b'\n').count();
+    let lines = content.split(|byte| *byte == b'\n').count().saturating_sub(1);
     u64::try_from(lines).unwrap_or(u64::MAX)
 }
 

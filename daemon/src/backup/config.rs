@@ -1,7 +1,7 @@
 //! The configuration of a backup, for another place: with other database URLs, and the
 //! authority beside it.
 
-use std::path::Path;
+use std::{fmt::Write as _, path::Path};
 
 use toml::{Table, Value};
 
@@ -37,7 +37,7 @@ pub(super) fn moved(
     section.remove("passwords");
     let mut lines = String::from("[database]\n");
     for (key, value) in section.iter() {
-        lines += &format!("{key} = {value}\n");
+        let _written = writeln!(lines, "{key} = {value}");
     }
     let folder = Value::String(access.display().to_string());
     let section = wanted.entry("access").or_insert_with(|| Table::new().into());
@@ -78,7 +78,7 @@ fn edited(text: &str, database: &str, directory: &str) -> String {
         }
     }
     if !placed {
-        edited += &format!("\n[access]\n{directory}");
+        let _written = write!(edited, "\n[access]\n{directory}");
     }
     edited
 }

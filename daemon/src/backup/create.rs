@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     fs::{self, File},
     io::{self, BufWriter},
     os::fd::AsFd as _,
@@ -134,10 +135,10 @@ fn said(manifest: &Manifest, place: Option<&Path>, gone: usize) -> String {
     );
     if !manifest.left_out.is_empty() {
         let keys: Vec<&str> = manifest.left_out.keys().map(String::as_str).collect();
-        said += &format!("\nNot in it, keep them apart: {}.", keys.join(", "));
+        let _written = write!(said, "\nNot in it, keep them apart: {}.", keys.join(", "));
     }
     if gone > 0 {
-        said += &format!("\nRemoved {gone} older.");
+        let _written = write!(said, "\nRemoved {gone} older.");
     }
     said
 }

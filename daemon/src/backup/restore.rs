@@ -7,6 +7,7 @@
 //! authority and the configuration are written; the mark goes.
 
 use std::{
+    fmt::Write as _,
     io::BufReader,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -398,17 +399,19 @@ fn plan(options: &RestoreOptions, manifest: &Manifest, place: &Place, found: Fou
     }
     match place {
         Place::Configured(config) => {
-            said += &format!(
-                "- {} rows go into the empty database that {} names\n- the authority goes to {}\n",
+            let _written = writeln!(
+                said,
+                "- {} rows go into the empty database that {} names\n- the authority goes to {}",
                 manifest.rows(),
                 options.config.display(),
                 config.access.directory.display()
             );
         }
         Place::Empty { database, access, .. } => {
-            said += &format!(
+            let _written = writeln!(
+                said,
                 "- the five logins get new passwords, and the database {database} is made\n\
-                 - {} rows go into it\n- the authority goes to {}, and the configuration to {}\n",
+                 - {} rows go into it\n- the authority goes to {}, and the configuration to {}",
                 manifest.rows(),
                 access.display(),
                 options.config.display()
@@ -417,7 +420,8 @@ fn plan(options: &RestoreOptions, manifest: &Manifest, place: &Place, found: Fou
     }
     let migrations = manifest.applied().map_or(0, |applied| dump::newer_than(&applied));
     if migrations > 0 {
-        said += &format!("- its schema is brought up to date: {migrations} migrations\n");
+        let _written =
+            writeln!(said, "- its schema is brought up to date: {migrations} migrations");
     }
     if options.new_authority {
         said += "- another authority is made: every certificate ends, and everybody enrols again\n";
@@ -444,22 +448,23 @@ fn said(options: &RestoreOptions, manifest: &Manifest, done: Aftermath) -> Strin
         (done.certificates, "certificates are good no more"),
     ] {
         if count > 0 {
-            said += &format!("{count} {words}.\n");
+            let _written = writeln!(said, "{count} {words}.");
         }
     }
     if options.new_authority {
         said += "Another authority was made: everybody enrols again.\n";
     } else {
-        said += &format!(
+        let _written = writeln!(
+            said,
             "Certificates that were revoked and people who were locked since {} are good again: \
              revoke and lock them anew before you resume. Who renewed a certificate since enrols \
-             again.\n",
+             again.",
             opening.time
         );
     }
     for (key, file) in &manifest.left_out {
         if !Path::new(file).exists() {
-            said += &format!("Put back what {key} names: {file}\n");
+            let _written = writeln!(said, "Put back what {key} names: {file}");
         }
     }
     said + &format!(

@@ -106,10 +106,9 @@ async fn usage_rows(pool: &PgPool) -> String {
     .unwrap();
     let value = |(name, kind): &(String, String)| match (name.as_str(), kind.as_str()) {
         ("tenant_uid", _) => "tenant_uid".to_owned(),
-        ("bucket_time", _) => "day".to_owned(),
         (_, "uuid") => "gen_random_uuid()".to_owned(),
         (_, "bigint" | "integer" | "smallint") => "7".to_owned(),
-        (_, "timestamp with time zone") => "day".to_owned(),
+        ("bucket_time", _) | (_, "timestamp with time zone") => "day".to_owned(),
         (_, "boolean") => "true".to_owned(),
         _ => "'measured'".to_owned(),
     };

@@ -1,6 +1,7 @@
 //! Reads a backup from its beginning to its end, and tells what is in it.
 
 use std::{
+    fmt::Write as _,
     fs::File,
     io::{BufReader, Read},
     path::Path,
@@ -81,15 +82,16 @@ pub fn verify(path: &Path) -> Result<String, BackupError> {
         manifest.server,
     );
     for table in ["tenants", "certificates", "audit_entries", "sessions", "incidents"] {
-        said += &format!("  {} {table}\n", manifest.rows_of(table));
+        let _written = writeln!(said, "  {} {table}", manifest.rows_of(table));
     }
-    said += &format!(
-        "  {} rows in {} tables, and the configuration and the authority\n",
+    let _written = writeln!(
+        said,
+        "  {} rows in {} tables, and the configuration and the authority",
         manifest.rows(),
         manifest.tables.len()
     );
     for (key, file) in &manifest.left_out {
-        said += &format!("Not in it: {key} ({file})\n");
+        let _written = writeln!(said, "Not in it: {key} ({file})");
     }
     dump::require_known(&manifest.applied()?)?;
     said += match dump::newer_than(&manifest.applied()?) {

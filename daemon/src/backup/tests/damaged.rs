@@ -6,8 +6,10 @@ use tar::{Builder, EntryType, Header};
 
 use super::*;
 
+type Member = (String, Vec<u8>);
+
 /// A backup's members, as they stand in it.
-fn members(file: &Path) -> Vec<(String, Vec<u8>)> {
+fn members(file: &Path) -> Vec<Member> {
     let mut archive = tar::Archive::new(fs::File::open(file).unwrap());
     let read = |entry: std::io::Result<tar::Entry<'_, fs::File>>| {
         let mut entry = entry.unwrap();
@@ -29,7 +31,7 @@ fn header(name: &str, size: usize) -> Header {
     header
 }
 
-fn pack(members: &[(String, Vec<u8>)]) -> Vec<u8> {
+fn pack(members: &[Member]) -> Vec<u8> {
     let mut builder = Builder::new(Vec::new());
     for (name, content) in members {
         builder.append(&header(name, content.len()), content.as_slice()).unwrap();
@@ -38,10 +40,7 @@ fn pack(members: &[(String, Vec<u8>)]) -> Vec<u8> {
 }
 
 /// With another manifest, and the digest that fits it.
-fn forged(
-    members: &[(String, Vec<u8>)],
-    change: impl Fn(&mut serde_json::Value),
-) -> Vec<(String, Vec<u8>)> {
+fn forged(members: &[Member], change: impl Fn(&mut serde_json::Value)) -> Vec<Member> {
     let mut members = members.to_vec();
     let at = members.iter().position(|(name, _)| name == "manifest.json").unwrap();
     let mut manifest: serde_json::Value = serde_json::from_slice(&members[at].1).unwrap();
@@ -95,13 +94,13 @@ async fn a_file_that_was_cut_off_is_never_taken_for_whole() {
 type Case = (&'static str, Vec<u8>, &'static str);
 
 /// Members that do not belong there, or not at that place.
-fn misplaced(good: &[(String, Vec<u8>)]) -> Vec<Case> {
+fn misplaced(good: &[Member]) -> Vec<Case> {
     let with = |at: usize, name: &str, content: &[u8]| {
         let mut all = good.to_vec();
         all.insert(at, (name.to_owned(), content.to_vec()));
         pack(&all)
     };
-    let changed = |change: &dyn Fn(&mut Vec<(String, Vec<u8>)>)| {
+    let changed = |change: &dyn Fn(&mut Vec<Member>)| {
         let mut all = good.to_vec();
         change(&mut all);
         pack(&all)
@@ -132,7 +131,7 @@ fn misplaced(good: &[(String, Vec<u8>)]) -> Vec<Case> {
 }
 
 /// Manifests that say something else, with digests that fit.
-fn lying(good: &[(String, Vec<u8>)]) -> Vec<Case> {
+fn lying(good: &[Member]) -> Vec<Case> {
     vec![
         (
             "a newer schema",
@@ -164,7 +163,7 @@ fn lying(good: &[(String, Vec<u8>)]) -> Vec<Case> {
 }
 
 /// Members that are no plain files, and sizes that are not there.
-fn odd(good: &[(String, Vec<u8>)]) -> Vec<Case> {
+fn odd(good: &[Member]) -> Vec<Case> {
     let begun = || {
         let mut builder = Builder::new(Vec::new());
         builder.append(&header(&good[0].0, good[0].1.len()), good[0].1.as_slice()).unwrap();

@@ -70,17 +70,16 @@ pub(in crate::db) async fn under_way(
 /// Looks what is in the database of this URL, of whatever login.
 pub async fn look(url: &DatabaseUrl) -> Result<Found, DumpError> {
     let mut connection = options(url, "restore")?.connect().await?;
-    let found = match under_way(&mut connection).await? {
-        Some(state) => Found::UnderWay(state),
-        None => {
-            let empty: bool = sqlx::query_scalar(
-                "SELECT NOT EXISTS (SELECT FROM pg_class
-                                    WHERE relnamespace = 'public'::regnamespace)",
-            )
-            .fetch_one(&mut connection)
-            .await?;
-            if empty { Found::Empty } else { Found::Occupied }
-        }
+    let state = under_way(&mut connection).await?;
+    let empty: bool = sqlx::query_scalar(
+        "SELECT NOT EXISTS (SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace)",
+    )
+    .fetch_one(&mut connection)
+    .await?;
+    let found = match (state, empty) {
+        (Some(state), _) => Found::UnderWay(state),
+        (None, true) => Found::Empty,
+        (None, false) => Found::Occupied,
     };
     connection.close().await?;
     Ok(found)
