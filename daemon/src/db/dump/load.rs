@@ -131,12 +131,14 @@ pub async fn mark(owner: &DatabaseUrl, backup: Uuid) -> Result<(), DumpError> {
 /// Makes the schema as the backup had it.
 pub async fn make_schema(owner: &DatabaseUrl, migrations: &[Applied]) -> Result<(), DumpError> {
     let target = migrations.last().map_or(0, |one| one.number);
-    Ok(migrate::run_within(owner, Some(target), Restore::Allowed).await?)
+    migrate::run_within(owner, Some(target), Restore::Allowed).await?;
+    Ok(())
 }
 
 /// Brings the restored schema up to date.
 pub async fn upgrade(owner: &DatabaseUrl) -> Result<(), DumpError> {
-    Ok(migrate::run_within(owner, None, Restore::Allowed).await?)
+    migrate::run_within(owner, None, Restore::Allowed).await?;
+    Ok(())
 }
 
 /// A transaction that all rows are put back in.
