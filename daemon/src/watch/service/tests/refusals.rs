@@ -94,3 +94,22 @@ async fn what_else_is_wrong_is_refused_by_its_field() {
     let Err(status) = world.try_open(Scope::Region, request).await else { panic!() };
     assert_eq!(status.code(), Code::OutOfRange);
 }
+
+#[tokio::test]
+async fn a_revision_that_was_lost_with_a_restore_begins_anew() {
+    let world = Watched::start().await;
+    sqlx::query("UPDATE change_sequence SET revision = 1009, lost_after = 5, lost_until = 1005")
+        .execute(&world.test.superuser().await)
+        .await
+        .unwrap();
+    for (after, is_known) in [(5, true), (6, false), (1004, false), (1005, true), (1010, false)] {
+        let request = v1::WatchRequest { after_revision: after, ..v1::WatchRequest::default() };
+        match world.try_open(Scope::Region, request).await {
+            Ok(_) => assert!(is_known, "{after}"),
+            Err(status) => {
+                assert!(!is_known, "{after}");
+                assert_eq!(status.code(), Code::OutOfRange);
+            }
+        }
+    }
+}
