@@ -58,7 +58,9 @@ screens: ## Write the screens of the dashboard in docs/screens anew
 	UPDATE_DOCS=1 $(CARGO) test -q -p streamspace-tests --test documentation -- screens::
 
 man: ## Write the manual pages anew
-	$(CARGO) run -q -p ssctl -- man man
+	$(CARGO) build --workspace --bins
+	$(TARGET)/debug/ssctl man man
+	$(TARGET)/debug/streamspaced man man
 
 format: ## Format everything
 	$(CARGO) fmt --all
@@ -68,7 +70,7 @@ needs:
 	@$(DEV)/needs postgresql
 
 needs-tests:
-	@$(DEV)/needs postgresql prometheus alertmanager go packages minisign
+	@$(DEV)/needs postgresql prometheus alertmanager mandoc go packages minisign
 	@[ "$$(uname)" != Linux ] || $(DEV)/tools cargo-deb cargo-generate-rpm cargo-cyclonedx >/dev/null
 
 needs-cluster:

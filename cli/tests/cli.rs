@@ -203,7 +203,7 @@ fn the_manual_pages_are_not_stale() {
         names.sort();
         names
     };
-    let hint = "run `cargo run -p ssctl -- man man` in the workspace";
+    let hint = "run `make man`";
     assert_eq!(names(&committed), names(&fresh), "{hint}");
     for name in names(&fresh) {
         let page = |folder: &Path| fs::read_to_string(folder.join(&name)).unwrap();

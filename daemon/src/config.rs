@@ -11,6 +11,7 @@ use streamspace_core::ids::RegionId;
 use thiserror::Error;
 
 mod fields;
+pub mod reference;
 
 pub use fields::Fields;
 

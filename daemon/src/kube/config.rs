@@ -12,7 +12,7 @@ pub struct ClusterConfig {
     /// The kubeconfig file.
     #[schemars(extend("x-default" = "the service account of the pod"))]
     pub kubeconfig: Option<PathBuf>,
-    /// The context in that file.
+    /// The context in the kubeconfig file.
     #[schemars(extend("x-default" = "the file's current context"))]
     pub context: Option<String>,
     /// The name of this installation in the cluster: 1 to 23 lower-case letters, digits and
@@ -32,7 +32,8 @@ pub struct ClusterConfig {
     /// for example a backup agent: `["system:serviceaccount:velero:velero"]`. Each 1 to 253
     /// printable characters without spaces.
     pub trusted_users: Vec<String>,
-    /// Groups who may do so. Everybody in them may change every tenant's limits.
+    /// Groups who may change managed objects too. Everybody in them may change every tenant's
+    /// limits.
     pub trusted_groups: Vec<String>,
     /// Karpenter's node pools `{instance}-{plan}`, where Karpenter is installed.
     pub node_pools: Option<NodePoolConfig>,

@@ -8,14 +8,14 @@ use tokio_util::sync::CancellationToken;
 use super::parts::Parts;
 use crate::{
     access::{Authority, AuthorityFiles, Serving, trust::TrustFollower},
-    config::{Config, Fields},
+    config::{
+        Config, Fields,
+        reference::{FILTER, NAMES},
+    },
     sessions::webhook::reach,
     systemd::Manager,
     telemetry::logs::Filter,
 };
-
-const NAMES: &str = "access.names";
-const FILTER: &str = "log.filter";
 
 /// What asks for a reload, and what it reads.
 #[derive(Debug)]

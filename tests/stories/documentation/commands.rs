@@ -41,13 +41,13 @@ impl Entry {
     }
 
     /// What stands before `Usage:`.
-    fn about(&self) -> String {
+    pub(crate) fn about(&self) -> String {
         let about = self.help.split("\nUsage:").next().unwrap_or_default().trim();
         about.replace('<', "\\<")
     }
 
     /// From `Usage:` on, without what is the same for every command.
-    fn usage(&self, is_root: bool) -> String {
+    pub(crate) fn usage(&self, is_root: bool) -> String {
         let start = self.help.find("Usage:").unwrap_or_default();
         let mut kept = String::new();
         let mut is_shown = true;
@@ -64,7 +64,7 @@ impl Entry {
     }
 
     /// The long flags that it takes.
-    fn flags(&self) -> BTreeSet<&str> {
+    pub(crate) fn flags(&self) -> BTreeSet<&str> {
         let words = self.help.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
         words.filter(|word| word.starts_with("--")).collect()
     }

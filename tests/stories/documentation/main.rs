@@ -18,6 +18,7 @@ mod compare;
 mod configuration;
 mod files;
 mod links;
+mod manual;
 mod page;
 mod pages;
 mod reference;

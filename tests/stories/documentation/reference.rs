@@ -71,7 +71,7 @@ fn every_variable_is_described_and_nothing_else() {
     assert_eq!(named.map(str::to_owned).collect::<BTreeSet<_>>(), read);
 }
 
-fn is_variable(word: &str) -> bool {
+pub(crate) fn is_variable(word: &str) -> bool {
     let ours = ["SSCTL_", "STREAMSPACED_"].iter().any(|prefix| word.starts_with(prefix));
     ours && word.ends_with(|c: char| c.is_ascii_uppercase())
         && word.chars().all(|c| c.is_ascii_uppercase() || c == '_')
@@ -100,7 +100,7 @@ fn is_so(name: &str, text: &str) -> bool {
 }
 
 /// `code` and first words of each row of a table.
-fn rows(name: &str) -> Vec<Vec<String>> {
+pub(crate) fn rows(name: &str) -> Vec<Vec<String>> {
     let page = fs::read_to_string(root().join(name)).unwrap();
     let rows = page.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
     rows.map(|row| row.split(" | ").map(|cell| cell.trim().to_owned()).collect()).collect()
