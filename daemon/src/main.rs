@@ -101,7 +101,7 @@ async fn execute(command: Command, handed: Handed) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Cluster(command) => cluster(command).await,
-        Command::Man { folder } => manual::write(&folder),
+        Command::Man { folder } => crate::manual::write(&folder),
         Command::Dev(arguments) => mode::run(dev_options(arguments)?, stop_on_signals()?).await,
     }
 }

@@ -178,12 +178,19 @@ fn describe(roff: &mut Roff, argument: &Arg, term: &str) {
         }
         roff.words(&inline(&ended(words)));
     }
-    if !argument.get_action().takes_values() {
-        return;
-    }
     let mut facts = Vec::new();
+    let aliases: Vec<String> = argument
+        .get_visible_aliases()
+        .into_iter()
+        .flatten()
+        .map(|alias| format!("`--{alias}`"))
+        .collect();
+    if !aliases.is_empty() {
+        facts.push(format!("Also {}.", aliases.join(", ")));
+    }
+    let takes_values = argument.get_action().takes_values();
     let values = argument.get_possible_values();
-    let is_listed = !argument.is_hide_possible_values_set();
+    let is_listed = takes_values && !argument.is_hide_possible_values_set();
     let shown: Vec<_> = values.iter().filter(|value| is_listed && !value.is_hide_set()).collect();
     let with_words = shown.iter().any(|value| value.get_help().is_some());
     if !shown.is_empty() && !with_words {
@@ -191,7 +198,7 @@ fn describe(roff: &mut Roff, argument: &Arg, term: &str) {
             shown.iter().map(|value| format!("`{}`", value.get_name())).collect();
         facts.push(format!("One of {}.", names.join(", ")));
     }
-    if !argument.is_hide_default_value_set() {
+    if takes_values && !argument.is_hide_default_value_set() {
         let defaults: Vec<String> = argument
             .get_default_values()
             .iter()
@@ -201,7 +208,9 @@ fn describe(roff: &mut Roff, argument: &Arg, term: &str) {
             facts.push(format!("Default: {}.", defaults.join(" ")));
         }
     }
-    if let Some(variable) = argument.get_env().filter(|_| !argument.is_hide_env_set()) {
+    if let Some(variable) =
+        argument.get_env().filter(|_| takes_values && !argument.is_hide_env_set())
+    {
         facts.push(format!("Variable: `{}`.", variable.to_string_lossy()));
     }
     if !facts.is_empty() {

@@ -20,6 +20,7 @@ fn program() -> Command {
                     Arg::new("number")
                         .short('n')
                         .long("number")
+                        .visible_alias("count")
                         .value_name("COUNT")
                         .default_value("7")
                         .env("TOOL_COUNT")
@@ -65,7 +66,7 @@ fn a_page_says_what_the_arguments_say_and_what_stands_beside() {
         "\\fBtool\\fR \\fBcut\\fR [\\fIOPTIONS\\fR] <\\fINAME\\fR>\n",
         ".SH \"DESCRIPTION\"\nCut it.\n.PP\nWith \\fBcare\\fR; a line goes on.\n",
         ".SH \"ARGUMENTS\"\n.TP\n<\\fINAME\\fR>\nWhat is cut.\n",
-        "\\fB\\-n\\fR, \\fB\\-\\-number\\fR <\\fICOUNT\\fR>\nHow often.\n.IP\nDefault: \\fB7\\fR.\nVariable: \\fBTOOL_COUNT\\fR.\n",
+        "\\fB\\-n\\fR, \\fB\\-\\-number\\fR <\\fICOUNT\\fR>\nHow often.\n.IP\nAlso \\fB\\-\\-count\\fR.\nDefault: \\fB7\\fR.\nVariable: \\fBTOOL_COUNT\\fR.\n",
         "One of \\fBfine\\fR, \\fBcoarse\\fR.\n",
         "\\fB\\-\\-dry\\-run\\fR\nCut nothing.\n.TP",
         ".SS \"Global options\"\n.TP\n\\fB\\-\\-where\\fR",

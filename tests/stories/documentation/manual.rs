@@ -150,6 +150,9 @@ fn codes_variables_and_keys_are_in_the_pages() {
     let mut actions = 0;
     for row in rows("docs/how-to/dashboard.md") {
         let [action, keys, _] = &row[..] else { continue };
+        if action == "action" {
+            continue;
+        }
         let keys = keys.replace("` `", ", ").replace('`', "");
         let term = format!(".TP {} ({keys})", action.replace('`', ""));
         assert!(
