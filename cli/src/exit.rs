@@ -65,8 +65,7 @@ Exit codes:
   8    unavailable
   9    timed out
   10   some regions unread
-  11   a check failed (status, slo status, tenant check, quota check,
-       version --verify)
+  11   a check failed (status, slo status, tenant check, quota check, verify)
   12   refused by state (protected, breaker)
   13   awaits approval
   14   partly done

@@ -137,8 +137,8 @@ pub struct Watch {
 impl Watch {
     pub(crate) fn start(connection: Connection, request: WatchRequest) -> Self {
         let (sender, events) = mpsc::channel(BUFFER);
-        let revision = request.after_revision;
-        let watcher = Watcher { connection, request, revision, sender };
+        let place = Place::after(request.after_revision);
+        let watcher = Watcher { connection, request, place, sender };
         Self { events, task: tokio::spawn(watcher.run()) }
     }
 
@@ -165,9 +165,45 @@ impl Drop for Watch {
 struct Watcher {
     connection: Connection,
     request: WatchRequest,
-    /// The last revision of which everything was passed on; 0 without one.
-    revision: i64,
+    place: Place,
     sender: mpsc::Sender<WatchEvent>,
+}
+
+/// Where the next stream goes on.
+#[derive(Debug)]
+struct Place {
+    /// The last revision of which everything was passed on. After 0 comes a snapshot.
+    revision: i64,
+    /// Whether the reader holds everything up to there. Until a snapshot is complete, what
+    /// the reader holds is partly of it and partly older.
+    is_whole: bool,
+}
+
+impl Place {
+    fn after(revision: i64) -> Self {
+        Self { revision, is_whole: revision != 0 }
+    }
+
+    /// A snapshot is complete. It is of revision 0 where nothing ever changed.
+    fn synced(&mut self, revision: i64) {
+        self.is_whole = true;
+        self.passed(revision);
+    }
+
+    fn passed(&mut self, revision: i64) {
+        if self.is_whole {
+            self.revision = self.revision.max(revision);
+        }
+    }
+}
+
+/// What a message has passed on.
+enum Passed {
+    Nothing,
+    /// All of a snapshot of this revision.
+    Snapshot(i64),
+    /// All up to this revision, if what was before is there.
+    UpTo(i64),
 }
 
 /// Nobody reads any more.
@@ -186,8 +222,8 @@ impl Watcher {
                 backoff = Backoff::new(FIRST_DELAY, LONGEST_DELAY);
                 denied_before = false;
             }
-            if error.code() == Some(Code::OutOfRange) && self.revision != 0 {
-                self.revision = 0;
+            if error.code() == Some(Code::OutOfRange) && self.place.revision != 0 {
+                self.place = Place::after(0);
                 continue;
             }
             // The first one can be a certificate that ended on an open stream;
@@ -212,7 +248,9 @@ impl Watcher {
             Ok(stream) => stream,
             Err(error) => return Ok(error),
         };
-        let resumed = self.revision != 0;
+        let resumed = self.place.revision != 0;
+        // What the stream before had of a snapshot counts for nothing.
+        self.place = Place::after(self.place.revision);
         self.send(WatchEvent::Connected { resumed }).await?;
         loop {
             let message = match timeout(SILENCE, stream.message()).await {
@@ -234,43 +272,41 @@ impl Watcher {
         // A connection of its own each time, so that each begins with a
         // certificate of that moment.
         let mut client = WatchServiceClient::new(self.connection.another_carrier()?);
-        let request = WatchRequest { after_revision: self.revision, ..self.request.clone() };
+        let request = WatchRequest { after_revision: self.place.revision, ..self.request.clone() };
         Ok(client.watch(request).await?.into_inner())
     }
 
     async fn pass_on(&mut self, message: WatchResponse) -> Result<(), Unread> {
-        let (event, revision) = match message.event {
+        let (event, passed) = match message.event {
             Some(Event::Snapshot(snapshot)) => {
-                (WatchEvent::Snapshot { counts: Counts::read(&snapshot.counts) }, None)
+                (WatchEvent::Snapshot { counts: Counts::read(&snapshot.counts) }, Passed::Nothing)
             }
-            Some(Event::Item(resource)) => (WatchEvent::Item(Box::new(resource)), None),
+            Some(Event::Item(resource)) => (WatchEvent::Item(Box::new(resource)), Passed::Nothing),
             Some(Event::Synced(synced)) => {
                 let (revision, counts) = (synced.revision, Counts::read(&synced.counts));
-                (WatchEvent::Synced { revision, counts }, Some(revision))
+                (WatchEvent::Synced { revision, counts }, Passed::Snapshot(revision))
             }
             Some(Event::Change(change)) => {
                 let revision = change.revision;
-                (WatchEvent::Change(Box::new(change)), Some(revision))
+                (WatchEvent::Change(Box::new(change)), Passed::UpTo(revision))
             }
             Some(Event::Bookmark(bookmark)) => {
                 let revision = bookmark.revision;
-                (WatchEvent::Bookmark { revision }, Some(revision))
+                (WatchEvent::Bookmark { revision }, Passed::UpTo(revision))
             }
             Some(Event::Gap(gap)) => {
-                // Until the snapshot is complete there is nothing to go on after: what
-                // the reader holds is partly of it and partly older, and only the end of
-                // a snapshot makes that whole.
-                self.revision = 0;
-                (WatchEvent::Gap { from: gap.from_revision, to: gap.to_revision }, None)
+                self.place = Place::after(0);
+                let (from, to) = (gap.from_revision, gap.to_revision);
+                (WatchEvent::Gap { from, to }, Passed::Nothing)
             }
             // A kind of message that this version does not know.
             None => return Ok(()),
         };
-        // Before the snapshot is complete there is nothing to go on after.
-        let counts = self.revision != 0 || matches!(event, WatchEvent::Synced { .. });
         self.send(event).await?;
-        if let Some(new) = revision.filter(|_| counts) {
-            self.revision = self.revision.max(new);
+        match passed {
+            Passed::Nothing => {}
+            Passed::Snapshot(revision) => self.place.synced(revision),
+            Passed::UpTo(revision) => self.place.passed(revision),
         }
         Ok(())
     }
@@ -296,5 +332,32 @@ fn is_final(error: &ClientError) -> bool {
         | ClientError::Context(_)
         | ClientError::Token(_) => true,
         ClientError::TimedOut(_) | ClientError::Broken(_) | ClientError::Unexpected(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_goes_on_after_what_is_whole() {
+        let mut place = Place::after(0);
+        // Changes within a snapshot are of its time, and no end of it came.
+        place.passed(7);
+        assert_eq!(place.revision, 0);
+        place.synced(5);
+        place.passed(8);
+        place.passed(6);
+        assert_eq!(place.revision, 8);
+    }
+
+    /// A region in which nothing has ever changed: its snapshot is of revision 0.
+    #[test]
+    fn it_goes_on_after_the_first_change_of_all() {
+        let mut place = Place::after(0);
+        place.synced(0);
+        place.passed(1);
+        place.passed(2);
+        assert_eq!(place.revision, 2);
     }
 }
