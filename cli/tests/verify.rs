@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::format_push_string,
+    clippy::format_collect,
     reason = "a test that cannot go on must stop"
 )]
 

@@ -57,7 +57,7 @@ fn pages() -> Vec<Page> {
 fn exit_status() -> String {
     let rows = exit::TABLE.lines().filter_map(|line| line.trim().split_once(' '));
     let rows = rows.filter(|(code, _)| code.parse::<u8>().is_ok());
-    rows.map(|(code, words)| format!("`{code}`\n: {}\n", words.trim())).collect()
+    rows.map(|(code, words)| format!("`{code}`\n: {}\n", words.trim())).collect::<Vec<_>>().concat()
 }
 
 #[cfg(test)]

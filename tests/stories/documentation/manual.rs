@@ -193,12 +193,12 @@ fn checks() -> BTreeSet<String> {
         let path = root().join("cli/src/commands/doctor").join(file);
         let text = fs::read_to_string(path).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap();
-        let named = code.split("const NAME: &str = \"").skip(1);
+        let constants = code.split("const NAME: &str = \"").skip(1);
         let made = code.split("Check::").skip(1).filter_map(|rest| {
             let (_, arguments) = rest.split_once('(')?;
             arguments.trim_start().strip_prefix('"')
         });
-        let names = named.chain(made).filter_map(|rest| rest.split('"').next());
+        let names = constants.chain(made).filter_map(|rest| rest.split('"').next());
         checks.extend(names.map(str::to_owned));
     }
     checks
