@@ -151,9 +151,15 @@ async fn is_confined(machine: &Machine) {
     }
     let user = machine.ok("id -u streamspaced").await;
     assert!(line("Uid").split_whitespace().all(|uid| uid == user.trim()), "{}", line("Uid"));
-    let rated = machine.ok("systemd-analyze security --no-pager streamspaced | tail -1").await;
-    let exposure = rated.split_whitespace().find_map(|word| word.parse::<f64>().ok());
-    assert!(exposure.unwrap() <= 1.5, "{rated}");
+    assert!(exposure(machine, "streamspaced").await <= 1.5);
+}
+
+/// What systemd rates a service at, from 0 to 10.
+async fn exposure(machine: &Machine, service: &str) -> f64 {
+    let rate = format!("systemd-analyze security --no-pager {service} | tail -1");
+    let rated = machine.ok(&rate).await;
+    let words = rated.split_whitespace().find_map(|word| word.parse::<f64>().ok());
+    words.unwrap_or_else(|| panic!("no number: {rated}"))
 }
 
 #[test]
@@ -185,7 +191,9 @@ fn the_packages_live_and_go_on_a_clean_debian() {
         machine.ok("systemd-analyze verify streamspaced.service").await;
         let owner = machine.ok("stat -c '%U:%G %a' /etc/streamspace /etc/streamspace/access").await;
         assert_eq!(owner, "root:streamspaced 750\nroot:streamspaced 750\n");
-        for page in ["ssctl", "ssctl-tenant-create", "streamspaced", "streamspaced.toml"] {
+        for page in
+            ["ssctl", "ssctl-tenant-create", "ssctl-config", "streamspaced", "streamspaced.toml"]
+        {
             let shown = machine.ok(&format!("MANWIDTH=80 man {page} | col -b")).await;
             assert!(shown.contains("DESCRIPTION"), "{page}: {shown}");
         }
@@ -232,6 +240,15 @@ fn the_packages_live_and_go_on_a_clean_debian() {
         let journal = machine.ok("journalctl -u streamspaced -p err -o cat --no-pager").await;
         assert_eq!(journal, "", "nothing went wrong");
 
+        // A backup by its timer's service, as confined as the daemon.
+        machine.ok("systemctl enable --now streamspaced-backup.timer 2>/dev/null").await;
+        machine.ok("systemctl start streamspaced-backup").await;
+        let verified = machine.ok("streamspaced backup verify /var/backups/streamspaced/*").await;
+        assert!(verified.contains("clean-1"), "{verified}");
+        assert!(exposure(&machine, "streamspaced-backup").await <= 1.5);
+        let folder = machine.ok("stat -c '%U %a' /var/backups/streamspaced").await;
+        assert_eq!(folder, "streamspaced 700\n");
+
         // A reload with a fault is refused, and one without is done; a crash is mended.
         let id = property(&machine, "MainPID").await;
         let file = "/etc/streamspace/streamspaced.toml";
@@ -268,8 +285,11 @@ fn the_packages_live_and_go_on_a_clean_debian() {
             .ok("DEBIAN_FRONTEND=noninteractive apt-get purge -y streamspaced ssctl 2>&1")
             .await;
         assert!(said.contains("/etc/streamspace stays"), "{said}");
+        assert!(said.contains("/var/backups/streamspaced stays"), "{said}");
         let left: BTreeSet<String> = files(&machine).await.difference(&clean).cloned().collect();
-        let kept = |path: &String| path.starts_with("/etc/streamspace");
+        let kept = |path: &String| {
+            path.starts_with("/etc/streamspace") || path.starts_with("/var/backups/streamspaced")
+        };
         assert!(left.iter().all(kept), "{left:#?}");
         assert!(left.contains("/etc/streamspace/access/ca.key"), "{left:#?}");
         assert_eq!(machine.ok("dpkg -l | grep -cE 'streamspaced|ssctl' || true").await.trim(), "0");

@@ -103,8 +103,11 @@ fn a_package_has_what_belongs_to_it_and_root_owns_all_of_it() {
         "./usr/lib/systemd/system/streamspaced.service",
         "./usr/lib/systemd/system/streamspaced.socket",
         "./usr/lib/systemd/system/streamspaced-http.socket",
+        "./usr/lib/systemd/system/streamspaced-backup.service",
+        "./usr/lib/systemd/system/streamspaced-backup.timer",
         "./usr/lib/sysusers.d/streamspaced.conf",
         "./usr/lib/tmpfiles.d/streamspaced.conf",
+        "./usr/lib/tmpfiles.d/streamspaced-backup.conf",
         "./etc/default/streamspaced",
         "./usr/share/streamspaced/alerts/streamspace.rules.yaml",
         "./usr/share/doc/streamspaced/how-to/production.md",
@@ -122,7 +125,7 @@ fn a_package_has_what_belongs_to_it_and_root_owns_all_of_it() {
     let depends = field(&PACKAGES.streamspaced_deb, "Depends");
     assert!(depends.contains("libc6 (>= 2.28)") && depends.contains("systemd"), "{depends}");
     let recommends = field(&PACKAGES.streamspaced_deb, "Recommends");
-    assert!(recommends.contains("postgresql-client"), "{recommends}");
+    assert!(recommends.contains("ca-certificates"), "{recommends}");
 }
 
 /// The rules of the alerts name their runbooks by the place where the package puts them.
