@@ -14,6 +14,7 @@ class Ssctl < Formula
     system "cargo", "install", *std_cargo_args(path: "cli")
     generate_completions_from_executable(bin/"ssctl", "completion", shells: [:bash, :zsh, :fish])
     man1.install Dir["man/ssctl*.1"]
+    man5.install Dir["man/ssctl*.5"]
   end
 
   test do

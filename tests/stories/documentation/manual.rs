@@ -20,7 +20,9 @@ use crate::{
 fn committed() -> BTreeMap<String, String> {
     let folder = root().join("man");
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    // Beside them is what writes them.
     entries
+        .filter(|entry| entry.file_type().unwrap().is_file())
         .map(|entry| {
             let text = fs::read_to_string(entry.path()).unwrap();
             (entry.file_name().into_string().unwrap(), text)
