@@ -24,12 +24,14 @@ const EXIT_STATUS: &str = "\
 ";
 
 /// What pages say that no argument can say.
-const BESIDE: [(&str, &str); 9] = [
+const BESIDE: [(&str, &str); 11] = [
     ("streamspaced", include_str!("manual/streamspaced.md")),
     ("streamspaced-run", include_str!("manual/run.md")),
     ("streamspaced-check-config", include_str!("manual/check-config.md")),
     ("streamspaced-migrate", include_str!("manual/migrate.md")),
     ("streamspaced-init", include_str!("manual/init.md")),
+    ("streamspaced-backup", include_str!("manual/backup.md")),
+    ("streamspaced-restore", include_str!("manual/restore.md")),
     ("streamspaced-token-create", include_str!("manual/token-create.md")),
     ("streamspaced-cluster-install", include_str!("manual/cluster-install.md")),
     ("streamspaced-cluster-pin", include_str!("manual/cluster-pin.md")),
