@@ -109,13 +109,7 @@ impl Machine {
         let output = timeout(LIMIT, self.command(script).output()).await;
         let Ok(output) = output else { panic!("{script} took more than {} s", LIMIT.as_secs()) };
         let output = output.expect("nsenter starts");
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ran {
-            command: script.to_owned(),
-            code: output.status.code().unwrap_or(-1),
-            stdout: text(&output.stdout),
-            stderr: text(&output.stderr),
-        }
+        Ran::new(script.to_owned(), &output)
     }
 
     /// Runs a script that must succeed, and gives what it prints.

@@ -15,6 +15,7 @@ use std::{
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client};
 use rustix::process::Signal;
+use serde_json::Value;
 use sqlx::PgPool;
 use tempfile::TempDir;
 use tokio::{
@@ -253,6 +254,15 @@ impl Region {
             holds(code == 200 && well, || format!("{code}: {body}"))
         })
         .await;
+    }
+
+    /// What the region says of its part `cluster`, as JSON.
+    pub async fn cluster_says(&self) -> String {
+        let shown = self.admin().json(&["region", "show"]).await;
+        let parts = shown.get("components").and_then(Value::as_array);
+        let named = |part: &&Value| part.get("name").is_some_and(|name| name == "cluster");
+        let cluster = parts.and_then(|parts| parts.iter().find(named));
+        cluster.map(Value::to_string).unwrap_or_default()
     }
 
     /// Kills the daemon, as `kill -9` does.

@@ -5,7 +5,7 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{Output, Stdio},
     time::Duration,
 };
 
@@ -46,6 +46,17 @@ pub struct Ran {
 
 #[allow(clippy::return_self_not_must_use, reason = "the checks can be the end of the chain")]
 impl Ran {
+    /// What a program that ended has done.
+    pub fn new(command: String, output: &Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self {
+            command,
+            code: output.status.code().unwrap_or(-1),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        }
+    }
+
     /// Fails the story unless it ended so.
     #[track_caller]
     pub fn exits(self, code: i32) -> Self {
@@ -168,13 +179,7 @@ impl Ssctl {
         let output = timeout(LIMIT, self.command(arguments).output()).await;
         let Ok(output) = output else { panic!("{command} took more than {} s", LIMIT.as_secs()) };
         let output = output.unwrap_or_else(|error| panic!("{command}: {error}"));
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ran {
-            command,
-            code: output.status.code().unwrap_or(-1),
-            stdout: text(&output.stdout),
-            stderr: text(&output.stderr),
-        }
+        Ran::new(command, &output)
     }
 
     /// Runs a command with text on its standard input.
@@ -192,13 +197,7 @@ impl Ssctl {
         let Ok(output) = output else { panic!("{command} took more than {} s", LIMIT.as_secs()) };
         let output = output.unwrap_or_else(|error| panic!("{command}: {error}"));
         writing.abort();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ran {
-            command,
-            code: output.status.code().unwrap_or(-1),
-            stdout: text(&output.stdout),
-            stderr: text(&output.stderr),
-        }
+        Ran::new(command, &output)
     }
 
     /// Runs a command that must succeed.

@@ -81,15 +81,6 @@ async fn killed_again_and_again(arguments: &[&str], after_each: impl Fn()) -> u3
     unreachable!("it ends some time")
 }
 
-/// What the component `cluster` of the region says.
-async fn cluster_says(region: &Region) -> String {
-    let shown = region.admin().json(&["region", "show"]).await;
-    let empty = Vec::new();
-    let components = shown["components"].as_array().unwrap_or(&empty);
-    let cluster = components.iter().find(|component| component["name"] == "cluster");
-    cluster.map(Value::to_string).unwrap_or_default()
-}
-
 async fn create(region: &Region, tenant: &str) {
     region.admin().ok(&["tenant", "create", tenant, "--plan", "free", "--seats", "1"]).await;
 }
@@ -164,7 +155,7 @@ fn a_region_comes_back_on_an_empty_machine() {
         restore(&region, &file).await;
         region.launch().await;
         until("the daemon waits for somebody to accept the cluster", async || {
-            let said = cluster_says(&region).await;
+            let said = region.cluster_says().await;
             holds(said.contains("streamspaced cluster pin"), || said.clone())
         })
         .await;

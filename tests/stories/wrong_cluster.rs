@@ -1,7 +1,6 @@
 //! Nothing in a cluster is deleted because the database knows nothing of it.
 
 use kube::api::ListParams;
-use serde_json::Value;
 use streamspace_tests::{
     database::Server,
     region::{Region, own_cluster, shared_cluster},
@@ -50,15 +49,6 @@ async fn all_there(region: &Region) {
     assert_eq!(uids(region).await.len(), MANAGED);
 }
 
-/// What the component `cluster` of the region says.
-async fn cluster_says(region: &Region) -> String {
-    let shown = region.admin().json(&["region", "show"]).await;
-    let empty = Vec::new();
-    let components = shown["components"].as_array().unwrap_or(&empty);
-    let cluster = components.iter().find(|component| component["name"] == "cluster");
-    cluster.map(Value::to_string).unwrap_or_default()
-}
-
 #[test]
 fn an_empty_database_empties_no_cluster() {
     story(async {
@@ -84,7 +74,7 @@ fn an_empty_database_empties_no_cluster() {
         }
         region.launch().await;
         until("the daemon says that this cluster is not its own", async || {
-            let said = cluster_says(&region).await;
+            let said = region.cluster_says().await;
             holds(said.contains("streamspaced cluster pin"), || said.clone())
         })
         .await;
@@ -173,7 +163,7 @@ fn another_cluster_under_the_same_configuration_is_refused() {
         region.stop().await;
         other.launch().await;
         until("the daemon says that it is another cluster", async || {
-            let said = cluster_says(&other).await;
+            let said = other.cluster_says().await;
             let named = said.contains("kube-system") && said.contains("streamspaced cluster pin");
             holds(named, || said.clone())
         })
