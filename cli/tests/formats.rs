@@ -78,10 +78,12 @@ fn each_answer_is_printed_in_each_format() {
             let run = Run::new(region.command(&machine, &words).output().unwrap());
             let stderr =
                 run.stderr.lines().fold(String::new(), |text, line| text + "| " + line + "\n");
-            let stdout = run.stdout.replace("\r\n", "␍\n");
-            transcript +=
-                &format!("$ ssctl {command} -o '{format}'\n{stdout}{stderr}= {}\n\n", run.exit);
+            transcript += &format!(
+                "$ ssctl {command} -o '{format}'\n{}{stderr}= {}\n\n",
+                run.stdout, run.exit
+            );
         }
+        let transcript = transcript.replace(env!("CARGO_PKG_VERSION"), "VERSION");
         golden(&format!("format-{name}.txt"), &transcript);
     }
 }
@@ -96,7 +98,7 @@ fn the_contexts_of_the_machine_are_printed_in_each_format() {
     {
         let run = machine.run(&["context", "list", "-o", format]);
         assert_eq!((run.exit, run.stderr.as_str()), (0, ""), "{format}");
-        let stdout = machine.plain(&run.stdout).replace("\r\n", "␍\n");
+        let stdout = machine.plain(&run.stdout);
         transcript += &format!("$ ssctl context list -o '{format}'\n{stdout}\n");
     }
     golden("format-context-list.txt", &transcript);

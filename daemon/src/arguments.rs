@@ -90,6 +90,11 @@ pub(crate) struct InitArguments {
     /// Without it they must be there, as the configuration names them.
     #[arg(long, env = "STREAMSPACED_DATABASE_SUPERUSER", hide_env_values = true)]
     pub(crate) database_superuser: Option<String>,
+    /// Leave the logins' passwords as they are, and write the URLs without any: for a server
+    /// that asks for none, or that another region shares. Then add them to the file, or name
+    /// their folder in database.passwords.
+    #[arg(long, requires = "database_superuser")]
+    pub(crate) keep_passwords: bool,
     /// The database, for a configuration that is written.
     #[arg(long, default_value = "streamspace")]
     pub(crate) database: String,

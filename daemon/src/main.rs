@@ -65,8 +65,22 @@ fn main() -> ExitCode {
 
 #[expect(clippy::print_stderr, reason = "the last word of a program goes to standard error")]
 fn fail(error: &anyhow::Error) -> ExitCode {
-    eprintln!("streamspaced: {error:#}");
+    eprintln!("streamspaced: {}", in_one_line(error));
     ExitCode::FAILURE
+}
+
+/// An error and its causes, without the causes that it tells already.
+fn in_one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if line.is_empty() {
+            line = cause;
+        } else if !line.contains(&cause) {
+            line += ": ";
+            line += &cause;
+        }
+    }
+    line
 }
 
 async fn execute(command: Command, handed: Handed) -> anyhow::Result<()> {
@@ -235,6 +249,7 @@ async fn init(arguments: InitArguments) -> anyhow::Result<()> {
         config: arguments.config,
         region: arguments.region,
         database_superuser: arguments.database_superuser,
+        keep_passwords: arguments.keep_passwords,
         database: arguments.database,
         operator: arguments.operator,
     };
@@ -297,4 +312,18 @@ fn reload_on_hangup() -> anyhow::Result<mpsc::Receiver<()>> {
         }
     });
     Ok(asked)
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::in_one_line;
+
+    #[test]
+    fn each_cause_is_told_once() {
+        let error = anyhow!("no such login").context("refused (no such login)").context("init");
+        assert_eq!(in_one_line(&error), "init: refused (no such login)");
+        assert_eq!(in_one_line(&anyhow!("inner").context("outer")), "outer: inner");
+    }
 }

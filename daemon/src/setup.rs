@@ -16,7 +16,10 @@ use streamspace_core::{access::Role, ids::RegionId};
 use crate::{
     access::{self, Authority, AuthorityFiles, Grant},
     config::{AccessConfig, Config},
-    db::{Database, DatabaseConfig, migrate},
+    db::{
+        Database, DatabaseConfig,
+        migrate::{self, MigrateError},
+    },
     kube::Cluster,
     platform::{
         manifests::Manifests,
@@ -40,6 +43,8 @@ pub struct InitOptions {
     pub region: RegionId,
     /// A superuser's URL, to make the logins and the database with.
     pub database_superuser: Option<String>,
+    /// Whether the logins keep the passwords that they have, or their lack of any.
+    pub keep_passwords: bool,
     /// The database, for a configuration that is written.
     pub database: String,
     /// Who the first token is for.
@@ -82,7 +87,7 @@ pub async fn init(options: &InitOptions) -> anyhow::Result<String> {
             options.config.display()
         ),
         (None, Some(superuser)) => {
-            let made = migrate::setup_with_passwords(superuser, &options.database).await?;
+            let made = make_logins(superuser, options).await?;
             write_config(options, &made, &directory)?;
             let config = Config::read(&options.config)?;
             (config.database, config.access)
@@ -94,7 +99,11 @@ pub async fn init(options: &InitOptions) -> anyhow::Result<String> {
             options.config.display()
         ),
     };
-    migrate::run(&database.owner).await?;
+    migrate::run(&database.owner).await.with_context(|| {
+        let next = "is written; once the logins of its [database] can connect, run init again \
+                    without --database-superuser";
+        format!("{} {next}", options.config.display())
+    })?;
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -115,6 +124,19 @@ pub async fn init(options: &InitOptions) -> anyhow::Result<String> {
         options.config.display(),
         token
     ))
+}
+
+async fn make_logins(superuser: &str, options: &InitOptions) -> anyhow::Result<DatabaseConfig> {
+    if options.keep_passwords {
+        return Ok(migrate::setup(superuser, &options.database).await?);
+    }
+    match migrate::setup_with_passwords(superuser, &options.database).await {
+        Err(error @ MigrateError::Shared(_)) => anyhow::bail!(
+            "--database-superuser: {error}. With --keep-passwords the logins stay as they are and \
+             the file is written without passwords, for you to add"
+        ),
+        made => Ok(made?),
+    }
 }
 
 /// Makes a token on the host.

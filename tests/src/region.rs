@@ -106,21 +106,14 @@ impl Region {
     async fn init(&self) -> String {
         let config = self.config().display().to_string();
         let superuser = self.server.superuser_url("postgres");
-        let said = self
-            .host(&[
-                "init",
-                "--config",
-                &config,
-                "--region",
-                REGION,
-                "--database-superuser",
-                &superuser,
-                "--database",
-                &self.database,
-                "--operator",
-                "root",
-            ])
-            .await;
+        let mut init = vec!["init", "--config", &config, "--region", REGION];
+        init.extend(["--database-superuser", &superuser, "--database", &self.database]);
+        init.extend(["--operator", "root"]);
+        if self.version() == Version::This {
+            // Stories share a server, which asks for no passwords.
+            init.push("--keep-passwords");
+        }
+        let said = self.host(&init).await;
         let text = std::fs::read_to_string(self.config()).expect("init wrote it");
         let mut table: toml::Table = toml::from_str(&text).expect("init wrote TOML");
         let mut put = |section: &str, key: &str, value: String| {

@@ -97,11 +97,13 @@ impl Run {
     }
 }
 
-/// Compares with a committed file. `UPDATE_GOLDEN=1` writes it anew.
+/// Compares with a committed file, in which a carriage return is a sign that editors leave
+/// alone. `UPDATE_GOLDEN=1` writes it anew.
 pub fn golden(name: &str, actual: &str) {
+    let actual = actual.replace('\r', "␍");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        fs::write(&path, actual).unwrap();
+        fs::write(&path, &actual).unwrap();
     }
     let expected = fs::read_to_string(&path).unwrap_or_default();
     assert_eq!(

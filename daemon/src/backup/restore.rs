@@ -31,7 +31,7 @@ use crate::{
     db::{
         DatabaseUrl,
         dump::{self, DumpError, Found, Load, Phase, Table, UnderWay},
-        migrate,
+        migrate::{self, MigrateError},
     },
 };
 
@@ -202,12 +202,7 @@ async fn place(
     let database = options.database.clone().unwrap_or_else(|| manifest.database.clone());
     let server = dump::look_at_server(&superuser, &database).await?;
     if !server.others.is_empty() {
-        return refused(format!(
-            "--database-superuser: that server has the database {} of another region, whose \
-             daemon would be locked out by new passwords of the logins that both share. Restore \
-             on another server, or write {config} with the five database URLs",
-            server.others.join(", ")
-        ));
+        return refused(format!("--database-superuser: {}", MigrateError::Shared(server.others)));
     }
     let found = match &server.database {
         Some(url) => dump::look(url).await?,

@@ -69,6 +69,13 @@ pub enum MigrateError {
     /// PostgreSQL is too old.
     #[error("PostgreSQL {0} is too old; 15 is the oldest that works")]
     TooOld(String),
+    /// Another region is on the server, and new passwords would lock it out.
+    #[error(
+        "that server has the database {} of another region, whose daemon would be locked out by \
+         new passwords of the logins that both share: take another server, or write the \
+         configuration file with the five database URLs first", .0.join(", ")
+    )]
+    Shared(Vec<String>),
     /// A restore began in this database and did not end.
     #[error(
         "the database is being restored from backup {0}, or was and the restore was broken off: \
@@ -93,7 +100,8 @@ pub async fn setup(superuser_url: &str, database: &str) -> Result<DatabaseConfig
     create(superuser_url, database, None, Passwords::None).await
 }
 
-/// As [`setup`], and gives each login a new password, which stands in its URL.
+/// As [`setup`], and gives each login a new password, which stands in its URL. Refused where
+/// another database of the server has the same logins.
 pub async fn setup_with_passwords(
     superuser_url: &str,
     database: &str,
@@ -259,6 +267,12 @@ async fn create(
     require_version(&mut connection).await?;
     // The lock ends with the session, also on an error.
     sqlx::query("SELECT pg_advisory_lock($1)").bind(SETUP_LOCK).execute(&mut connection).await?;
+    if passwords == Passwords::New {
+        let others = others_beside(&mut connection, database).await?;
+        if !others.is_empty() {
+            return Err(MigrateError::Shared(others));
+        }
+    }
     let mut given = HashMap::new();
     for login in LOGINS {
         create_login(&mut connection, login).await?;
@@ -300,6 +314,21 @@ async fn create(
         passwords: None,
         max_connections: default_max_connections(),
     })
+}
+
+/// The databases of other regions on a server, which the same five logins serve.
+pub(super) async fn others_beside(
+    connection: &mut PgConnection,
+    database: &str,
+) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT datname::text FROM pg_database JOIN pg_roles AS role ON role.oid = datdba
+         WHERE rolname = $1 AND datname <> $2 ORDER BY 1",
+    )
+    .bind(OWNER)
+    .bind(database)
+    .fetch_all(connection)
+    .await
 }
 
 /// The login is one of ours, so its name needs no quoting.

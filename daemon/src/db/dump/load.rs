@@ -276,14 +276,7 @@ pub async fn look_at_server(superuser_url: &str, database: &str) -> Result<Serve
             .bind(database)
             .fetch_one(&mut connection)
             .await?;
-    let others: Vec<String> = sqlx::query_scalar(
-        "SELECT datname::text FROM pg_database JOIN pg_roles AS role ON role.oid = datdba
-         WHERE rolname = $1 AND datname <> $2 ORDER BY 1",
-    )
-    .bind(migrate::OWNER)
-    .bind(database)
-    .fetch_all(&mut connection)
-    .await?;
+    let others = migrate::others_beside(&mut connection, database).await?;
     connection.close().await?;
     let url = || DatabaseUrl::parse(superuser.database(database).to_url_lossy().as_str());
     let database = there.then(url).transpose().map_err(MigrateError::from)?;

@@ -2,7 +2,7 @@
 
 use sqlx::{Connection, PgConnection};
 
-use crate::db::migrate::{Plan, Step, plan, run, setup, setup_with_passwords};
+use crate::db::migrate::{MigrateError, Plan, Step, plan, run, setup, setup_with_passwords};
 use crate::db::testing::{TestDatabase, scratch_folder};
 use crate::db::{Database, catalogue};
 use crate::dev::postgres::{PostgresOptions, PrivatePostgres};
@@ -60,6 +60,36 @@ async fn who_may_make_logins_and_databases_can_prepare_a_region() {
                 .unwrap();
         assert!(!member, "the administrator stays the owner's equal");
     }
+}
+
+/// Regions of one server share the logins: new passwords for the second would lock the first out.
+#[tokio::test]
+async fn a_second_region_of_a_server_leaves_the_passwords_of_the_first() {
+    let server = tokio::task::spawn_blocking(|| {
+        PrivatePostgres::start_with(&scratch_folder(), PostgresOptions::scratch()).unwrap()
+    })
+    .await
+    .unwrap();
+    let mut superuser = PgConnection::connect(&server.superuser_url()).await.unwrap();
+    let mut passwords = async || -> Vec<(String, Option<String>)> {
+        sqlx::query_as(
+            "SELECT rolname::text, rolpassword FROM pg_authid WHERE rolname LIKE 'streamspace%' ORDER BY 1",
+        )
+        .fetch_all(&mut superuser)
+        .await
+        .unwrap()
+    };
+    setup_with_passwords(&server.superuser_url(), "first").await.unwrap();
+    let first = passwords().await;
+    assert!(first.len() == 5 && first.iter().all(|(_, password)| password.is_some()), "{first:?}");
+    let refused = setup_with_passwords(&server.superuser_url(), "second").await;
+    assert!(
+        matches!(&refused, Err(MigrateError::Shared(others)) if others == &["first"]),
+        "{refused:?}"
+    );
+    let second = setup(&server.superuser_url(), "second").await.unwrap();
+    assert_eq!(passwords().await, first);
+    run(&second.owner).await.unwrap();
 }
 
 #[tokio::test]
