@@ -11,13 +11,22 @@ use tempfile::TempDir;
 
 use crate::{daemon::program, janitor};
 
-/// The two Debian packages of one version, in a folder of their own.
+/// Whose packages.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// Debian's.
+    Deb,
+    /// Red Hat's.
+    Rpm,
+}
+
+/// The two packages of one version, in a folder of their own.
 #[derive(Debug)]
 pub struct Packages {
     /// The daemon's.
-    pub streamspaced_deb: PathBuf,
+    pub streamspaced: PathBuf,
     /// The command line's.
-    pub ssctl_deb: PathBuf,
+    pub ssctl: PathBuf,
     folder: TempDir,
 }
 
@@ -28,25 +37,32 @@ impl Packages {
     }
 }
 
-/// Debian packages of the programs under test, as if they were this version.
+/// Packages of the programs under test, as if they were this version.
 ///
 /// It takes half a minute: a story makes them once.
-pub fn build(version: &str) -> Packages {
-    build_of(&programs(), version)
+pub fn build(kind: Kind, version: &str) -> Packages {
+    build_of(&programs(), kind, version)
 }
 
-/// Debian packages of the `ssctl` and `streamspaced` in this folder, as this version. Beside the
+/// Packages of the `ssctl` and `streamspaced` in this folder, as this version. Beside the
 /// programs everything in them (units, manual pages, maintainer scripts) is of this checkout.
-pub fn build_of(programs: &Path, version: &str) -> Packages {
+pub fn build_of(programs: &Path, kind: Kind, version: &str) -> Packages {
     let folder = TempDir::with_prefix("streamspace-packages-").expect("a folder");
     janitor::folder(folder.path());
-    package(programs, folder.path(), version, &["--only", "deb"]);
-    let deb = |name: &str| {
-        let file = folder.path().join(format!("{name}_{version}-1_{}.deb", architecture()));
+    let only = match kind {
+        Kind::Deb => "deb",
+        Kind::Rpm => "rpm",
+    };
+    package(programs, folder.path(), version, &["--only", only]);
+    let file = |name: &str| {
+        let file = folder.path().join(match kind {
+            Kind::Deb => format!("{name}_{version}-1_{}.deb", architecture()),
+            Kind::Rpm => format!("{name}-{version}-1.{}.rpm", std::env::consts::ARCH),
+        });
         assert!(file.is_file(), "there is no {}", file.display());
         file
     };
-    Packages { streamspaced_deb: deb("streamspaced"), ssctl_deb: deb("ssctl"), folder }
+    Packages { streamspaced: file("streamspaced"), ssctl: file("ssctl"), folder }
 }
 
 /// Runs `packaging/release/package --fast` over the programs in a folder.

@@ -9,7 +9,7 @@ use std::{
     sync::LazyLock,
 };
 
-use streamspace_tests::packages::{self, Packages};
+use streamspace_tests::packages::{self, Kind, Packages};
 use tempfile::TempDir;
 
 use super::root;
@@ -17,7 +17,7 @@ use super::root;
 const VERSION: &str = "9.9.9";
 
 /// The packages that most of these look at.
-static PACKAGES: LazyLock<Packages> = LazyLock::new(|| packages::build(VERSION));
+static PACKAGES: LazyLock<Packages> = LazyLock::new(|| packages::build(Kind::Deb, VERSION));
 
 fn run(command: &mut Command) -> Output {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -70,7 +70,7 @@ fn pages(program: &str, section: &str) -> BTreeSet<String> {
 
 #[test]
 fn a_package_has_what_belongs_to_it_and_root_owns_all_of_it() {
-    for deb in [&PACKAGES.ssctl_deb, &PACKAGES.streamspaced_deb] {
+    for deb in [&PACKAGES.ssctl, &PACKAGES.streamspaced] {
         for file in files(deb) {
             assert_eq!(file.owner, "0/0", "{file:?}");
             let expected =
@@ -82,7 +82,7 @@ fn a_package_has_what_belongs_to_it_and_root_owns_all_of_it() {
     }
 
     let paths = |deb: &Path| files(deb).into_iter().map(|file| file.path).collect::<BTreeSet<_>>();
-    let ssctl = paths(&PACKAGES.ssctl_deb);
+    let ssctl = paths(&PACKAGES.ssctl);
     for path in [
         "./usr/bin/ssctl",
         "./usr/share/bash-completion/completions/ssctl",
@@ -95,9 +95,9 @@ fn a_package_has_what_belongs_to_it_and_root_owns_all_of_it() {
     }
     let all = pages("ssctl", ".1");
     assert!(all.len() > 100 && all.is_subset(&ssctl), "{:?}", all.difference(&ssctl));
-    assert_eq!(field(&PACKAGES.ssctl_deb, "Depends"), "libc6 (>= 2.28)");
+    assert_eq!(field(&PACKAGES.ssctl, "Depends"), "libc6 (>= 2.28)");
 
-    let daemon = paths(&PACKAGES.streamspaced_deb);
+    let daemon = paths(&PACKAGES.streamspaced);
     for path in [
         "./usr/bin/streamspaced",
         "./usr/lib/systemd/system/streamspaced.service",
@@ -118,13 +118,12 @@ fn a_package_has_what_belongs_to_it_and_root_owns_all_of_it() {
     assert!(pages("streamspaced", ".8").is_subset(&daemon));
     assert!(pages("streamspaced", ".5").is_subset(&daemon));
     assert!(!daemon.iter().any(|path| path.contains("/etc/streamspace/")), "`init` writes that");
-    let conffiles = text(
-        Command::new("dpkg-deb").arg("--info").arg(&PACKAGES.streamspaced_deb).arg("conffiles"),
-    );
+    let conffiles =
+        text(Command::new("dpkg-deb").arg("--info").arg(&PACKAGES.streamspaced).arg("conffiles"));
     assert_eq!(conffiles.trim(), "/etc/default/streamspaced");
-    let depends = field(&PACKAGES.streamspaced_deb, "Depends");
+    let depends = field(&PACKAGES.streamspaced, "Depends");
     assert!(depends.contains("libc6 (>= 2.28)") && depends.contains("systemd"), "{depends}");
-    let recommends = field(&PACKAGES.streamspaced_deb, "Recommends");
+    let recommends = field(&PACKAGES.streamspaced, "Recommends");
     assert!(recommends.contains("ca-certificates"), "{recommends}");
 }
 
@@ -133,7 +132,7 @@ fn a_package_has_what_belongs_to_it_and_root_owns_all_of_it() {
 fn every_runbook_that_an_alert_names_is_in_the_package() {
     let rules = fs::read_to_string(root().join("packaging/alerts/streamspace.rules.yaml")).unwrap();
     let daemon: BTreeSet<_> =
-        files(&PACKAGES.streamspaced_deb).into_iter().map(|file| file.path).collect();
+        files(&PACKAGES.streamspaced).into_iter().map(|file| file.path).collect();
     let runbooks: Vec<_> =
         rules.lines().filter_map(|line| line.trim_start().strip_prefix("runbook: ")).collect();
     assert!(runbooks.len() > 10);
@@ -145,7 +144,7 @@ fn every_runbook_that_an_alert_names_is_in_the_package() {
 #[test]
 fn completions_call_the_program_by_its_name() {
     let folder = TempDir::new().unwrap();
-    run(Command::new("dpkg-deb").arg("-x").arg(&PACKAGES.ssctl_deb).arg(folder.path()));
+    run(Command::new("dpkg-deb").arg("-x").arg(&PACKAGES.ssctl).arg(folder.path()));
     for (file, expected) in [
         ("usr/share/bash-completion/completions/ssctl", "complete "),
         ("usr/share/zsh/vendor-completions/_ssctl", "#compdef ssctl"),
@@ -159,11 +158,10 @@ fn completions_call_the_program_by_its_name() {
 
 #[test]
 fn the_same_programs_give_the_same_packages() {
-    let again = packages::build(VERSION);
-    for (one, two) in [
-        (&PACKAGES.ssctl_deb, &again.ssctl_deb),
-        (&PACKAGES.streamspaced_deb, &again.streamspaced_deb),
-    ] {
+    let again = packages::build(Kind::Deb, VERSION);
+    for (one, two) in
+        [(&PACKAGES.ssctl, &again.ssctl), (&PACKAGES.streamspaced, &again.streamspaced)]
+    {
         assert!(fs::read(one).unwrap() == fs::read(two).unwrap(), "{}", one.display());
     }
 }
@@ -172,7 +170,7 @@ fn the_same_programs_give_the_same_packages() {
 fn lintian_finds_nothing() {
     let output = Command::new("lintian")
         .args(["--allow-root", "--fail-on", "error,warning", "--tag-display-limit", "0"])
-        .args([&PACKAGES.ssctl_deb, &PACKAGES.streamspaced_deb])
+        .args([&PACKAGES.ssctl, &PACKAGES.streamspaced])
         .output()
         .expect("lintian: packaging/dev/needs packages");
     let said = said(&output);
@@ -224,8 +222,8 @@ impl Machine {
 #[test]
 fn it_is_installed_upgraded_removed_and_purged() {
     let machine = Machine::new();
-    let before = packages::build_of(&packages::programs(), "9.9.8");
-    machine.dpkg(&["--install"], Some(&before.streamspaced_deb));
+    let before = packages::build_of(&packages::programs(), Kind::Deb, "9.9.8");
+    machine.dpkg(&["--install"], Some(&before.streamspaced));
     let users = fs::read_to_string(machine.path("etc/passwd")).unwrap();
     assert!(users.contains("streamspaced:x:"), "{users}");
     assert!(users.contains(":/var/lib/streamspaced:"), "{users}");
@@ -241,7 +239,7 @@ fn it_is_installed_upgraded_removed_and_purged() {
     fs::write(machine.path("etc/streamspace/access/ca.key"), "the key\n").unwrap();
     fs::create_dir_all(machine.path("var/lib/streamspaced/some")).unwrap();
 
-    machine.dpkg(&["--install"], Some(&PACKAGES.streamspaced_deb));
+    machine.dpkg(&["--install"], Some(&PACKAGES.streamspaced));
     // The scripts are run again where dpkg was stopped in between.
     let script = machine.path("var/lib/dpkg/info/streamspaced.postinst");
     for _ in 0..2 {
@@ -273,8 +271,8 @@ fn it_is_installed_upgraded_removed_and_purged() {
 #[test]
 fn what_was_never_set_up_leaves_nothing() {
     let machine = Machine::new();
-    machine.dpkg(&["--install"], Some(&PACKAGES.streamspaced_deb));
-    machine.dpkg(&["--install"], Some(&PACKAGES.ssctl_deb));
+    machine.dpkg(&["--install"], Some(&PACKAGES.streamspaced));
+    machine.dpkg(&["--install"], Some(&PACKAGES.ssctl));
     let told = machine.dpkg(&["--purge", "streamspaced", "ssctl"], None);
     assert!(!told.contains("stays"), "{told}");
     let left: Vec<_> = left(machine.0.path())
@@ -295,7 +293,7 @@ fn left(folder: &Path) -> Vec<PathBuf> {
 fn an_rpm_has_the_same_and_nothing_of_this_machine() {
     let folder = TempDir::new().unwrap();
     packages::package(&packages::programs(), folder.path(), VERSION, &[]);
-    let arch = if cfg!(target_arch = "aarch64") { "aarch64" } else { "x86_64" };
+    let arch = std::env::consts::ARCH;
     let rpm = |name: &str| folder.path().join(format!("{name}-{VERSION}-1.{arch}.rpm"));
     let ask = |name: &str, query: &[&str]| {
         text(Command::new("rpm").arg("-qp").args(query).arg(rpm(name)).env("TZ", "UTC"))
@@ -379,8 +377,8 @@ fn the_bill_of_materials_names_every_crate() {
 fn ssctl_takes_what_was_signed_and_refuses_what_was_altered() {
     let folder = TempDir::new().unwrap();
     let home = folder.path();
-    let deb = home.join(PACKAGES.ssctl_deb.file_name().unwrap());
-    fs::copy(&PACKAGES.ssctl_deb, &deb).unwrap();
+    let deb = home.join(PACKAGES.ssctl.file_name().unwrap());
+    fs::copy(&PACKAGES.ssctl, &deb).unwrap();
     let minisign = |arguments: &[&str]| {
         run(Command::new("minisign").args(arguments).current_dir(home));
     };
