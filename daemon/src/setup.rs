@@ -99,11 +99,17 @@ pub async fn init(options: &InitOptions) -> anyhow::Result<String> {
             options.config.display()
         ),
     };
-    migrate::run(&database.owner).await.with_context(|| {
-        let next = "is written; once the logins of its [database] can connect, run init again \
-                    without --database-superuser";
-        format!("{} {next}", options.config.display())
-    })?;
+    if let Err(error) = migrate::run(&database.owner).await {
+        let error = anyhow::Error::from(error);
+        return Err(match &options.database_superuser {
+            None => error,
+            Some(_) => error.context(format!(
+                "{} is written, but there is no schema yet; mend what follows, then run init \
+                 again without --database-superuser",
+                options.config.display()
+            )),
+        });
+    }
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

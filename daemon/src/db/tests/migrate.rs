@@ -33,15 +33,20 @@ async fn setup_and_migrations_run_at_once_and_again() {
     assert_eq!(plans, ["free", "professional", "business", "enterprise"]);
 }
 
+/// A server on which there is nothing yet.
+async fn empty_server() -> PrivatePostgres {
+    tokio::task::spawn_blocking(|| {
+        PrivatePostgres::start_with(&scratch_folder(), PostgresOptions::scratch()).unwrap()
+    })
+    .await
+    .unwrap()
+}
+
 /// The administrator of a managed PostgreSQL is no superuser. The region is prepared all the same,
 /// again too, and the administrator gets nothing of it.
 #[tokio::test]
 async fn who_may_make_logins_and_databases_can_prepare_a_region() {
-    let server = tokio::task::spawn_blocking(|| {
-        PrivatePostgres::start_with(&scratch_folder(), PostgresOptions::scratch()).unwrap()
-    })
-    .await
-    .unwrap();
+    let server = empty_server().await;
     let mut superuser = PgConnection::connect(&server.superuser_url()).await.unwrap();
     sqlx::raw_sql("CREATE ROLE administrator LOGIN CREATEDB CREATEROLE")
         .execute(&mut superuser)
@@ -65,11 +70,7 @@ async fn who_may_make_logins_and_databases_can_prepare_a_region() {
 /// Regions of one server share the logins: new passwords for the second would lock the first out.
 #[tokio::test]
 async fn a_second_region_of_a_server_leaves_the_passwords_of_the_first() {
-    let server = tokio::task::spawn_blocking(|| {
-        PrivatePostgres::start_with(&scratch_folder(), PostgresOptions::scratch()).unwrap()
-    })
-    .await
-    .unwrap();
+    let server = empty_server().await;
     let mut superuser = PgConnection::connect(&server.superuser_url()).await.unwrap();
     let mut passwords = async || -> Vec<(String, Option<String>)> {
         sqlx::query_as(
