@@ -1,7 +1,18 @@
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    convert::Infallible,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use http::{Request, Response, StatusCode};
+use kube::{Client, client::Body};
+use serde_json::json;
 
 use super::*;
-use crate::{kube::Kind, tenants::service::tests::World};
+use crate::{
+    kube::{Cluster, Kind},
+    tenants::service::tests::World,
+};
 
 #[tokio::test]
 async fn the_database_shows_one_tenant_and_no_other() {
@@ -70,5 +81,51 @@ async fn what_cannot_be_asked_is_unknown() {
     for verdict in verdicts {
         assert_eq!(verdict.holds, None, "{verdict:?}");
         assert!(!verdict.message.is_empty(), "{verdict:?}");
+    }
+}
+
+/// A cluster that refuses all that is tried, the first pods for want of an account.
+fn without_account_for(pods: usize) -> Cluster {
+    let asked = AtomicUsize::new(0);
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let pod = request.uri().path().ends_with("/pods");
+        let early = pod && asked.fetch_add(1, Ordering::Relaxed) < pods;
+        let message = if early {
+            "pods \"streamspace-isolation-check\" is forbidden: error looking up service account \
+             tenant-acme/default: serviceaccount \"default\" not found"
+        } else {
+            "forbidden: violates PodSecurity \"restricted\": exceeded quota"
+        };
+        let status = json!({
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+            "reason": "Forbidden", "code": 403, "message": message,
+        });
+        let mut response = Response::new(Body::from(status.to_string().into_bytes()));
+        *response.status_mut() = StatusCode::FORBIDDEN;
+        async move { Ok::<_, Infallible>(response) }
+    });
+    Cluster::from_client(Client::new(service, "default"), "stand-in")
+}
+
+#[tokio::test]
+async fn a_namespace_whose_account_comes_late_is_proven_all_the_same() {
+    let world = World::start().await;
+    world.tenant("acme", "active", "").await;
+    let mut tx = world.test.database().begin(&Scope::Region).await.unwrap();
+    let acme = crate::tenants::list(&mut tx, false).await.unwrap().remove(0);
+    drop(tx);
+    for verdict in trials(&without_account_for(8), 1, &acme).await {
+        assert_eq!(verdict.holds, Some(true), "{verdict:?}");
+    }
+
+    // One that never comes is told as what it is, with what to do.
+    tokio::time::pause();
+    let verdicts = trials(&without_account_for(usize::MAX), 1, &acme).await;
+    let (pods, services): (Vec<_>, Vec<_>) =
+        verdicts.into_iter().partition(|verdict| verdict.holds.is_none());
+    assert_eq!((pods.len(), services.len()), (5, 2));
+    for verdict in pods {
+        assert!(verdict.message.contains("service account default of"), "{verdict:?}");
+        assert!(verdict.message.contains("check again"), "{verdict:?}");
     }
 }

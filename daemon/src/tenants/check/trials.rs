@@ -4,11 +4,14 @@
 //! They run under the acting identity, which more is allowed than a tenant: what is
 //! refused to it is refused by admission.
 
+use std::time::Duration;
+
 use futures::{FutureExt as _, future::join_all};
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::{Api, api::PostParams};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 
 use super::{Rule, Verdict};
 use crate::{
@@ -18,6 +21,13 @@ use crate::{
 
 /// The name of what is tried.
 const NAME: &str = "streamspace-isolation-check";
+
+/// In a refusal of a pod: the cluster has not yet made the namespace's service account,
+/// which its controllers do a moment after the namespace, one account after another.
+const NO_ACCOUNT: &str = "error looking up service account";
+/// So long a trial waits for that account, well within a client's patience.
+const ACCOUNT_PATIENCE: Duration = Duration::from_secs(5);
+const ACCOUNT_RETRY: Duration = Duration::from_millis(200);
 
 /// One thing that must be refused, and in which words.
 struct Trial {
@@ -137,10 +147,19 @@ fn all(tenant: &TenantRecord) -> Vec<Trial> {
 
 impl Trial {
     async fn run(self, acting: &Cluster, namespace: &str) -> Verdict {
-        let result = match &self.object {
-            Object::Pod(spec) => dry_run::<Pod>(acting, namespace, "Pod", spec).await,
-            Object::Service(spec) => dry_run::<Service>(acting, namespace, "Service", spec).await,
-        };
+        let deadline = Instant::now() + ACCOUNT_PATIENCE;
+        let mut result = self.try_once(acting, namespace).await;
+        while lacks_account(&result) && Instant::now() < deadline {
+            sleep(ACCOUNT_RETRY).await;
+            result = self.try_once(acting, namespace).await;
+        }
+        if lacks_account(&result) {
+            let message = format!(
+                "the cluster has not made the service account default of {namespace} yet, without \
+                 which it takes no pod: check again in a minute"
+            );
+            return self.rule.verdict(None, message);
+        }
         match result {
             Ok(()) => self.rule.verdict(Some(false), "the cluster would have accepted it"),
             Err(ClusterError::Refused { message, .. }) => {
@@ -151,6 +170,17 @@ impl Trial {
             Err(error) => self.rule.verdict(None, error.to_string()),
         }
     }
+
+    async fn try_once(&self, acting: &Cluster, namespace: &str) -> Result<(), ClusterError> {
+        match &self.object {
+            Object::Pod(spec) => dry_run::<Pod>(acting, namespace, "Pod", spec).await,
+            Object::Service(spec) => dry_run::<Service>(acting, namespace, "Service", spec).await,
+        }
+    }
+}
+
+fn lacks_account(result: &Result<(), ClusterError>) -> bool {
+    matches!(result, Err(ClusterError::Refused { message, .. }) if message.contains(NO_ACCOUNT))
 }
 
 async fn dry_run<K>(
