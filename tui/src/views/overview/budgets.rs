@@ -1,8 +1,8 @@
 //! The budgets with the least left: what was promised and may not be kept.
 
-use super::{BUDGETS, NAME, ROOMY, fitting, more};
+use super::{BUDGETS, NAME, ROOMY, fitting, more, title};
 use crate::{
-    format::count,
+    format::many,
     keys::Action,
     pen::{Pen, cells},
     rows::{Budget, Row as _, tone},
@@ -25,14 +25,8 @@ pub(super) fn wanted(state: &State) -> Option<usize> {
 }
 
 pub(super) fn draw(state: &State, pen: &mut Pen<'_>) {
-    let attention = state.budgets.tally().attention;
-    let tone = match attention {
-        _ if !state.all_live() => Tone::Dim,
-        0 => Tone::Plain,
-        _ => Tone::Warn,
-    };
-    let title = [(" BUDGETS NOT WELL ".to_owned(), Tone::Dim), (count(attention), tone)];
-    pen.pieces(0, 0, pen.width(), &title);
+    let all = format!("{}, least left first", many(state.budgets.total(), "budget"));
+    title("BUDGETS NOT WELL", state.budgets.tally().attention, &all, state, pen);
     let room = usize::from(pen.height().saturating_sub(1));
     let wanted = wanted(state).unwrap_or(0);
     let lines = worst(state, fitting(wanted, room));
