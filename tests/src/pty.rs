@@ -27,6 +27,10 @@ use crate::{
     wait::{PATIENCE, holds, within},
 };
 
+/// A program says with these that what it draws between them is one frame.
+const UPDATE_BEGINS: &[u8] = b"\x1b[?2026h";
+const UPDATE_ENDS: &[u8] = b"\x1b[?2026l";
+
 /// A pseudo-terminal: the end that plays the person.
 #[derive(Debug)]
 pub struct Pty {
@@ -88,6 +92,26 @@ struct Shown {
     terminal: vt100::Parser,
     /// All that the program wrote.
     written: Vec<u8>,
+    /// How much of it is on the screen.
+    drawn: usize,
+}
+
+impl Shown {
+    /// Draws what came, but nothing of a frame that has not ended.
+    fn draw(&mut self) {
+        // One that began where the last look ended, or whose beginning came in two pieces.
+        let from = self.drawn.saturating_sub(UPDATE_BEGINS.len());
+        let new = self.written.get(from..).unwrap_or_default();
+        let last = |mark: &[u8]| new.windows(mark.len()).rposition(|window| window == mark);
+        let open =
+            last(UPDATE_BEGINS).filter(|begin| last(UPDATE_ENDS).is_none_or(|end| end < *begin));
+        self.draw_to(open.map_or(self.written.len(), |begin| from + begin));
+    }
+
+    fn draw_to(&mut self, end: usize) {
+        self.terminal.process(self.written.get(self.drawn..end).unwrap_or_default());
+        self.drawn = self.drawn.max(end);
+    }
 }
 
 impl Screen {
@@ -97,8 +121,16 @@ impl Screen {
 
     fn take(&self, bytes: &[u8]) {
         let mut shown = self.lock();
-        shown.terminal.process(bytes);
         shown.written.extend_from_slice(bytes);
+        shown.draw();
+        self.changed.notify_all();
+    }
+
+    /// Nothing more comes.
+    fn end(&self) {
+        let mut shown = self.lock();
+        let all = shown.written.len();
+        shown.draw_to(all);
         self.changed.notify_all();
     }
 }
@@ -128,6 +160,7 @@ impl Drawing {
             shown: Mutex::new(Shown {
                 terminal: vt100::Parser::new(rows, columns, 0),
                 written: Vec::new(),
+                drawn: 0,
             }),
             changed: Condvar::new(),
         });
@@ -138,6 +171,7 @@ impl Drawing {
             while let Ok(count @ 1..) = reader.read(&mut buffer) {
                 drawn.take(buffer.get(..count).unwrap_or_default());
             }
+            drawn.end();
         });
         Self { child, keys: terminal.ours(), screen, terminal }
     }
@@ -255,5 +289,39 @@ impl Drop for Drawing {
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::story;
+
+    #[test]
+    fn half_a_frame_is_on_no_screen() {
+        story(async {
+            let mut command = Command::new("sh");
+            // The marks come in pieces as well.
+            command.arg("-c").arg(
+                r"stty -echo; printf 'one\033[?20'; read go; printf '26h-two'; read go
+                  printf -- '-three\033[?202'; read go; printf '6l'; read go; printf '\033[?2026hend'",
+            );
+            let mut screen = Drawing::run(command, 80, 24);
+            let mut shows = async |written: usize, text: &str| {
+                within(PATIENCE, "the program writes", async || {
+                    let so_far = screen.written();
+                    holds(so_far >= written, || format!("{so_far} bytes"))
+                })
+                .await;
+                assert_eq!(screen.text(), text);
+                screen.press("\n");
+            };
+            shows(8, "one").await;
+            shows(15, "one").await;
+            shows(27, "one").await;
+            shows(29, "one-two-three").await;
+            // One that never ends is shown once the program is gone.
+            screen.shows(PATIENCE, "one-two-threeend").await;
+        });
     }
 }

@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use kube::{Api, Client};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -373,6 +373,17 @@ impl Region {
     /// The namespace of a tenant.
     pub fn namespace(&self, tenant: &str) -> String {
         format!("{}{tenant}", self.prefix)
+    }
+
+    /// Waits until the cluster takes pods of a new tenant: it makes the service account of a
+    /// namespace in its own time, one account after another.
+    pub async fn takes_pods_of(&self, tenant: &str) {
+        let accounts =
+            Api::<ServiceAccount>::namespaced(self.client().await, &self.namespace(tenant));
+        until("the namespace has its service account", async || {
+            accounts.get("default").await.map(drop).map_err(|error| error.to_string())
+        })
+        .await;
     }
 
     /// The name of this region's installation in the cluster.

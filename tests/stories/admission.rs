@@ -97,6 +97,15 @@ fn small() -> Value {
     json!({"memory": "64Mi", "cpu": "50m"})
 }
 
+/// What a rehearsal of one session is refused with; nothing where it would be admitted.
+async fn rehearsal_says(sessions: &Api<DynamicObject>) -> String {
+    let rehearsal = PostParams { dry_run: true, ..PostParams::default() };
+    match sessions.create(&rehearsal, &session("rehearsed", "lou", small())).await {
+        Ok(_) => String::new(),
+        Err(error) => error.to_string(),
+    }
+}
+
 /// Creates these at once. Whoever is refused hears one of `words`.
 async fn at_once(
     sessions: &Api<DynamicObject>,
@@ -271,11 +280,8 @@ fn what_is_asked_again_or_refused_after_us_takes_no_place() {
         };
         quotas.create(&parameters, &tight).await.unwrap();
         until("the API server holds the quota", async || {
-            let rehearsal = PostParams { dry_run: true, ..PostParams::default() };
-            match sessions.create(&rehearsal, &session("rehearsed", "lou", small())).await {
-                Err(Error::Api(status)) if status.message.contains("exceeded quota") => Ok(()),
-                other => Err(format!("{other:?}")),
-            }
+            let words = rehearsal_says(&sessions).await;
+            holds(words.contains("exceeded quota"), || words.clone())
         })
         .await;
         let five = (0..5).map(|n| session(&format!("lost-{n}"), "lou", small()));
@@ -283,6 +289,11 @@ fn what_is_asked_again_or_refused_after_us_takes_no_place() {
         assert_eq!(reserved(&region).await, 5);
         let words = "5 run or start";
         quotas.delete("tight", &DeleteParams::default()).await.unwrap();
+        until("the API server holds the quota no more", async || {
+            let words = rehearsal_says(&sessions).await;
+            holds(!words.contains("exceeded quota"), || words.clone())
+        })
+        .await;
         let one = || vec![session("too-early", "lou", small())];
         assert_eq!(at_once(&sessions, one(), words).await.len(), 0, "it may still be stored");
         all_have_expired(&region).await;

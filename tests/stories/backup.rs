@@ -1,7 +1,15 @@
 //! A region is lost with all that it stood on, and comes back out of its backup on a machine
 //! with nothing.
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{
+    path::Path,
+    process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use serde_json::Value;
 use streamspace_tests::{
@@ -105,10 +113,14 @@ fn a_region_comes_back_on_an_empty_machine() {
         let unused = region.token("eve", "admin").await;
 
         // While others write; and killed at any moment it leaves nothing that looks whole.
+        let enough = Arc::new(AtomicBool::new(false));
         let writer = {
-            let ssctl = ssctl.clone();
+            let (ssctl, enough) = (ssctl.clone(), Arc::clone(&enough));
             tokio::spawn(async move {
                 for number in 0_u32.. {
+                    if enough.load(Ordering::Relaxed) {
+                        break;
+                    }
                     let id = format!("busy-{number}");
                     ssctl.run(&["tenant", "create", &id, "--plan", "free", "--seats", "1"]).await;
                 }
@@ -129,7 +141,9 @@ fn a_region_comes_back_on_an_empty_machine() {
         })
         .await;
         region.host(&["backup", "verify", &output]).await;
-        writer.abort();
+        // Not in the middle of one, which the daemon would do all the same.
+        enough.store(true, Ordering::Relaxed);
+        writer.await.unwrap();
         until("nothing is under way any more", async || {
             let query = "SELECT count(*) FROM tenants WHERE state = 'provisioning'";
             let busy: i64 = sqlx::query_scalar(query)

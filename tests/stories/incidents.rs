@@ -37,6 +37,7 @@ pub(crate) fn pages(region: &Region, receiver: &Receiver) {
 pub(crate) async fn again(region: &Region) {
     region.kill().await;
     region.launch().await;
+    region.is_well().await;
 }
 
 async fn kinds(ssctl: &Ssctl, name: &str) -> Vec<String> {

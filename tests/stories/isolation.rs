@@ -109,6 +109,10 @@ async fn bounds_of(region: &Region, id: &str) {
 
     // Sessions are theirs.
     let own = sessions(theirs.clone(), &namespace);
+    until("the API server knows the rights", async || {
+        own.list(&<_>::default()).await.map(drop).map_err(|error| error.to_string())
+    })
+    .await;
     own.create(&new, &session("desk")).await.unwrap();
     assert_eq!(own.list(&<_>::default()).await.unwrap().items.len(), 1);
     let hibernate = Patch::Merge(json!({"spec": {"state": "hibernated"}}));
@@ -187,6 +191,7 @@ async fn bounds_of(region: &Region, id: &str) {
     let pods = Api::<Pod>::namespaced(theirs.clone(), &namespace);
     refused("a pod", pods.create(&new, &pod("mine", &json!({}))).await, "forbidden");
     let quota = quota_counts(&Api::namespaced(ours.clone(), &namespace)).await;
+    region.takes_pods_of(id).await;
     let pods = Api::<Pod>::namespaced(ours.clone(), &namespace);
     let dry = PostParams { dry_run: true, ..PostParams::default() };
     for (what, spec) in [

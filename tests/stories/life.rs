@@ -247,6 +247,7 @@ fn consequences_come_first_and_a_promise_beyond_the_declared_needs_a_word() {
             }]},
         }))
         .unwrap();
+        region.takes_pods_of("big").await;
         pods.create(&<_>::default(), &pod).await.unwrap();
         until("the quota counts it", async || {
             let shown = ssctl.ok(&["quota", "show", "big"]).await.stdout;
