@@ -8,8 +8,6 @@ use tokio::time::{Instant, sleep};
 
 /// How long a condition may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_mins(1);
-/// One look in so many may meet a machine that does something else.
-const TRIES: usize = 5;
 const POLL: Duration = Duration::from_millis(25);
 
 /// Waits until `check` gives a value. Its error says why not yet; the last one is told
@@ -39,19 +37,6 @@ pub async fn within<T, E: std::fmt::Display>(
         assert!(Instant::now() < end, "waited {} s until {what}: {why}", patience.as_secs());
         sleep(POLL).await;
     }
-}
-
-/// The first of a few tries that is within the bound, else the shortest: the others measure
-/// the machine.
-pub async fn best(bound: Duration, mut attempt: impl AsyncFnMut(usize) -> Duration) -> Duration {
-    let mut best = Duration::MAX;
-    for number in 0..TRIES {
-        best = best.min(attempt(number).await);
-        if best < bound {
-            break;
-        }
-    }
-    best
 }
 
 /// `Ok` where it holds; else what was found, for [`until`].

@@ -11,11 +11,13 @@ use serde_json::{Value, json};
 use streamspace_tests::{
     region::Region,
     runtime::story,
-    wait::{best, holds, until},
+    wait::{holds, until},
 };
 
 /// A second from the watch event to the repair, and what a busy machine adds.
 const REPAIRED_WITHIN: Duration = Duration::from_secs(1);
+/// One look in so many may meet a machine that does something else.
+const TRIES: usize = 5;
 
 /// A kind of object, one of its objects, and how a hand spoils it.
 struct Case {
@@ -167,14 +169,16 @@ async fn repaired(api: &Api<DynamicObject>, name: &str, before: &Value) -> Durat
     begin.elapsed()
 }
 
+/// The best of a few tries counts: the others measure the machine.
 async fn fast_enough(case: &Case, what: &str, attempt: impl AsyncFn() -> Duration) {
-    let best = best(REPAIRED_WITHIN, async |_| attempt().await).await;
-    assert!(
-        best < REPAIRED_WITHIN,
-        "{} {} that was {what} was repaired after {best:?}",
-        case.kind,
-        case.name
-    );
+    let mut best = Duration::MAX;
+    for _ in 0..TRIES {
+        best = best.min(attempt().await);
+        if best < REPAIRED_WITHIN {
+            return;
+        }
+    }
+    panic!("{} {} that was {what} was repaired after {best:?}", case.kind, case.name);
 }
 
 #[test]

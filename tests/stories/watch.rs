@@ -11,6 +11,7 @@ use streamspace_proto::v1::{
 use streamspace_tests::{
     random::Random,
     region::Region,
+    rpc,
     runtime::story,
     wait::{holds, until},
 };
@@ -177,7 +178,7 @@ async fn write(connection: Connection, writer: usize) {
             };
             // One that has become active meanwhile stays: it would be archived first.
             if let Err(status) = client.delete_tenant(delete).await {
-                assert_eq!(status.code(), Code::FailedPrecondition, "{status:?}");
+                assert_eq!(rpc::reason(&status), "TENANT_STATE", "{status:?}");
             }
         }
     }
